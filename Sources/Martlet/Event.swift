@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a publisher hands to the hub: data for everybody who subscribes to a topic.
+public struct Event: Hashable, Sendable {
+    public var topic: Topic
+    /// The data, any text; may have several lines, may be empty.
+    public var data: String
+    /// The id on the wire. `nil`: the hub generates one that carries the event's position.
+    ///
+    /// An id that was published before makes a new event all the same; resuming from it starts after its earliest
+    /// occurrence in history.
+    public var id: String?
+    /// The name under which `EventSource` dispatches the event. `nil`: `message`.
+    public var type: String?
+    /// How long a client waits before it reconnects from now on, in milliseconds. `nil`: unchanged.
+    public var retry: Int?
+    /// Events of one key replace each other where only the latest counts.
+    public var key: String?
+    /// Whether only subscribers with a right to this topic receive the event.
+    public var isPrivate: Bool
+
+    public init(
+        topic: Topic,
+        data: String,
+        id: String? = nil,
+        type: String? = nil,
+        retry: Int? = nil,
+        key: String? = nil,
+        isPrivate: Bool = false
+    ) {
+        self.topic = topic
+        self.data = data
+        self.id = id
+        self.type = type
+        self.retry = retry
+        self.key = key
+        self.isPrivate = isPrivate
+    }
+
+    /// What the event counts for against bounds in bytes: its texts, and what keeping any event costs besides.
+    public var byteCount: Int {
+        let texts = [topic.name, data, id ?? "", type ?? "", key ?? ""]
+        return texts.reduce(Self.overheadBytes) { $0 + $1.utf8.count }
+    }
+
+    /// What an event costs in memory besides its texts; an estimate.
+    static let overheadBytes = 128
+}

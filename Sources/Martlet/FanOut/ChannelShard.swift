@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import Synchronization
+
+/// The subscribers of one event loop.
+///
+/// All sinks of a feed that are caught up form a group, which moves as one: for each group of events that were
+/// published the loop is woken once, asks each feed once, and then only writes. What is published while a pass runs
+/// goes out with the next pass.
+final class ChannelShard: FeedListener {
+    private struct Pending {
+        var feeds: Set<FeedID> = []
+        var isScheduled = false
+    }
+
+    private struct Group {
+        var mark: Mark
+        var sinks: [ObjectIdentifier: ChannelSink] = [:]
+    }
+
+    private final class Members {
+        var groups: [FeedID: Group] = [:]
+        var heartbeat: RepeatedTask?
+    }
+
+    let eventLoop: any EventLoop
+    private let hub: Hub
+    private let pending = Mutex(Pending())
+    private let members: NIOLoopBoundBox<Members>
+
+    /// How long the loop does other things between two passes, so that a busy hub still accepts and reads.
+    private let pause = TimeAmount.microseconds(50)
+    /// How long an ended stream waits for the client to close its side, so that its last bytes arrive.
+    let lingering = TimeAmount.seconds(1)
+
+    init(hub: Hub, eventLoop: any EventLoop) {
+        self.hub = hub
+        self.eventLoop = eventLoop
+        self.members = NIOLoopBoundBox.makeBoxSendingValue(Members(), eventLoop: eventLoop)
+    }
+
+    // MARK: From any thread
+
+    func feedsGrew(_ feeds: [FeedID]) {
+        let isFirst = pending.withLock { pending in
+            pending.feeds.formUnion(feeds)
+            defer { pending.isScheduled = true }
+            return !pending.isScheduled
+        }
+        if isFirst { eventLoop.execute { self.pass() } }
+    }
+
+    /// Ends all streams, each at a moment of its own within the grace period.
+    func drain() {
+        eventLoop.execute {
+            for group in self.members.value.groups.values {
+                for sink in group.sinks.values { self.end(sink) }
+            }
+        }
+    }
+
+    // MARK: On the event loop
+
+    func add(_ sink: ChannelSink) {
+        let feed = sink.subscription.feed
+        if members.value.groups[feed] == nil {
+            members.value.groups[feed] = Group(mark: hub.tail)
+            hub.listen(self, to: feed)
+        }
+        members.value.groups[feed]?.sinks[ObjectIdentifier(sink)] = sink
+        hub.streamOpened()
+        startHeartbeat()
+        if hub.isDraining { end(sink) }
+    }
+
+    func remove(_ sink: ChannelSink) {
+        let feed = sink.subscription.feed
+        members.value.groups[feed]?.sinks[ObjectIdentifier(sink)] = nil
+        hub.streamClosed()
+        if members.value.groups[feed]?.sinks.isEmpty == true {
+            members.value.groups[feed] = nil
+            hub.ignore(self, feed)
+        }
+        if members.value.groups.isEmpty { stopHeartbeat() }
+    }
+
+    func step(_ feed: FeedID, _ cursor: Cursor) -> Step { hub.step(feed, cursor) }
+
+    func read(_ request: Replayer.Request, _ completion: @escaping Replayer.Completion) {
+        hub.replayer.read(request, completion)
+    }
+
+    private func pass() {
+        let feeds = pending.withLock { pending in
+            defer { pending.feeds = [] }
+            return pending.feeds
+        }
+        for feed in feeds {
+            if !advance(feed) { pending.withLock { _ = $0.feeds.insert(feed) } }
+        }
+        let goesOn = pending.withLock { pending in
+            pending.isScheduled = !pending.feeds.isEmpty
+            return pending.isScheduled
+        }
+        if goesOn { eventLoop.scheduleTask(in: pause) { self.pass() } }
+    }
+
+    /// Writes one slice of a feed to its group. Returns whether that was all.
+    private func advance(_ feed: FeedID) -> Bool {
+        guard let group = members.value.groups[feed] else { return true }
+        switch hub.step(feed, .at(group.mark)) {
+        case .deliver(let entries, let mark, let isLast):
+            members.value.groups[feed]?.mark = mark
+            for sink in group.sinks.values { sink.take(entries, through: mark) }
+            return isLast
+        case .caughtUp(let mark):
+            members.value.groups[feed]?.mark = mark
+            return true
+        case .replay, .ahead:
+            // The place is gone from the window. Whoever stands there reads history; the group waits at the end.
+            members.value.groups[feed]?.mark = hub.tail
+            for sink in group.sinks.values { sink.leaveGroup() }
+            return true
+        }
+    }
+
+    private func end(_ sink: ChannelSink) {
+        let delay = Duration.random(in: .zero...hub.configuration.grace)
+        let sink = NIOLoopBound(sink, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: TimeAmount(delay)) { sink.value.end(retry: self.hub.retry()) }
+    }
+
+    // MARK: The heartbeat
+
+    private func startHeartbeat() {
+        guard members.value.heartbeat == nil else { return }
+        let interval = TimeAmount(hub.configuration.heartbeat)
+        members.value.heartbeat = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+            self.beat()
+        }
+    }
+
+    private func stopHeartbeat() {
+        members.value.heartbeat?.cancel()
+        members.value.heartbeat = nil
+    }
+
+    private func beat() {
+        for feed in Array(members.value.groups.keys) {
+            while !advance(feed) {}
+            guard let group = members.value.groups[feed] else { continue }
+            let heartbeat = WireBytes.id(group.mark.position)
+            for sink in group.sinks.values { sink.beat(heartbeat, at: group.mark) }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+/// Writes a subscription to a NIO channel, from the channel's event loop.
+///
+/// It stands in the pipeline in front of whatever encodes HTTP, so that frames that were encoded once go out as they
+/// are. It holds a cursor and no queue: while the channel is not writable the cursor stays where it is. A client that
+/// closes its side, even only its sending side, ends the stream. Everything is released when the channel is closed.
+final class ChannelSink: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum State {
+        /// Moves together with all sinks of its feed on this event loop.
+        case grouped
+        /// Catches up by itself.
+        case alone
+        /// Waits for a slice of history.
+        case reading
+        /// Says nothing any more.
+        case ended
+    }
+
+    let subscription: Subscription
+    private let shard: ChannelShard
+    private let framing: Framing
+    private var context: ChannelHandlerContext?
+    private var state = State.alone
+    private var cursor: Cursor
+
+    init(_ subscription: Subscription, shard: ChannelShard, framing: Framing) {
+        self.subscription = subscription
+        self.shard = shard
+        self.framing = framing
+        self.cursor = subscription.start
+    }
+
+    private var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    // MARK: The channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        shard.add(self)
+        context.channel.closeOnPeerClose()
+        context.read()
+        pump()
+    }
+
+    /// Whatever the client still sends is read, so that the end of it is noticed, and dropped: nothing that it asks for
+    /// behind the stream is executed.
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
+
+    func channelReadComplete(context: ChannelHandlerContext) { context.read() }
+
+    func handlerRemoved(context: ChannelHandlerContext) { release() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        release()
+        context.fireChannelInactive()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        pump()
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A server that shuts down asks its connections to finish. Whoever owns the hub may not have heard yet.
+        if event is ChannelShouldQuiesceEvent { subscription.hub.beginDrain() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func release() {
+        guard context != nil else { return }
+        context = nil
+        state = .ended
+        shard.remove(self)
+    }
+
+    // MARK: Moving the cursor
+
+    /// Takes what the group takes, if it is in the group and its channel is writable; else goes on alone.
+    ///
+    /// - Parameters:
+    ///   - entries: What the group has not written yet, the oldest first.
+    ///   - mark: Where the group stands afterwards.
+    func take(_ entries: [Feed.Entry], through mark: Mark) {
+        guard case .grouped = state, case .at(let own) = cursor, isWritable else { return leaveGroup() }
+        guard mark.sequence > own.sequence else { return }
+        cursor = .at(mark)
+        // Who has just caught up may be ahead of the group.
+        write(entries.drop { $0.sequence <= own.sequence })
+    }
+
+    /// Goes on alone, as far as the channel takes it.
+    func leaveGroup() {
+        if case .grouped = state { state = .alone }
+        pump()
+    }
+
+    /// Moves a sink that is alone as far as the channel takes it. The cursor moves before the bytes do: writing may end
+    /// in here again.
+    private func pump() {
+        while case .alone = state, isWritable {
+            switch shard.step(subscription.feed, cursor) {
+            case .deliver(let entries, let mark, let isLast):
+                cursor = .at(mark)
+                if isLast { state = .grouped }
+                write(entries)
+            case .replay(let position, let mark):
+                read(after: position, through: mark)
+            case .caughtUp(let mark):
+                cursor = .at(mark)
+                state = .grouped
+            case .ahead:
+                return
+            }
+        }
+    }
+
+    private func read(after position: Position, through mark: Mark) {
+        state = .reading
+        let request = Replayer.Request(selection: subscription.selection, after: position, through: mark)
+        let sink = NIOLoopBound(self, eventLoop: shard.eventLoop)
+        shard.read(request) { result in
+            sink.eventLoop.execute { sink.value.finishReading(request, result) }
+        }
+    }
+
+    private func finishReading(_ request: Replayer.Request, _ result: Result<Replayer.Slice, any Error>) {
+        guard case .reading = state else { return }
+        // A log that is away is asked again with the next heartbeat.
+        guard case .success(let slice) = result else { return state = .alone }
+        if let gap = slice.gap { write(.gap(Gap(reason: .trimmed, from: gap))) }
+        write(slice.frames)
+        cursor = slice.isComplete ? .at(request.through) : .after(slice.end)
+        state = .alone
+        pump()
+    }
+
+    /// The shard's heartbeat: the id of the end of the log for who is there, a comment for who is not.
+    func beat(_ heartbeat: WireBytes, at mark: Mark) {
+        guard isWritable else { return }
+        switch state {
+        case .grouped:
+            cursor = .at(mark)
+            write(heartbeat)
+        case .alone, .reading:
+            write(.comment)
+            pump()
+        case .ended:
+            break
+        }
+    }
+
+    // MARK: Writing
+
+    private func write(_ entries: some Collection<Feed.Entry>) { write(entries.lazy.map(\.frame)) }
+
+    private func write(_ frames: some Sequence<Frame>) {
+        guard let context else { return }
+        for frame in frames { context.write(wrapOutboundOut(frame.bytes.framed(as: framing)), promise: nil) }
+        context.flush()
+    }
+
+    private func write(_ bytes: WireBytes) {
+        context?.writeAndFlush(wrapOutboundOut(bytes.framed(as: framing)), promise: nil)
+    }
+
+    /// Ends the stream properly: a last block that says when to come back, the end of the body, the end of the
+    /// connection once the client has closed its side too, or after a while without that.
+    func end(retry: Duration) {
+        guard let context, state != .ended else { return }
+        state = .ended
+        context.write(wrapOutboundOut(WireBytes.retry(retry).framed(as: framing)), promise: nil)
+        if case .chunked = framing { context.write(wrapOutboundOut(ByteBuffer(string: "0\r\n\r\n")), promise: nil) }
+        context.flush()
+        context.close(mode: .output, promise: nil)
+        let channel = context.channel
+        channel.eventLoop.scheduleTask(in: shard.lingering) { channel.close(promise: nil) }
+    }
+}

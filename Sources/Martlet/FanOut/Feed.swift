@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DequeModule
+
+/// Names a feed for as long as the hub lives; never given twice.
+struct FeedID: Hashable, Sendable {
+    var rawValue: UInt64
+}
+
+/// Hears when feeds have grown. Called from any thread, without a lock held, once for each group of published events.
+protocol FeedListener: AnyObject, Sendable {
+    func feedsGrew(_ feeds: [FeedID])
+}
+
+/// The events that one selection picks from the log, as far as they are in the window. All subscribers that select the
+/// same share it.
+struct Feed {
+    struct Entry: Sendable {
+        var sequence: SequenceNumber
+        var frame: Frame
+
+        var mark: Mark { Mark(sequence: sequence, position: frame.record.position) }
+    }
+
+    let selection: Selection
+    /// Every selected event after this mark is among the entries.
+    private(set) var coveredFrom: Mark
+    private(set) var entries: Deque<Entry> = []
+    /// How many subscriptions use the feed. It is freed with the last one.
+    var users = 0
+    private(set) var listeners: [(listener: any FeedListener, uses: Int)] = []
+
+    init(selection: Selection, coveredFrom: Mark) {
+        self.selection = selection
+        self.coveredFrom = coveredFrom
+    }
+
+    mutating func append(_ entry: Entry) { entries.append(entry) }
+
+    /// Drops the oldest entry, which the window has no room for.
+    mutating func dropFirst() { coveredFrom = entries.removeFirst().mark }
+
+    /// Forgets all entries: the log lost events before this mark before the node had read them.
+    mutating func restart(at mark: Mark) {
+        entries = []
+        coveredFrom = mark
+    }
+
+    mutating func add(_ listener: any FeedListener) {
+        if let index = listeners.firstIndex(where: { $0.listener === listener }) {
+            listeners[index].uses += 1
+        } else {
+            listeners.append((listener, 1))
+        }
+    }
+
+    mutating func remove(_ listener: any FeedListener) {
+        guard let index = listeners.firstIndex(where: { $0.listener === listener }) else { return }
+        listeners[index].uses -= 1
+        if listeners[index].uses == 0 { listeners.remove(at: index) }
+    }
+}
+
+extension Feed {
+    /// - Parameters:
+    ///   - tail: The end of the log as this node knows it.
+    ///   - covers: What ``Log/covers(_:_:)`` says.
+    func step(_ cursor: Cursor, tail: Mark, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
+        switch cursor {
+        case .at(let mark) where mark.sequence < coveredFrom.sequence:
+            return .replay(after: mark.position, through: coveredFrom)
+        case .at(let mark):
+            return take(after: mark.sequence, tail: tail, limit: limit)
+        case .after(let position):
+            return place(position, tail: tail, limit: limit, covers: covers)
+        }
+    }
+
+    private func take(after sequence: SequenceNumber, tail: Mark, limit: SliceLimit) -> Step {
+        var taken: [Entry] = []
+        var bytes = 0
+        for entry in entries[firstIndex { $0.sequence > sequence }...] {
+            bytes += entry.frame.byteCount
+            if taken.count == limit.events || (bytes > limit.bytes && !taken.isEmpty) { break }
+            taken.append(entry)
+        }
+        guard let last = taken.last else { return .caughtUp(tail) }
+        let isLast = last.sequence == entries.last?.sequence
+        return .deliver(taken, mark: isLast ? tail : last.mark, isLast: isLast)
+    }
+
+    /// Finds the first mark that covers the position. A position that *is* a mark goes on live from there; whatever is
+    /// between the position and that mark is read from the log, which alone knows what it is.
+    private func place(
+        _ position: Position, tail: Mark, limit: SliceLimit, covers: (Position, Position) -> Bool
+    ) -> Step {
+        guard covers(tail.position, position) else { return .ahead }
+        let index = firstIndex { covers($0.mark.position, position) }
+        let mark: Mark =
+            if covers(coveredFrom.position, position) { coveredFrom } else if index < entries.endIndex {
+                entries[index].mark
+            } else { tail }
+        guard covers(position, mark.position) else { return .replay(after: position, through: mark) }
+        return take(after: mark.sequence, tail: tail, limit: limit)
+    }
+
+    /// The index of the first entry that fulfils a condition that all entries after it fulfil too.
+    private func firstIndex(where condition: (Entry) -> Bool) -> Int {
+        var low = entries.startIndex
+        var high = entries.endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if condition(entries[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import NIOCore
+import Synchronization
+
+/// An event as it goes to everybody who receives it: immutable, shared, encoded when the first one needs it.
+final class Frame: Sendable {
+    let record: Record
+    private let encoded = Mutex<WireBytes?>(nil)
+
+    init(_ record: Record) { self.record = record }
+
+    var byteCount: Int { record.event.byteCount }
+
+    var bytes: WireBytes {
+        encoded.withLock { encoded in
+            if let encoded { return encoded }
+            let bytes = Self.encode(record)
+            encoded = bytes
+            return bytes
+        }
+    }
+
+    private static func encode(_ record: Record) -> WireBytes {
+        let event = record.event
+        do {
+            return try WireBytes(
+                ServerSentEvent(event: event.type, data: event.data, id: record.id, retry: event.retry)
+            )
+        } catch {
+            // The hub checks what it publishes; a log that others write to may hold anything. The data can always be sent.
+            return .unnamed(event.data, at: record.position)
+        }
+    }
+}
+
+extension WireBytes {
+    fileprivate static func unnamed(_ data: String, at position: Position) -> WireBytes {
+        do {
+            return try WireBytes(ServerSentEvent(data: data, id: position.text))
+        } catch {
+            preconditionFailure("A position is not a valid id: \(error)")
+        }
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import Synchronization
+
+/// The feeds, behind the hub's lock.
+extension Hub {
+    /// The end of the log as this node knows it.
+    var tail: Mark {
+        state.withLock { $0.feeds?.tail } ?? Mark(sequence: .zero, position: .earliest)
+    }
+
+    /// Joins the feed of a selection and says where its live end is.
+    func open(_ selection: Selection) throws(MartletError) -> (FeedID, Mark) {
+        let opened: (FeedID, Mark)? = state.withLock { state in
+            guard let feed = state.feeds?.open(selection), let tail = state.feeds?.tail else { return nil }
+            return (feed, tail)
+        }
+        guard let opened else { throw .notRunning }
+        return opened
+    }
+
+    func close(_ feed: FeedID) { state.withLock { $0.feeds?.close(feed) } }
+
+    func listen(_ listener: any FeedListener, to feed: FeedID) {
+        state.withLock { $0.feeds?.add(listener, to: feed) }
+    }
+
+    func ignore(_ listener: any FeedListener, _ feed: FeedID) {
+        state.withLock { $0.feeds?.remove(listener, from: feed) }
+    }
+
+    func step(_ feed: FeedID, _ cursor: Cursor) -> Step {
+        state.withLock { $0.feeds?.step(feed, cursor, limit: configuration.slice, covers: log.covers) } ?? .ahead
+    }
+
+    func deliver(_ slice: Slice) {
+        let calls = state.withLock { $0.feeds?.append(slice) } ?? []
+        for (listener, feeds) in calls { listener.feedsGrew(feeds) }
+    }
+
+    func shard(of eventLoop: any EventLoop) -> ChannelShard {
+        state.withLock { state in
+            let key = ObjectIdentifier(eventLoop)
+            if let shard = state.shards[key] { return shard }
+            let shard = ChannelShard(hub: self, eventLoop: eventLoop)
+            state.shards[key] = shard
+            return shard
+        }
+    }
+}

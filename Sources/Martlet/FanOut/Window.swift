@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DequeModule
+
+/// Accounts for the frames that the feeds hold in memory: one budget for the process, the oldest dropped first across
+/// all feeds. A cursor that needs what was dropped reads history.
+struct Window {
+    struct Item {
+        var sequence: SequenceNumber
+        var byteCount: Int
+        var feeds: [FeedID]
+    }
+
+    let capacity: Int
+    private(set) var byteCount = 0
+    private var items: Deque<Item> = []
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    mutating func append(_ item: Item) {
+        items.append(item)
+        byteCount += item.byteCount
+    }
+
+    /// Takes out the oldest item while the window is over its capacity; the newest item always stays.
+    mutating func popOverflow() -> Item? {
+        guard byteCount > capacity, items.count > 1 else { return nil }
+        let item = items.removeFirst()
+        byteCount -= item.byteCount
+        return item
+    }
+
+    /// A feed no longer holds the frame of this number.
+    mutating func release(_ sequence: SequenceNumber, from feed: FeedID) {
+        guard let index = index(of: sequence) else { return }
+        items[index].feeds.removeAll { $0 == feed }
+        guard items[index].feeds.isEmpty else { return }
+        byteCount -= items[index].byteCount
+        items[index].byteCount = 0
+        while let first = items.first, first.feeds.isEmpty { items.removeFirst() }
+    }
+
+    private func index(of sequence: SequenceNumber) -> Int? {
+        var low = items.startIndex
+        var high = items.endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if items[middle].sequence < sequence { low = middle + 1 } else { high = middle }
+        }
+        return low < items.endIndex && items[low].sequence == sequence ? low : nil
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import EventStream
+package import NIOCore
+
+/// How the body of a response is framed on its connection.
+package enum Framing: Sendable {
+    /// HTTP/1.1 with `Transfer-Encoding: chunked` (RFC 9112, section 7.1).
+    case chunked
+    /// Bytes as they are: HTTP/1.0, whose body ends with the connection.
+    case plain
+}
+
+/// A block of an event stream, encoded once for all who receive it. Both framings share the same bytes.
+package struct WireBytes: Sendable {
+    private let chunk: ByteBuffer
+    private let prefixLength: Int
+
+    package init(_ event: ServerSentEvent) throws(EventStreamError) {
+        let bytes = try event.encoded()
+        let prefix = String(bytes.count, radix: 16) + "\r\n"
+        var chunk = ByteBuffer()
+        chunk.reserveCapacity(prefix.utf8.count + bytes.count + 2)
+        chunk.writeString(prefix)
+        chunk.writeBytes(bytes)
+        chunk.writeStaticString("\r\n")
+        self.chunk = chunk
+        self.prefixLength = prefix.utf8.count
+    }
+
+    package func framed(as framing: Framing) -> ByteBuffer {
+        switch framing {
+        case .chunked: chunk
+        case .plain: plain
+        }
+    }
+
+    package var plain: ByteBuffer {
+        var bytes = chunk
+        bytes.moveReaderIndex(forwardBy: prefixLength)
+        bytes.moveWriterIndex(to: bytes.writerIndex - 2)
+        return bytes
+    }
+
+    package var count: Int { chunk.readableBytes }
+}
+
+extension WireBytes {
+    /// For a caught-up client: moves its last id to here and dispatches nothing (WHATWG HTML, section 9.2.6).
+    package static func id(_ position: Position) -> WireBytes { make(ServerSentEvent(id: position.text)) }
+
+    /// Keeps the connection busy and says nothing, for a client that is not caught up.
+    package static let comment = make(ServerSentEvent(comment: ""))
+
+    package static func retry(_ delay: Duration) -> WireBytes { make(ServerSentEvent(retry: delay.milliseconds)) }
+
+    /// What every stream begins with.
+    package static func opening(after position: Position, retry: Duration) -> WireBytes {
+        make(ServerSentEvent(id: position.text, retry: retry.milliseconds, comment: ""))
+    }
+
+    /// Stands where the stream was interrupted, and resumes there too.
+    package static func gap(_ gap: Gap) -> WireBytes {
+        make(ServerSentEvent(event: Gap.eventType, data: gap.json, id: gap.from.text))
+    }
+
+    private static func make(_ event: ServerSentEvent) -> WireBytes {
+        do {
+            return try WireBytes(event)
+        } catch {
+            // Positions have no control characters and delays are not negative: the contract of Log, checked by its suite.
+            preconditionFailure("The hub's own block is not valid: \(error)")
+        }
+    }
+}
+
+extension Duration {
+    var milliseconds: Int {
+        let (seconds, attoseconds) = components
+        return Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
+    }
+}

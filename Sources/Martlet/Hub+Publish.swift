@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Hub {
+    /// Publishes an event.
+    ///
+    /// - Returns: the id of the event on the wire.
+    /// - Throws: ``MartletError`` when the event breaks one of the ``Limits``; else what the log throws.
+    @discardableResult
+    public func publish(_ event: Event) async throws -> String {
+        try await publish(contentsOf: [event])[0]
+    }
+
+    /// Publishes data to a topic.
+    ///
+    /// - Returns: the id of the event on the wire.
+    @discardableResult
+    public func publish(_ data: String, to topic: Topic) async throws -> String {
+        try await publish(Event(topic: topic, data: data))
+    }
+
+    /// Publishes events in this order, all or none of them.
+    ///
+    /// - Returns: the ids of the events on the wire, one for each.
+    @discardableResult
+    public func publish(contentsOf events: [Event]) async throws -> [String] {
+        for event in events { try configuration.limits.check(event) }
+        try await waitUntilRunning()
+        let positions = try await log.append(events)
+        return zip(events, positions).map { Record(position: $1, event: $0).id }
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Hub {
+    /// Gives the events of some topics to a closure, until the closure returns.
+    ///
+    /// - Parameters:
+    ///   - topics: What to subscribe to.
+    ///   - id: Resume after this event; `earliest` for everything in history. `nil`: only what is published from now on.
+    ///   - includesPrivate: Whether the closure may see private events.
+    ///   - body: Reads the events; they end when the hub stops.
+    public func subscribe<Value>(
+        to topics: Topic...,
+        after id: String? = nil,
+        includesPrivate: Bool = false,
+        _ body: (Events) async throws -> Value
+    ) async throws -> Value {
+        let selection = Selection(topics: Set(topics), includesPrivate: includesPrivate)
+        return try await body(Events(subscribe(to: selection, after: id)))
+    }
+
+    /// Finds where a client goes on and joins the feed that it selects. From here on nothing is missed.
+    ///
+    /// - Throws: ``MartletError`` when the selection breaks one of the ``Limits``; else what the log throws.
+    package func subscribe(to selection: Selection, after id: String?) async throws -> Subscription {
+        try configuration.limits.check(selection)
+        try await waitUntilRunning()
+        let (feed, tail) = try open(selection)
+        guard let id else {
+            return Subscription(hub: self, selection: selection, feed: feed, start: .at(tail), position: tail.position)
+        }
+        do {
+            let found = try await log.resolve(id, for: selection)
+            return Subscription(
+                hub: self, selection: selection, feed: feed, start: .after(found.position), position: found.position,
+                gap: found.gap.map { Gap(reason: $0, from: found.position) }
+            )
+        } catch {
+            close(feed)
+            throw error
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+public import ServiceLifecycle
+import Synchronization
+
+/// Takes events from publishers and gives them to everybody who subscribes to their topics.
+///
+///     let hub = Hub()
+///     async let running: Void = hub.run()
+///     try await hub.publish("shipped", to: "orders/42")
+///     try await hub.subscribe(to: "orders/42") { events in
+///         for try await event in events { print(event.data) }
+///     }
+///
+/// An event is published once the log has accepted it. Subscribers get the events of their topics in the order of the
+/// log, each exactly once, from where they start for as long as they read; whoever is slow waits for nobody and holds
+/// up nobody. The hub delivers while ``run()`` runs.
+public final class Hub: Service {
+    public let log: any Log
+    public let configuration: HubConfiguration
+    let replayer: Replayer
+    let state = Mutex(State())
+    let changed = Signal()
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - log: Where events are kept; by default in memory.
+    ///   - configuration: Bounds and times.
+    ///   - logger: Where the hub says what happens to it; never what is in events.
+    public init(
+        log: any Log = MemoryLog(clock: ContinuousClock()),
+        configuration: HubConfiguration = HubConfiguration(),
+        logger: Logger = Logger(label: "martlet")
+    ) {
+        self.log = log
+        self.configuration = configuration
+        self.logger = logger
+        self.replayer = Replayer(limit: configuration.slice, concurrency: configuration.concurrentReads)
+    }
+
+    /// Opens the log and delivers until the task is cancelled or the service group shuts down. Call it once.
+    public func run() async throws {
+        let end = try await log.open()
+        start(at: end)
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup { group in
+                group.addTask { await self.followLog(after: end) }
+                group.addTask { await self.replayer.run(self.log) }
+            }
+        }
+        stop()
+    }
+
+    /// Reads what is published, whoever published it, and hands it on a group at a time.
+    private func followLog(after start: Position) async {
+        var position = start
+        while !Task.isCancelled {
+            do {
+                let slice = try await log.tail(after: position, limit: configuration.slice)
+                position = slice.end
+                if slice.gap != nil { logger.warning("The log removed events before the hub had read them.") }
+                deliver(slice)
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.error("The log cannot be read; trying again.", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+}

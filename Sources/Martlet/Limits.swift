@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+
+/// What the hub accepts, in bytes and counts. Whatever is over a limit is refused as a whole with an error that names
+/// the field.
+public struct Limits: Sendable {
+    /// The longest topic, in bytes of UTF-8.
+    public var topicBytes = 1024
+    /// The longest id, in bytes of UTF-8. Browsers send ids of more than 128 bytes only after a CORS preflight.
+    public var idBytes = 1024
+    /// The longest type, in bytes of UTF-8.
+    public var typeBytes = 256
+    /// The longest key, in bytes of UTF-8.
+    public var keyBytes = 1024
+    /// The most data in one event, in bytes of UTF-8.
+    public var dataBytes = 1024 * 1024
+    /// The most topics that one subscription names.
+    public var topicsPerSubscription = 100
+
+    public init() {}
+
+    /// Throws where the event breaks a limit or could not be written to a stream.
+    public func check(_ event: Event) throws(MartletError) {
+        try check(event.topic)
+        try check(event.id, as: "id", atMost: idBytes, or: .invalidID)
+        try check(event.type, as: "type", atMost: typeBytes, or: .invalidType)
+        try check(event.key, as: "key", atMost: keyBytes, or: .invalidKey)
+        if event.id == Position.earliest.text {
+            throw MartletError(.invalidID, field: "id", "The id \"earliest\" is reserved. Choose another.")
+        }
+        if event.type == Gap.eventType {
+            throw MartletError(.invalidType, field: "type", "The type \"gap\" is reserved. Choose another.")
+        }
+        if let retry = event.retry, retry < 0 {
+            throw MartletError(.invalidRetry, field: "retry", "The retry is negative. Give milliseconds, 0 or more.")
+        }
+        if event.data.utf8.count > dataBytes {
+            throw MartletError(.tooLarge, field: "data", "The data is over \(dataBytes) bytes. Send less.")
+        }
+    }
+
+    /// Throws where no subscription may ask for these topics.
+    public func check(_ selection: Selection) throws(MartletError) {
+        guard (1...topicsPerSubscription).contains(selection.topics.count) else {
+            let message = "Name 1 to \(topicsPerSubscription) topics; these are \(selection.topics.count)."
+            throw MartletError(.invalidSubscription, field: "topic", message)
+        }
+        for topic in selection.topics { try check(topic) }
+    }
+
+    private func check(_ topic: Topic) throws(MartletError) {
+        if topic.name.utf8.count > topicBytes {
+            throw MartletError(.invalidTopic, field: "topic", "The topic is over \(topicBytes) bytes. Shorten it.")
+        }
+    }
+
+    private func check(
+        _ text: String?, as field: String, atMost bytes: Int, or code: MartletError.Code
+    ) throws(MartletError) {
+        guard let text else { return }
+        if text.isEmpty {
+            throw MartletError(code, field: field, "The \(field) is empty. Leave it out, or give one.")
+        }
+        if text.utf8.count > bytes {
+            throw MartletError(code, field: field, "The \(field) is over \(bytes) bytes. Shorten it.")
+        }
+        if text.hasControlCharacters {
+            throw MartletError(code, field: field, "The \(field) has control characters. Leave them out.")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DequeModule
+
+/// The events that a ``MemoryLog`` keeps, numbered from 1 in the order in which they were accepted. A value.
+struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duration {
+    private struct Entry {
+        var event: Event
+        var byteCount: Int
+        var time: Instant
+    }
+
+    private var entries: Deque<Entry> = []
+    /// The offset of the oldest entry, or of the next one where there is none.
+    private var first: UInt64 = 1
+    private(set) var byteCount = 0
+    private var ids = PublisherIDs()
+    private var trimmed: TrimmedTopics
+
+    init(trimmedTopics: Int) { trimmed = TrimmedTopics(capacity: trimmedTopics) }
+
+    var count: Int { entries.count }
+    /// The offset of the newest event that there ever was; 0 for none.
+    var last: UInt64 { first + UInt64(entries.count) - 1 }
+
+    mutating func append(_ event: Event, at time: Instant) {
+        let entry = Entry(event: event, byteCount: event.byteCount, time: time)
+        entries.append(entry)
+        byteCount += entry.byteCount
+        if let id = event.id { ids.insert(id, at: last) }
+    }
+
+    /// Removes the oldest events up to an offset, as far as retention asks for it.
+    mutating func trim(to retention: Retention, through: UInt64, age: (Instant) -> Duration) {
+        while let oldest = entries.first, first <= through {
+            guard entries.count > retention.events || byteCount > retention.bytes || age(oldest.time) > retention.age
+            else { return }
+            entries.removeFirst()
+            byteCount -= oldest.byteCount
+            if let id = oldest.event.id { ids.remove(id, at: first) }
+            trimmed.insert(oldest.event, at: first)
+            first += 1
+        }
+    }
+
+    /// - Parameter after: `nil` for the earliest.
+    func read(
+        _ selection: Selection?, after: UInt64?, through: UInt64, limit: SliceLimit, in epoch: Epoch
+    ) -> Slice {
+        var slice = Slice(records: [], end: epoch.position(through), isComplete: true)
+        if let after, after + 1 < first, isTrimmed(selection, after: after) {
+            slice.gap = epoch.position(first - 1)
+        }
+        var bytes = 0
+        var offset = max(first, (after ?? 0) + 1)
+        let stop = min(through, last)
+        while offset <= stop {
+            let entry = entries[Int(offset - first)]
+            if selection?.contains(entry.event) ?? true {
+                let isFull = slice.records.count == limit.events || bytes + entry.byteCount > limit.bytes
+                if isFull, !slice.records.isEmpty {
+                    slice.end = epoch.position(offset - 1)
+                    slice.isComplete = false
+                    return slice
+                }
+                slice.records.append(Record(position: epoch.position(offset), event: entry.event))
+                bytes += entry.byteCount
+            }
+            offset += 1
+        }
+        return slice
+    }
+
+    func resolve(_ id: String, for selection: Selection, in epoch: Epoch) -> Resolution {
+        if id == Position.earliest.text { return Resolution(position: .earliest) }
+        guard let offset = ids.first(id) ?? epoch.offset(Position(id)) else {
+            return Resolution(position: .earliest, gap: Epoch.isPosition(id) ? .epoch : .unknown)
+        }
+        if offset > last { return Resolution(position: .earliest, gap: .rolledBack) }
+        if isTrimmed(selection, after: offset) {
+            return Resolution(position: epoch.position(first - 1), gap: .trimmed)
+        }
+        return Resolution(position: epoch.position(offset))
+    }
+
+    private func isTrimmed(_ selection: Selection?, after offset: UInt64) -> Bool {
+        guard let selection else { return offset + 1 < first }
+        return trimmed.contains(selection, after: offset)
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DequeModule
+import Synchronization
+
+/// The embedded log that keeps history in memory: nothing to install, nothing survives the process.
+///
+/// An event is accepted as soon as it is in memory. Every instance is an epoch of its own, so that a client that comes
+/// back after a restart is told that its history is gone. Once the log is open, events that its tail has not been given
+/// are not removed, and publishers wait while those are more than the backlog allows.
+public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
+    private struct State {
+        var history: MemoryHistory<C.Instant>
+        /// How far the tail has been given; `nil`: the log was not opened.
+        var tailed: UInt64?
+    }
+
+    private let clock: C
+    private let epoch: Epoch
+    private let retention: Retention
+    private let backlog: Int
+    private let state: Mutex<State>
+    private let appended = Signal()
+    private let tailed = Signal()
+
+    /// - Parameters:
+    ///   - retention: How much history to keep.
+    ///   - clock: What the age of an event is measured with.
+    ///   - backlog: By how many events the tail may be behind before publishers wait.
+    ///   - trimmedTopics: The most topics to remember after all their events were removed.
+    public init(
+        retention: Retention = Retention(), clock: C, backlog: Int = 10_000, trimmedTopics: Int = 65_536
+    ) {
+        self.clock = clock
+        self.retention = retention
+        self.backlog = backlog
+        self.epoch = Epoch()
+        self.state = Mutex(State(history: MemoryHistory(trimmedTopics: trimmedTopics)))
+    }
+
+    public func open() async throws -> Position {
+        let last = state.withLock { state in
+            state.tailed = state.history.last
+            return state.history.last
+        }
+        return epoch.position(last)
+    }
+
+    public func append(_ events: [Event]) async throws -> [Position] {
+        while true {
+            let seen = tailed.version
+            if let offsets = tryAppend(events) {
+                appended.fire()
+                return offsets.map(epoch.position)
+            }
+            try await tailed.wait(past: seen)
+        }
+    }
+
+    private func tryAppend(_ events: [Event]) -> Range<UInt64>? {
+        let now = clock.now
+        return state.withLock { state in
+            if let tailed = state.tailed, state.history.last - tailed >= backlog { return nil }
+            let first = state.history.last + 1
+            for event in events { state.history.append(event, at: now) }
+            trim(&state, now: now)
+            return first..<state.history.last + 1
+        }
+    }
+
+    public func read(
+        _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
+    ) async throws -> Slice {
+        let after = try offset(after)
+        let through = try offset(through) ?? 0
+        let now = clock.now
+        return state.withLock { state in
+            trim(&state, now: now)
+            return state.history.read(selection, after: after, through: through, limit: limit, in: epoch)
+        }
+    }
+
+    public func tail(after: Position, limit: SliceLimit) async throws -> Slice {
+        let after = try offset(after) ?? 0
+        while true {
+            let seen = appended.version
+            let slice: Slice? = state.withLock { state in
+                state.tailed = after
+                guard state.history.last > after else { return nil }
+                let slice = state.history.read(nil, after: after, through: state.history.last, limit: limit, in: epoch)
+                state.tailed = after + UInt64(slice.records.count)
+                return slice
+            }
+            tailed.fire()
+            if let slice { return slice }
+            try await appended.wait(past: seen)
+        }
+    }
+
+    public func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
+        let now = clock.now
+        return state.withLock { state in
+            trim(&state, now: now)
+            return state.history.resolve(id, for: selection, in: epoch)
+        }
+    }
+
+    public func covers(_ a: Position, _ b: Position) -> Bool {
+        guard b != .earliest else { return true }
+        guard a != .earliest, let a = epoch.offset(a), let b = epoch.offset(b) else { return false }
+        return a >= b
+    }
+
+    /// What history holds, in events and in bytes as retention counts them.
+    public var size: (events: Int, bytes: Int) {
+        state.withLock { ($0.history.count, $0.history.byteCount) }
+    }
+
+    private func trim(_ state: inout State, now: C.Instant) {
+        state.history.trim(to: retention, through: state.tailed ?? state.history.last) { $0.duration(to: now) }
+    }
+
+    /// The offset of a position of this log; `nil` for the earliest.
+    private func offset(_ position: Position) throws(MartletError) -> UInt64? {
+        if position == .earliest { return nil }
+        guard let offset = epoch.offset(position) else {
+            throw MartletError(.invalidID, field: "id", "The position is not of this log. Resolve it first.")
+        }
+        return offset
+    }
+}

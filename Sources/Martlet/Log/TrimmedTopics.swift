@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Remembers for each topic the last of its events that was removed from history, so that a client that has not
+/// missed anything of its topic is not told otherwise, however much of the others has gone.
+///
+/// The memory is bounded. Past the bound the older half is forgotten, and a topic that is not remembered counts as
+/// trimmed up to where that half ended: a client that comes back after that long may be told of a gap that was none.
+package struct TrimmedTopics {
+    private struct Key: Hashable {
+        var topic: Topic
+        var isPrivate: Bool
+    }
+
+    private let capacity: Int
+    private var last: [Key: UInt64] = [:]
+    /// Every removed event that is not remembered by topic is at or below this offset.
+    private var floor: UInt64 = 0
+
+    /// - Parameter capacity: The most topics to remember; at least 2.
+    package init(capacity: Int) { self.capacity = capacity }
+
+    package mutating func insert(_ event: Event, at offset: UInt64) {
+        last[Key(topic: event.topic, isPrivate: event.isPrivate)] = offset
+        guard last.count > capacity else { return }
+        floor = last.values.sorted()[capacity / 2]
+        last = last.filter { $0.value > floor }
+    }
+
+    /// Whether an event was removed that is selected and came after the offset.
+    package func contains(_ selection: Selection, after offset: UInt64) -> Bool {
+        selection.topics.contains { topic in
+            isTrimmed(topic, isPrivate: false, after: offset)
+                || (selection.includesPrivate && isTrimmed(topic, isPrivate: true, after: offset))
+        }
+    }
+
+    private func isTrimmed(_ topic: Topic, isPrivate: Bool, after offset: UInt64) -> Bool {
+        (last[Key(topic: topic, isPrivate: isPrivate)] ?? floor) > offset
+    }
+}

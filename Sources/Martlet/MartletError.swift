@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why the hub refused something.
+///
+/// Match on ``code``; the codes may grow. ``field`` names the part of the input that is at fault, in the words of the
+/// HTTP interface (`topic`, `id`, `type`, `retry`, `data`), and ``message`` says what to do. It never contains the data
+/// of an event.
+public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+
+        /// The topic is empty, too long, or has control characters.
+        public static let invalidTopic = Code(description: "invalidTopic")
+        /// The id is empty, too long, reserved, or has control characters.
+        public static let invalidID = Code(description: "invalidID")
+        /// The type is empty, too long, reserved, or has control characters.
+        public static let invalidType = Code(description: "invalidType")
+        /// The retry is negative.
+        public static let invalidRetry = Code(description: "invalidRetry")
+        /// The key is too long or has control characters.
+        public static let invalidKey = Code(description: "invalidKey")
+        /// The event or the batch is larger than the hub accepts.
+        public static let tooLarge = Code(description: "tooLarge")
+        /// The subscription names no topic, or more than the hub allows.
+        public static let invalidSubscription = Code(description: "invalidSubscription")
+        /// The hub is not running yet, or no more.
+        public static let notRunning = Code(description: "notRunning")
+    }
+
+    public let code: Code
+    /// What part of the input is at fault; `nil` where it is none of the caller's doing.
+    public let field: String?
+    public let message: String
+
+    public init(_ code: Code, field: String? = nil, _ message: String) {
+        self.code = code
+        self.field = field
+        self.message = message
+    }
+
+    public var description: String { message }
+}

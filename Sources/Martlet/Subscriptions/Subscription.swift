@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import NIOCore
+
+/// A place in a feed, kept for a client from the moment its request was understood. Given back when it is released.
+package final class Subscription: Sendable {
+    let hub: Hub
+    let selection: Selection
+    let feed: FeedID
+    let start: Cursor
+    /// The stream goes on with everything after this position.
+    package let position: Position
+    /// What the client has to be told before.
+    package let gap: Gap?
+
+    init(hub: Hub, selection: Selection, feed: FeedID, start: Cursor, position: Position, gap: Gap? = nil) {
+        self.hub = hub
+        self.selection = selection
+        self.feed = feed
+        self.start = start
+        self.position = position
+        self.gap = gap
+    }
+
+    deinit { hub.close(feed) }
+
+    /// Writes the subscription to a channel for as long as the channel is open. Called on the channel's event loop.
+    ///
+    /// - Parameters:
+    ///   - handler: The sink takes its place in front of this handler of the pipeline, so that what it writes does not
+    ///     pass it.
+    ///   - framing: How the response is framed; its head and all that comes before the events is written already.
+    package func stream(
+        to channel: any Channel, before handler: any ChannelHandler, framing: Framing
+    ) throws {
+        let sink = ChannelSink(self, shard: hub.shard(of: channel.eventLoop), framing: framing)
+        try channel.pipeline.syncOperations.addHandler(sink, position: .before(handler))
+    }
+}
