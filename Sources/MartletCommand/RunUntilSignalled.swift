@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// Runs the services until SIGTERM or SIGINT, which shuts them down gracefully from the last to the first.
+///
+/// A second signal ends the process at once, with 128 plus the signal's number as the exit code.
+///
+/// - Throws: What a service throws, after the others were cancelled.
+func runUntilSignalled(
+    services: [ServiceGroupConfiguration.ServiceConfiguration],
+    logger: Logger
+) async throws {
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    try await run(services: services, until: signals, logger: logger) { _exit(128 + $0.rawValue) }
+}
+
+/// Runs the services until the first of `signals`.
+///
+/// - Parameter abort: Called for each further signal that arrives before the services have ended.
+func run(
+    services: [ServiceGroupConfiguration.ServiceConfiguration],
+    until signals: some AsyncSequence<UnixSignal, Never> & Sendable,
+    logger: Logger,
+    abort: @escaping @Sendable (UnixSignal) -> Void
+) async throws {
+    let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: services, logger: logger))
+    try await withThrowingTaskGroup { tasks in
+        tasks.addTask {
+            var isStopping = false
+            for await signal in signals {
+                if isStopping {
+                    abort(signal)
+                } else {
+                    isStopping = true
+                    logger.info("Shutting down on \(signal); a second signal ends the process at once")
+                    await group.triggerGracefulShutdown()
+                }
+            }
+        }
+        try await group.run()
+        tasks.cancelAll()
+    }
+}

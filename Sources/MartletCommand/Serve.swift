@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Hummingbird
+import Logging
+import Martlet
+import MartletHTTP
+import NIOCore
+import ServiceLifecycle
+
+/// The hub as `martlet serve` runs it.
+enum Serve {
+    /// How many connections may wait to be accepted; the kernel may allow fewer.
+    private static let backlog = 4096
+
+    /// Runs the hub until it is signalled to stop.
+    ///
+    /// - Throws: What keeps the hub from listening, or a service from running.
+    static func run(settings: ServeSettings, logger: Logger) async throws {
+        let hub = Hub(
+            log: MemoryLog(retention: settings.retention, clock: ContinuousClock()),
+            configuration: settings.hub,
+            logger: logger
+        )
+        // Services are stopped from the last to the first: streams are let go, then the server stops, then the hub.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: hub)]
+        if settings.demo {
+            let metrics = SystemMetricsPublisher { try await hub.publish($0, to: "system/metrics") }
+            services.append(.init(service: metrics, failureTerminationBehavior: .ignore))
+        }
+        services.append(.init(service: application(hub, settings, logger)))
+        services.append(.init(service: DrainService(hub)))
+        try await runUntilSignalled(services: services, logger: quieter(logger))
+    }
+
+    private static func application(_ hub: Hub, _ settings: ServeSettings, _ logger: Logger) -> some Service {
+        let router = Router(context: EventStreamRequestContext.self)
+        router.add(middleware: ProblemMiddleware())
+        router.addDemo(of: hub).addHealth(of: hub).addHub(hub)
+        return Application(
+            router: router,
+            server: .eventStreams(maximumConnections: settings.maxConnections),
+            configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: backlog),
+            onServerRunning: { channel in
+                let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+                let url = "http://\(host):\(channel.localAddress?.port ?? settings.port)"
+                logger.info(
+                    "Martlet is ready. Open \(url)/ or: curl -N \(url)/events/demo",
+                    metadata: ["max-connections": "\(settings.maxConnections)"]
+                )
+            },
+            logger: quieter(logger)
+        )
+    }
+
+    /// What the libraries underneath say at `info` is not for who runs a hub.
+    private static func quieter(_ logger: Logger) -> Logger {
+        var logger = logger
+        if logger.logLevel == .info { logger.logLevel = .notice }
+        return logger
+    }
+}
+
+extension ServeSettings {
+    fileprivate var retention: Retention {
+        Retention(events: historyEvents, bytes: historyBytes, age: historyAge)
+    }
+
+    fileprivate var hub: HubConfiguration {
+        var configuration = HubConfiguration()
+        configuration.heartbeat = heartbeat
+        configuration.windowBytes = windowBytes
+        configuration.grace = grace
+        return configuration
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Logging
+
+/// `martlet serve`: runs the hub until it is signalled to stop.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run the hub.",
+        usage: "martlet serve [<options>]",
+        discussion: """
+            Each option can also be set by its environment variable, or by its name as a key of the JSON file that \
+            --config names. The command line wins over the environment, the environment over the file.
+
+            A duration is a whole number with a unit (500ms, 15s, 2m, 24h, 7d); without a unit it is in seconds. \
+            A size is a whole number with a unit (512KiB, 64MiB, 1GiB, 1TiB); without a unit it is in bytes.
+            """
+    )
+
+    @OptionGroup var options: ServeOptions
+
+    func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let settings = try await ServeSettings.resolve(
+            commandLine: options.values,
+            environment: environment,
+            descriptorLimit: DescriptorLimit.raise()
+        )
+
+        var logger = Logger(label: "martlet") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = settings.logLevel
+        for variable in ServeSettings.unknownVariables(in: environment) {
+            logger.warning("Ignoring \(variable): no option has this environment variable")
+        }
+
+        do {
+            try await Serve.run(settings: settings, logger: logger)
+        } catch {
+            throw ListenError(error, settings: settings) ?? error
+        }
+    }
+}

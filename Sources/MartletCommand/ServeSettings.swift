@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Martlet
+
+/// What `martlet serve` runs with: valid values, with their defaults.
+struct ServeSettings: Equatable, Sendable {
+    var host = "127.0.0.1"
+    var port = 8080
+    var heartbeat = HubConfiguration().heartbeat
+    var historyEvents = Retention().events
+    var historyBytes = Retention().bytes
+    var historyAge = Retention().age
+    /// Bytes of encoded events kept in memory for live streams.
+    var windowBytes = HubConfiguration().windowBytes
+    var maxConnections: Int
+    /// How long the streams are given to end at shutdown.
+    var grace = HubConfiguration().grace
+    /// Whether this machine's metrics are published.
+    var demo = false
+    var logLevel = Logger.Level.info
+    /// The settings file that was read.
+    var configFile: String?
+
+    /// The defaults.
+    ///
+    /// - Parameter descriptorLimit: The limit on open descriptors; connections leave ``spareDescriptors`` of them.
+    init(descriptorLimit: Int) {
+        maxConnections = min(max(descriptorLimit - Self.spareDescriptors, 1), Self.mostConnections)
+    }
+
+    /// The defaults with a round number of connections, from which help and error messages take their examples.
+    static let example = ServeSettings(descriptorLimit: 10_000 + spareDescriptors)
+
+    private static let spareDescriptors = 512
+    private static let mostConnections = Int(Int32.max)
+
+    /// The name of the setting that names the settings file, and so cannot stand in it.
+    static let fileSetting = "config"
+    /// What the names of the environment variables begin with.
+    static let variablePrefix = "MARTLET_"
+
+    /// The settings in the order of the help. A default comes from the field.
+    static let table = [
+        Setting("host", \.host, .host, help: "Loopback interface to listen on"),
+        Setting("port", \.port, .count(0...65_535), help: "Port to listen on, 0 for a free one"),
+        Setting(
+            "heartbeat", \.heartbeat, .duration(.milliseconds(100) ... .seconds(3600)),
+            help: "Time between heartbeats on a stream"),
+        Setting(
+            "history-events", \.historyEvents, .count(1...1_000_000_000),
+            help: "Events kept for streams that resume"),
+        Setting(
+            "history-bytes", \.historyBytes, .bytes((64 << 10)...(1 << 40)),
+            help: "Bytes of events kept for streams that resume"),
+        Setting(
+            "history-age", \.historyAge, .duration(.seconds(1) ... .seconds(365 * 86_400)),
+            help: "Age up to which events are kept for streams that resume"),
+        Setting(
+            "window-bytes", \.windowBytes, .bytes((64 << 10)...(1 << 40)),
+            help: "Bytes of encoded events kept in memory for live streams"),
+        Setting(
+            "max-connections", \.maxConnections, .count(1...mostConnections),
+            default: "the descriptor limit less \(spareDescriptors)",
+            help: "Connections open at the same time"),
+        Setting(
+            "grace", \.grace, .duration(.zero ... .seconds(3600)),
+            help: "Time over which streams are ended at shutdown"),
+        Setting("demo", \.demo, .flag, help: "Publish this machine's CPU, memory and load to topic system/metrics"),
+        Setting("log-level", \.logLevel, .logLevel, help: "Least severe level to log"),
+        Setting(fileSetting, \.configFile, .file, help: "JSON file of settings, keyed by option name"),
+    ]
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+public import Hummingbird
+public import Martlet
+
+/// Who may publish over HTTP.
+public enum PublishAccess: Sendable {
+    /// Programs on this machine, and web pages that this server itself delivered. Nobody needs to identify himself, so a
+    /// server with this access must listen on loopback only.
+    case local
+    /// Nobody.
+    case none
+}
+
+extension RouterMethods where Context: ChannelRequestContext {
+    /// Adds the routes of a hub.
+    ///
+    /// - `GET /events/{topic…}` subscribes to the topic that the path names; `?topic=` adds more.
+    /// - `POST /events/{topic…}` publishes the body to that topic.
+    /// - `POST /events` publishes a batch, one JSON object a line (`application/x-ndjson`).
+    ///
+    /// Any other method is answered with 405. The server should be built with `HTTPServerBuilder.eventStreams()`.
+    ///
+    /// - Parameters:
+    ///   - hub: The hub, which must run as a service of the application or around it.
+    ///   - access: Who may publish.
+    ///   - maximumBodyBytes: The largest body of a publish, single or batch.
+    @discardableResult
+    public func addHub(_ hub: Hub, publishing access: PublishAccess = .local, maximumBodyBytes: Int = 1024 * 1024)
+        -> Self
+    {
+        let subscribe = SubscribeRoute<Context>(hub: hub)
+        let publish = PublishRoute<Context>(hub: hub, access: access, maximumBodyBytes: maximumBodyBytes)
+        for path: RouterPath in ["events", "events/**"] {
+            on(path, answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond])
+        }
+        return self
+    }
+
+    /// Adds `/health/live` and `/health/ready`: whether the process answers, and whether it should be sent clients.
+    @discardableResult
+    public func addHealth(of hub: Hub) -> Self {
+        on("health/live", answering: [.get: { _, _ in .text("alive") }])
+        on(
+            "health/ready",
+            answering: [
+                .get: { _, _ in
+                    guard hub.isReady else { throw Problem(.serviceUnavailable, "The hub is starting or stopping.") }
+                    return .text("ready")
+                }
+            ])
+        return self
+    }
+}
+
+extension RouterMethods {
+    typealias Handler = @Sendable (Request, Context) async throws -> Response
+
+    /// Answers some methods of a path, OPTIONS besides, and every other with 405 and what is allowed. HEAD is answered
+    /// like GET where it has no handler of its own.
+    func on(_ path: RouterPath, answering handlers: [HTTPRequest.Method: Handler]) {
+        var handlers = handlers
+        if let get = handlers[.get], handlers[.head] == nil {
+            handlers[.head] = { request, context in try await get(request, context).createHeadResponse() }
+        }
+        let allowed = (handlers.keys.map(\.rawValue) + ["OPTIONS"]).sorted().joined(separator: ", ")
+        handlers[.options] = { _, _ in Response(status: .noContent, headers: [.allow: allowed]) }
+        for method in HTTPRequest.Method.known {
+            on(
+                path, method: method,
+                use: handlers[method] ?? { request, _ in
+                    throw Problem(
+                        .methodNotAllowed, "\(request.method.rawValue) is not possible here, only \(allowed).",
+                        headers: [.allow: allowed])
+                })
+        }
+    }
+}
+
+extension HTTPRequest.Method {
+    fileprivate static let known: [Self] = [.get, .head, .post, .put, .patch, .delete, .options, .trace, .connect]
+}
+
+extension Response {
+    static func text(_ text: String) -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text + "\n")))
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+public import HTTPTypes
+public import Hummingbird
+import Martlet
+import NIOCore
+
+/// Why a request was refused: a problem document (RFC 9457) that names the field at fault.
+public struct Problem: Error, Sendable, HTTPResponseError {
+    public var status: HTTPResponse.Status
+    /// What is wrong and what to do.
+    public var detail: String
+    /// The part of the request at fault, as the caller wrote it.
+    public var field: String?
+    /// The line of a batch at fault, counted from 1.
+    public var line: Int?
+    public var headers: HTTPFields
+
+    public init(
+        _ status: HTTPResponse.Status, _ detail: String, field: String? = nil, line: Int? = nil,
+        headers: HTTPFields = [:]
+    ) {
+        self.status = status
+        self.detail = detail
+        self.field = field
+        self.line = line
+        self.headers = headers
+    }
+
+    init(_ error: MartletError, line: Int? = nil) {
+        switch error.code {
+        case .tooLarge:
+            self.init(.contentTooLarge, error.message, field: error.field, line: line)
+        case .notRunning:
+            self.init(.serviceUnavailable, error.message, headers: [.retryAfter: "1"])
+        default:
+            self.init(.badRequest, error.message, field: error.field, line: line)
+        }
+    }
+
+    public func response(from request: Request, context: some RequestContext) -> Response { response() }
+
+    func response() -> Response {
+        var headers = headers
+        headers[.contentType] = "application/problem+json"
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: document))
+    }
+
+    var document: ByteBuffer {
+        let members = Members(title: status.reasonPhrase, status: status.code, detail: detail, field: field, line: line)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let json = try? encoder.encode(members) else { return ByteBuffer(string: "{}") }
+        return ByteBuffer(bytes: json + [0x0A])
+    }
+
+    private struct Members: Encodable {
+        var type = "about:blank"
+        var title: String
+        var status: Int
+        var detail: String
+        var field: String?
+        var line: Int?
+    }
+}
+
+/// Answers what the application's routes did not: unknown routes and unexpected errors, as problem documents.
+public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
+    public init() {}
+
+    public func handle(
+        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let problem as Problem {
+            throw problem
+        } catch let error as HTTPError where error.status == .notFound {
+            throw Problem(.notFound, "There is nothing at \(RequestTarget(request).path).")
+        } catch let error as HTTPError {
+            throw Problem(error.status, error.body ?? error.status.reasonPhrase, headers: error.headers)
+        } catch let error as MartletError {
+            throw Problem(error)
+        }
+    }
+}

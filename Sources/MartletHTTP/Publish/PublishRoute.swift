@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Hummingbird
+import Martlet
+import NIOCore
+
+/// Publishes the body of a request: to the topic that the path names, or as a batch.
+struct PublishRoute<Context: ChannelRequestContext>: Sendable {
+    let hub: Hub
+    let access: PublishAccess
+    let maximumBodyBytes: Int
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        switch access {
+        case .none: throw Problem(.forbidden, "Publishing is turned off here.")
+        case .local: try LocalOnly.check(request, from: context.channel)
+        }
+        let target = RequestTarget(request)
+        let events: [Event]
+        if let topic = try target.topic {
+            events = [try await event(to: topic, target, request)]
+        } else {
+            guard request.headers[.contentType]?.prefix(while: { $0 != ";" }) == "application/x-ndjson" else {
+                throw Problem(
+                    .unsupportedMediaType,
+                    "Post data to /events/{topic}, or a batch to /events as application/x-ndjson.",
+                    field: "Content-Type")
+            }
+            events = try EventBatch.parse(try await body(of: request), limits: hub.configuration.limits)
+        }
+        do {
+            return .text(try await hub.publish(contentsOf: events).joined(separator: "\n"))
+        } catch let error as MartletError {
+            throw Problem(error)
+        }
+    }
+
+    private func event(to topic: Topic, _ target: RequestTarget, _ request: Request) async throws -> Event {
+        let fields = try EventFields(query: try target.query, headers: request.headers)
+        return Event(
+            topic: topic, data: try await body(of: request), id: fields.id, type: fields.type, retry: fields.retry,
+            key: fields.key, isPrivate: fields.isPrivate)
+    }
+
+    private func body(of request: Request) async throws -> String {
+        let bytes: ByteBuffer
+        do {
+            bytes = try await request.body.collect(upTo: maximumBodyBytes)
+        } catch is NIOTooManyBytesError {
+            throw Problem(.contentTooLarge, "The body is over \(maximumBodyBytes) bytes. Send less.", field: "data")
+        }
+        guard let text = String(validating: bytes.readableBytesView, as: UTF8.self) else {
+            throw Problem(.badRequest, "The body is not UTF-8. Send text, encoded as UTF-8.", field: "data")
+        }
+        return text
+    }
+}

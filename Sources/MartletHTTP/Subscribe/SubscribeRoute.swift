@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import HTTPTypes
+import Hummingbird
+import Martlet
+import NIOCore
+import NIOHTTP1
+
+/// Subscribes to what the request names and streams it for as long as the client stays.
+struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
+    let hub: Hub
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        let subscription = try await subscribe(request)
+        let headers = HTTPFields.eventStream(subscription)
+        if hub.isDraining {
+            // Any status but 200 would make EventSource give up for good.
+            let comeBack = WireBytes.opening(after: subscription.position, retry: hub.retry())
+            return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: comeBack.plain))
+        }
+        let channel = context.channel
+        let opening = opening(of: subscription)
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                // The head goes out with the first bytes, and both before anything that is written from the event loop later.
+                try await writer.write(opening)
+                try await channel.eventLoop.submit {
+                    let pipeline = channel.pipeline.syncOperations
+                    let isHTTP10 = (try? pipeline.handler(type: ConnectionHandler.self))?.isHTTP10 ?? false
+                    let encoder = try pipeline.handler(type: HTTPResponseEncoder.self)
+                    try subscription.stream(to: channel, before: encoder, framing: isHTTP10 ? .plain : .chunked)
+                }.get()
+                try await withTaskCancellationHandler {
+                    try await channel.closeFuture.get()
+                } onCancel: {
+                    channel.close(promise: nil)
+                }
+                // Returning would let the server answer a request that the client had sent behind this one.
+                throw StreamEnded()
+            })
+    }
+
+    func respondToHead(_ request: Request, context: Context) async throws -> Response {
+        Response(status: .ok, headers: .eventStream(try await subscribe(request)))
+    }
+
+    private func subscribe(_ request: Request) async throws -> Subscription {
+        let target = RequestTarget(request)
+        let query = try target.query
+        var topics: Set<Topic> = []
+        do {
+            if let topic = try target.topic { topics.insert(topic) }
+            for (name, value) in query where name == "topic" { topics.insert(try Topic(value)) }
+            return try await hub.subscribe(to: Selection(topics: topics), after: resumeID(request, query))
+        } catch let error as MartletError {
+            throw Problem(error)
+        }
+    }
+
+    /// What the client saw last: the header of a reconnecting `EventSource`, else the parameter that a fresh page can set.
+    private func resumeID(_ request: Request, _ query: [(name: String, value: String)]) -> String? {
+        let id =
+            request.headers[.lastEventID]
+            ?? query.first { $0.name == "lastEventID" || $0.name == "last_event_id" }?.value
+        return id?.isEmpty == true ? nil : id
+    }
+
+    private func opening(of subscription: Subscription) -> ByteBuffer {
+        var bytes = WireBytes.opening(after: subscription.position, retry: hub.retry()).plain
+        if let gap = subscription.gap { bytes.writeImmutableBuffer(WireBytes.gap(gap).plain) }
+        return bytes
+    }
+}
+
+/// The stream has been written to its end and its connection is closed; nothing went wrong.
+private struct StreamEnded: Error {}

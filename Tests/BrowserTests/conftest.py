@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from support import DEADLINE, HOST, CuttingProxy, Martlet, Nginx, program
+
+expect.set_options(timeout=DEADLINE * 1000)
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = program("chromium", "chromium-browser", "google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Martlet]]:
+    """Starts `martlet serve` with more options; it is stopped, and must exit with 0, after the test."""
+    with ExitStack() as stack:
+        yield lambda *options: stack.enter_context(Martlet(tmp_path, *options))
+
+
+@pytest.fixture
+def server(start_server: Callable[..., Martlet]) -> Martlet:
+    return start_server()
+
+
+@pytest.fixture
+def proxy(server: Martlet) -> Iterator[CuttingProxy]:
+    with CuttingProxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def nginx(server: Martlet, tmp_path: Path) -> Iterator[Nginx]:
+    with Nginx(tmp_path, server.port) as nginx:
+        yield nginx
+
+
+@pytest.fixture
+def console() -> list[str]:
+    """What the pages of the test wrote to the console as warnings and errors."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser: Browser, console: list[str]) -> Iterator[OpenPage]:
+    """Opens the demo page on a port and waits until all its streams are open."""
+    uncaught: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("warning", "error"):
+            console.append(message.text)
+
+    with ExitStack() as stack:
+        def open_page(port: int, path: str = "/", **options: Any) -> Page:
+            context = stack.enter_context(browser.new_context(**options))
+            context.set_default_timeout(DEADLINE * 1000)
+            page = context.new_page()
+            page.on("console", note)
+            page.on("pageerror", lambda error: uncaught.append(str(error)))
+            page.goto(f"http://{HOST}:{port}{path}")
+            expect(page.locator("body")).to_have_attribute("data-state", "open")
+            return page
+
+        yield open_page
+    assert uncaught == []

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import ServiceLifecycle
+import Testing
+import UnixSignals
+
+@testable import MartletCommand
+
+@Suite("Running until a signal")
+struct RunUntilSignalledTests {
+    /// A service that runs a closure.
+    private struct Work: Service {
+        let body: @Sendable () async throws -> Void
+
+        func run() async throws {
+            try await body()
+        }
+    }
+
+    private struct Failure: Error {}
+
+    private let signals = AsyncStream<UnixSignal>.makeStream()
+
+    private func runWork(
+        abort: @escaping @Sendable (UnixSignal) -> Void = { Issue.record("Aborted by \($0)") },
+        body: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        try await run(
+            services: [.init(service: Work(body: body))],
+            until: signals.stream,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            abort: abort
+        )
+    }
+
+    @Test("The first signal shuts the services down gracefully", arguments: [UnixSignal.sigterm, .sigint])
+    func firstSignal(signal: UnixSignal) async throws {
+        signals.continuation.yield(signal)
+        try await confirmation { shutDown in
+            try await runWork {
+                try await gracefulShutdown()
+                shutDown()
+            }
+        }
+    }
+
+    @Test("A second signal aborts services that are still shutting down")
+    func secondSignal() async throws {
+        let (aborted, abort) = AsyncStream<UnixSignal>.makeStream()
+        signals.continuation.yield(.sigterm)
+        signals.continuation.yield(.sigint)
+        try await runWork(
+            abort: { abort.yield($0) },
+            body: {
+                try await gracefulShutdown()
+                #expect(await aborted.first { _ in true } == .sigint)
+            }
+        )
+    }
+
+    @Test("A service's error ends the run")
+    func failure() async throws {
+        await #expect(throws: Failure.self) {
+            try await runWork { throw Failure() }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Testing
+
+@testable import MartletCommand
+
+@Suite("Settings")
+struct ServeSettingsTests {
+    /// A text for each setting that differs from its default.
+    private static let texts = [
+        "host": "localhost", "port": "0", "heartbeat": "500ms", "history-events": "7", "history-bytes": "1GiB",
+        "history-age": "7d", "window-bytes": "65536", "max-connections": "100", "grace": "0", "demo": "true",
+        "log-level": "debug",
+    ]
+
+    private static var values: ServeSettings {
+        var settings = ServeSettings(descriptorLimit: 4096)
+        settings.host = "localhost"
+        settings.port = 0
+        settings.heartbeat = .milliseconds(500)
+        settings.historyEvents = 7
+        settings.historyBytes = 1 << 30
+        settings.historyAge = .seconds(7 * 86_400)
+        settings.windowBytes = 65_536
+        settings.maxConnections = 100
+        settings.grace = .zero
+        settings.demo = true
+        settings.logLevel = .debug
+        return settings
+    }
+
+    @Test("The defaults are the documented ones")
+    func defaults() async throws {
+        let settings = try await resolve()
+        #expect(settings.host == "127.0.0.1")
+        #expect(settings.port == 8080)
+        #expect(settings.heartbeat == .seconds(15))
+        #expect(settings.historyEvents == 100_000)
+        #expect(settings.historyBytes == 67_108_864)
+        #expect(settings.historyAge == .seconds(86_400))
+        #expect(settings.windowBytes == 33_554_432)
+        #expect(settings.maxConnections == 4096 - 512)
+        #expect(settings.grace == .seconds(8))
+        #expect(!settings.demo)
+        #expect(settings.logLevel == .info)
+        #expect(settings.configFile == nil)
+    }
+
+    @Test("A descriptor limit below the spare ones leaves one connection, an unlimited one an integer's worth")
+    func connectionDefaultAtTheEdges() {
+        #expect(ServeSettings(descriptorLimit: 0).maxConnections == 1)
+        #expect(ServeSettings(descriptorLimit: .max).maxConnections == Int(Int32.max))
+    }
+
+    @Test("Every setting is read from the command line")
+    func commandLine() async throws {
+        #expect(try await resolve(commandLine: Self.texts) == Self.values)
+    }
+
+    @Test("Every setting is read from the environment")
+    func environment() async throws {
+        let environment = Self.texts.map { name, text in
+            ("MARTLET_" + name.uppercased().replacing("-", with: "_"), text)
+        }
+        #expect(try await resolve(environment: Dictionary(uniqueKeysWithValues: environment)) == Self.values)
+    }
+
+    @Test("Every setting is read from the settings file")
+    func file() async throws {
+        let members = Self.texts.map { "\"\($0)\": \"\($1)\"" }
+        var settings = try await resolve(file: "{\(members.joined(separator: ","))}")
+        #expect(settings.configFile != nil)
+        settings.configFile = nil
+        #expect(settings == Self.values)
+    }
+
+    @Test("There are no settings but these")
+    func table() {
+        #expect(ServeSettings.table.map(\.name).sorted() == (Self.texts.keys + ["config"]).sorted())
+    }
+
+    @Test(
+        "The command line wins over the environment, that over the file, and that over the default",
+        arguments: [
+            (["port": "1"], ["MARTLET_PORT": "2"], #"{"port": 3}"#, 1),
+            ([:], ["MARTLET_PORT": "2"], #"{"port": 3}"#, 2),
+            ([:], [:], #"{"port": 3}"#, 3),
+            ([:], [:], "{}", 8080),
+        ] as [([String: String], [String: String], String, Int)]
+    )
+    func precedence(
+        commandLine: [String: String],
+        environment: [String: String],
+        file: String,
+        port: Int
+    ) async throws {
+        let settings = try await resolve(commandLine: commandLine, environment: environment, file: file)
+        #expect(settings.port == port)
+    }
+
+    @Test(
+        "A value is accepted up to the edges of its range and refused beyond them",
+        arguments: [
+            ("port", "0", "65535", "-1", "65536"),
+            ("heartbeat", "100ms", "1h", "99ms", "3600001ms"),
+            ("history-events", "1", "1000000000", "0", "1000000001"),
+            ("history-bytes", "64KiB", "1TiB", "65535", "1099511627777"),
+            ("history-age", "1s", "365d", "999ms", "31536000001ms"),
+            ("window-bytes", "64KiB", "1TiB", "65535", "1099511627777"),
+            ("max-connections", "1", "2147483647", "0", "2147483648"),
+            ("grace", "0", "1h", "-1s", "3600001ms"),
+        ]
+    )
+    func range(name: String, lowest: String, highest: String, below: String, above: String) async throws {
+        #expect(try await problem(commandLine: [name: lowest]) == nil)
+        #expect(try await problem(commandLine: [name: highest]) == nil)
+        for text in [below, above] {
+            let message = try #require(try await problem(commandLine: [name: text]))
+            #expect(message.hasPrefix("--\(name): \"\(text)\" is not a "))
+        }
+    }
+
+    @Test("A bad value is reported with its source, what is expected and an example")
+    func badValue() async throws {
+        #expect(
+            try await problem(commandLine: ["heartbeat": "1x"])
+                == #"--heartbeat: "1x" is not a duration from 100ms to 1h; for example 15s"#
+        )
+        #expect(
+            try await problem(environment: ["MARTLET_HISTORY_BYTES": ""])
+                == #"MARTLET_HISTORY_BYTES: "" is not a size from 64KiB to 1TiB; for example 64MiB"#
+        )
+        #expect(
+            try await problem(file: #"{"max-connections": 0.5}"#)
+                == #"max-connections in hub.json: "0.5" is not a whole number from 1 to 2147483647; for example 10000"#
+        )
+        #expect(
+            try await problem(environment: ["MARTLET_DEMO": "yes"])
+                == #"MARTLET_DEMO: "yes" is not true or false; for example false"#
+        )
+        #expect(
+            try await problem(commandLine: ["log-level": "loud"])
+                == #"--log-level: "loud" is not one of trace, debug, info, notice, warning, error, critical; "#
+                + "for example info"
+        )
+    }
+
+    @Test("A host that others can reach is refused with what to do", arguments: ["0.0.0.0", "::", "example.org"])
+    func openToOthers(host: String) async throws {
+        let message = try #require(try await problem(environment: ["MARTLET_HOST": host]))
+        #expect(message.contains(host))
+        #expect(message.contains("set --host 127.0.0.1 and put a reverse proxy in front"))
+    }
+
+    @Test("Environment variables of no setting are listed")
+    func unknownVariables() {
+        let environment = ["MARTLET_PORT": "1", "MARTLET_POTR": "1", "MARTLET_": "1", "PATH": "/bin"]
+        #expect(ServeSettings.unknownVariables(in: environment) == ["MARTLET_", "MARTLET_POTR"])
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import Foundation
+import Martlet
+import MartletHTTP
+import MartletTesting
+import Testing
+
+@Suite(.serialized) struct LifecycleTests {
+    private enum Leave: CaseIterable {
+        case close, finish, reset
+    }
+
+    @Test func `thousands of clients that come and go leave nothing behind`() async throws {
+        try await TestServer.run { server in
+            func cycle(_ leave: Leave, readsHead: Bool) async throws {
+                let path = "/events/a?topic=\(Int.random(in: 0..<50))"
+                let connection: TestConnection
+                if readsHead {
+                    connection = try await TestEventSource(port: server.port, path: path).connection
+                } else {
+                    connection = try await TestConnection(port: server.port)
+                    try await connection.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                }
+                switch leave {
+                case .close: break
+                case .finish:
+                    try await connection.finishSending()
+                    // The server ends what nobody will ask anything of any more.
+                    _ = try await connection.receiveAll()
+                case .reset: return try await connection.reset()
+                }
+                try await connection.close()
+            }
+            // What is made once and kept: event loops, caches.
+            for leave in Leave.allCases { try await cycle(leave, readsHead: true) }
+            try await server.until { $0.streamCount == 0 && $0.feedCount == 0 }
+            let descriptors = try openDescriptors()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for worker in 0..<8 {
+                    group.addTask {
+                        for round in 0..<375 {
+                            let leave = Leave.allCases[(worker + round) % Leave.allCases.count]
+                            try await cycle(leave, readsHead: round % 4 != 0)
+                        }
+                    }
+                }
+                for round in 0..<200 { try await server.hub.publish("\(round)", to: "a") }
+                try await group.waitForAll()
+            }
+            try await server.until { $0.streamCount == 0 && $0.feedCount == 0 }
+            try await TestConnection.withPatience {
+                while try openDescriptors() > descriptors { try await Task.sleep(for: .milliseconds(5)) }
+            }
+        }
+    }
+
+    @Test func `a stream with unread requests behind it still notices that its client is gone`() async throws {
+        try await TestServer.run { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/a")
+            let request = "POST /events/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
+            try await source.connection.send(String(repeating: request, count: 2000))
+            try await server.until { $0.streamCount == 1 }
+            try await source.connection.finishSending()
+            try await server.until { $0.streamCount == 0 && $0.feedCount == 0 }
+            // None of the requests was executed.
+            let history = try await TestEventSource(port: server.port, path: "/events/a?lastEventID=earliest")
+            try await server.hub.publish("first", to: "a")
+            #expect(try await history.next()?.data == "first")
+        }
+    }
+
+    @Test(arguments: [TestServer.Arrangement.outerGroup, .applicationServices])
+    func `shutting down tells every client when to come back and ends its stream`(
+        arrangement: TestServer.Arrangement
+    ) async throws {
+        let hub = quickHub { $0.retry = .milliseconds(1234) ... .milliseconds(1234) }
+        try await TestServer.run(hub: hub, arrangement: arrangement) { server in
+            var sources: [TestEventSource] = []
+            for _ in 0..<20 { sources.append(try await TestEventSource(port: server.port, path: "/events/a")) }
+            sources.append(try await TestEventSource(port: server.port, path: "/events/a", version: "1.0"))
+            let ticks = try await TestEventSource(port: server.port, path: "/api/events/stream")
+            try await server.until { $0.streamCount == 21 }
+            await server.shutDown()
+            for source in sources + [ticks] {
+                var last: EventStreamParser.Element?
+                while let element = try await source.nextElement() { last = element }
+                #expect(last == .retry(milliseconds: 1234))
+                try await source.connection.close()
+            }
+        }
+    }
+
+    @Test func `while it drains a server lets publishers go on and sends new subscribers away gently`() async throws {
+        let hub = quickHub { $0.grace = .seconds(3600) }
+        try await TestServer.run(hub: hub) { server in
+            let stays = try await TestEventSource(port: server.port, path: "/events/a")
+            try await server.until { $0.streamCount == 1 }
+            server.hub.beginDrain()
+            let response = try await server.request("GET", "/events/a")
+            #expect(response.status == 200)
+            #expect(response.header("content-type") == "text/event-stream")
+            #expect(response.body.contains("retry: "))
+            #expect(try await server.request("POST", "/events/a", body: "still").status == 200)
+            #expect(try await stays.next()?.data == "still")
+            try await stays.connection.close()
+        }
+    }
+
+    @Test func `above the limit of connections new ones are refused and open ones stay`() async throws {
+        try await TestServer.run(server: .eventStreams(maximumConnections: 2)) { server in
+            let first = try await TestEventSource(port: server.port, path: "/events/a")
+            let second = try await TestEventSource(port: server.port, path: "/events/a")
+            let refused = try await server.request("GET", "/events/a")
+            #expect(refused.status == 503)
+            #expect(refused.header("retry-after") == "5")
+            #expect(refused.header("content-type") == "application/problem+json")
+            try await server.hub.publish("both", to: "a")
+            #expect(try await first.next()?.data == "both")
+            #expect(try await second.next()?.data == "both")
+            try await first.connection.close()
+            try await server.until { $0.streamCount == 1 }
+            #expect(try await server.request("HEAD", "/events/a").status == 200)
+        }
+    }
+
+    @Test func `a client that does not read holds up nobody and gets everything once it does`() async throws {
+        let hub = quickHub { $0.windowBytes = 512 * 1024 }
+        try await TestServer.run(hub: hub) { server in
+            let slow = try await TestEventSource(port: server.port, path: "/events/a")
+            let quick = try await TestEventSource(port: server.port, path: "/events/a")
+            let data = String(repeating: "x", count: 64 * 1024)
+            // Far more than the sockets and the window hold, so that the slow one has to read history.
+            for number in 0..<300 {
+                try await server.hub.publish("\(number) \(data)", to: "a")
+                #expect(try await quick.next()?.data?.prefix { $0 != " " } == "\(number)")
+            }
+            for number in 0..<300 {
+                #expect(try await slow.next()?.data?.prefix { $0 != " " } == "\(number)")
+            }
+        }
+    }
+}
+
+/// The descriptors that this process has open.
+private func openDescriptors() throws -> Int {
+    try FileManager.default.contentsOfDirectory(atPath: "/dev/fd").count
+}

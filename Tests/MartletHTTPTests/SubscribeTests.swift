@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import Foundation
+import Martlet
+import MartletHTTP
+import MartletTesting
+import Testing
+
+@Suite struct SubscribeTests {
+    @Test func `a subscriber receives what is published from then on`() async throws {
+        try await TestServer.run { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/orders/42")
+            let id = try await server.hub.publish("shipped", to: "orders/42")
+            try await server.hub.publish("other", to: "orders/43")
+            try await server.hub.publish("two\nlines", to: "orders/42")
+            #expect(try await source.next() == ServerSentEvent(data: "shipped", id: id))
+            #expect(try await source.next()?.data == "two\nlines")
+        }
+    }
+
+    @Test func `the head of a stream is what browsers and proxies need`() async throws {
+        try await TestServer.run { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/a")
+            let response = TestResponse(source.head + "\r\n\r\n")
+            #expect(response.status == 200)
+            #expect(response.header("content-type") == "text/event-stream")
+            #expect(response.header("cache-control") == "no-cache, no-transform")
+            #expect(response.header("x-accel-buffering") == "no")
+            #expect(response.header("connection") == "keep-alive")
+            #expect(response.header("content-length") == nil)
+            #expect(response.header("martlet-gap") == nil)
+            #expect(try await source.nextElement() == .comment(""))
+            #expect(try await source.nextElement() == .retry(milliseconds: 0))
+            #expect(try await source.nextID() == response.header("last-event-id"))
+        }
+    }
+
+    @Test func `HEAD answers the head of the stream and ends`() async throws {
+        try await TestServer.run { server in
+            let response = try await server.request("HEAD", "/events/a")
+            #expect(response.status == 200)
+            #expect(response.header("content-type") == "text/event-stream")
+            #expect(response.header("content-length") == nil)
+            #expect(response.body.isEmpty)
+            try await server.until { $0.feedCount == 0 }
+        }
+    }
+
+    @Test func `OPTIONS says what is allowed`() async throws {
+        try await TestServer.run { server in
+            let response = try await server.request("OPTIONS", "/events/a")
+            #expect(response.status == 204)
+            #expect(response.header("allow") == "GET, HEAD, OPTIONS, POST")
+        }
+    }
+
+    @Test func `one stream may have several topics`() async throws {
+        try await TestServer.run { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/a?topic=b&topic=c%2Fd&topic=a")
+            for topic: Topic in ["a", "x", "b", "c/d"] { try await server.hub.publish(topic.name, to: topic) }
+            #expect(try await source.next()?.data == "a")
+            #expect(try await source.next()?.data == "b")
+            #expect(try await source.next()?.data == "c/d")
+        }
+    }
+
+    @Test(arguments: [
+        ("a//b", "a//b"), ("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("/a", "/a"), ("a/", "a/"), ("%C3%BC", "ü"),
+        ("a+b", "a+b"), ("a%20b", "a b"), ("..", ".."),
+    ])
+    func `the topic is the path as it was written, decoded once`(path: String, topic: String) async throws {
+        try await TestServer.run { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/\(path)")
+            try await server.hub.publish("here", to: try Topic(topic))
+            #expect(try await source.next()?.data == "here")
+            #expect(try await server.request("POST", "/events/\(path)", body: "there").status == 200)
+            #expect(try await source.next()?.data == "there")
+        }
+    }
+
+    @Test func `a client resumes by header or query, and the header wins`() async throws {
+        try await TestServer.run { server in
+            var ids: [String] = []
+            for number in 0..<4 { ids.append(try await server.hub.publish("\(number)", to: "a")) }
+            let byHeader = try await TestEventSource(port: server.port, path: "/events/a", lastEventID: ids[1])
+            #expect(try await byHeader.next()?.data == "2")
+            for name in ["lastEventID", "last_event_id"] {
+                let byQuery = try await TestEventSource(port: server.port, path: "/events/a?\(name)=\(ids[2])")
+                #expect(try await byQuery.next()?.data == "3")
+            }
+            let both = try await TestEventSource(
+                port: server.port, path: "/events/a?lastEventID=\(ids[2])", lastEventID: ids[0])
+            #expect(try await both.next()?.data == "1")
+            let earliest = try await TestEventSource(port: server.port, path: "/events/a?lastEventID=earliest")
+            #expect(try await earliest.next()?.data == "0")
+        }
+    }
+
+    @Test func `a publisher's own id is on the wire and can be resumed from`() async throws {
+        try await TestServer.run { server in
+            let id = "bestellung-é-42"
+            try await server.hub.publish(Event(topic: "a", data: "1", id: id, type: "shipped", retry: 5))
+            try await server.hub.publish("2", to: "a")
+            let all = try await TestEventSource(port: server.port, path: "/events/a?lastEventID=earliest")
+            #expect(try await all.next() == ServerSentEvent(event: "shipped", data: "1", id: id))
+            let resumed = try await TestEventSource(port: server.port, path: "/events/a", lastEventID: id)
+            #expect(try await resumed.next()?.data == "2")
+        }
+    }
+
+    @Test(arguments: [("nonsense", "unknown"), ("aaaaaaaa-7", "epoch")])
+    func `a client that cannot be given all is told so in the stream and in the head`(
+        id: String, reason: String
+    ) async throws {
+        try await TestServer.run { server in
+            try await server.hub.publish("kept", to: "a")
+            let source = try await TestEventSource(port: server.port, path: "/events/a", lastEventID: id)
+            #expect(TestResponse(source.head + "\r\n\r\n").header("martlet-gap") == reason)
+            let gap = try await source.next()
+            #expect(gap?.event == "gap")
+            #expect(gap?.data == #"{"reason":"\#(reason)","from":"earliest"}"#)
+            #expect(try await source.next()?.data == "kept")
+        }
+    }
+
+    @Test func `the opening and the heartbeats carry an id to resume from`() async throws {
+        let hub = quickHub { $0.heartbeat = .milliseconds(20) }
+        try await TestServer.run(hub: hub) { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/quiet")
+            let opening = try await source.nextID()
+            let busy = try await server.hub.publish("1", to: "busy")
+            let heartbeat = try await source.nextID()
+            #expect(heartbeat != opening)
+            #expect(heartbeat == busy)
+            // The heartbeat dispatches nothing, and resuming from it misses nothing.
+            try await server.hub.publish("2", to: "quiet")
+            let resumed = try await TestEventSource(
+                port: server.port, path: "/events/quiet", lastEventID: try #require(heartbeat))
+            #expect(try await resumed.next()?.data == "2")
+            #expect(try await source.next()?.data == "2")
+        }
+    }
+
+    @Test func `HTTP/1.0 clients get raw frames that end with the connection`() async throws {
+        try await TestServer.run { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/a", version: "1.0")
+            let response = TestResponse(source.head + "\r\n\r\n")
+            #expect(source.head.hasPrefix("HTTP/1.0 200 OK"))
+            #expect(response.header("transfer-encoding") == nil)
+            #expect(response.header("connection") == "close")
+            let id = try await server.hub.publish("shipped", to: "a")
+            #expect(try await source.next()?.data == "shipped")
+            #expect(String(decoding: source.body, as: UTF8.self).hasSuffix("id: \(id)\ndata: shipped\n\n"))
+        }
+    }
+
+    @Test(arguments: ["/events", "/events/", "/events/%00", "/events/a%zz", "/events/%ff", "/events/a?topic="])
+    func `a subscription without a proper topic is refused`(path: String) async throws {
+        try await TestServer.run { server in
+            let response = try await server.request("GET", path)
+            #expect(response.status == 400)
+            #expect(response.header("content-type") == "application/problem+json")
+            #expect(response.body.contains(#""field":"topic""#))
+        }
+    }
+
+    @Test func `more topics than allowed are refused`() async throws {
+        let hub = quickHub { $0.limits.topicsPerSubscription = 2 }
+        try await TestServer.run(hub: hub) { server in
+            #expect(try await server.request("HEAD", "/events/a?topic=b").status == 200)
+            let response = try await server.request("GET", "/events/a?topic=b&topic=c")
+            #expect(response.status == 400)
+            #expect(response.body.contains(#""field":"topic""#))
+        }
+    }
+
+    @Test func `private events do not reach who has no right to them`() async throws {
+        try await TestServer.run { server in
+            let source = try await TestEventSource(port: server.port, path: "/events/a")
+            try await server.hub.publish(Event(topic: "a", data: "secret", isPrivate: true))
+            try await server.hub.publish("open", to: "a")
+            #expect(try await source.next()?.data == "open")
+        }
+    }
+
+    @Test func `the tick stream counts for each connection from zero`() async throws {
+        try await TestServer.run { server in
+            let pattern = /Time: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z, Count: (\d+)/
+            for _ in 0..<2 {
+                let source = try await TestEventSource(port: server.port, path: "/api/events/stream")
+                for count in 0..<2 {
+                    let data = try #require(try await source.next()?.data)
+                    #expect(try pattern.wholeMatch(in: data)?.1 == "\(count)")
+                }
+                try await source.connection.close()
+            }
+        }
+    }
+
+    @Test func `unknown routes and wrong methods are told apart`() async throws {
+        try await TestServer.run { server in
+            #expect(try await server.request("GET", "/nowhere").status == 404)
+            let wrong = try await server.request("DELETE", "/events/a")
+            #expect(wrong.status == 405)
+            #expect(wrong.header("allow") == "GET, HEAD, OPTIONS, POST")
+            #expect(try await server.request("POST", "/health/live").status == 405)
+        }
+    }
+
+    @Test func `health says whether the server is alive and ready`() async throws {
+        try await TestServer.run { server async throws in
+            func status(_ path: String) async throws -> Int { try await server.request("GET", path).status }
+            #expect(try await status("/health/live") == 200)
+            #expect(try await status("/health/ready") == 200)
+            server.hub.beginDrain()
+            #expect(try await status("/health/live") == 200)
+            #expect(try await status("/health/ready") == 503)
+        }
+    }
+}
