@@ -18,7 +18,9 @@ import Darwin
 /// Every wait ends with ``Overdue`` after ``patience``, so that a test fails instead of hanging.
 public final class TestConnection: Sendable {
     /// Nothing came for too long.
-    public struct Overdue: Error {}
+    public struct Overdue: Error {
+        public init() {}
+    }
 
     /// How long to wait for anything.
     public static let patience = Duration.seconds(60)

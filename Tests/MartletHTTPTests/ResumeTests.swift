@@ -14,7 +14,7 @@ import Testing
         version: String
     ) async throws {
         let seed = UInt64.random(in: 0 ... .max)
-        var random = SplitMix64(state: seed)
+        var random = SeededGenerator(seed: seed)
         // A publisher in the same process outruns any client; history has to hold what that comes to.
         let hub = quickHub(retention: Retention(events: .max, bytes: .max)) { $0.windowBytes = 64 * 1024 }
         let cuts = (0..<100).map { _ in Int.random(in: 0..<60, using: &random) }
@@ -68,18 +68,5 @@ import Testing
             for number in 2000..<2100 { try await server.hub.publish("\(number)", to: "a") }
             for number in 0..<2100 { #expect(try await resumed.next()?.data == "\(number)") }
         }
-    }
-}
-
-/// A small generator that starts from a seed (Steele, Lea and Flood, 2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

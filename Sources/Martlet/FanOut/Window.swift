@@ -14,6 +14,8 @@ struct Window {
     let capacity: Int
     private(set) var byteCount = 0
     private var items: Deque<Item> = []
+    /// How many of the items no feed holds any more. They are swept out before they are the most.
+    private var released = 0
 
     init(capacity: Int) { self.capacity = capacity }
 
@@ -27,6 +29,7 @@ struct Window {
         guard byteCount > capacity, items.count > 1 else { return nil }
         let item = items.removeFirst()
         byteCount -= item.byteCount
+        if item.feeds.isEmpty { released -= 1 }
         return item
     }
 
@@ -37,7 +40,10 @@ struct Window {
         guard items[index].feeds.isEmpty else { return }
         byteCount -= items[index].byteCount
         items[index].byteCount = 0
-        while let first = items.first, first.feeds.isEmpty { items.removeFirst() }
+        released += 1
+        guard released * 2 > items.count else { return }
+        items.removeAll { $0.feeds.isEmpty }
+        released = 0
     }
 
     private func index(of sequence: SequenceNumber) -> Int? {

@@ -73,7 +73,7 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
 
     func resolve(_ id: String, for selection: Selection, in epoch: Epoch) -> Resolution {
         if id == Position.earliest.text { return Resolution(position: .earliest) }
-        guard let offset = ids.first(id) ?? epoch.offset(Position(id)) else {
+        guard let offset = epoch.offset(Position(id)) ?? ids.first(id) else {
             return Resolution(position: .earliest, gap: Epoch.isPosition(id) ? .epoch : .unknown)
         }
         if offset > last { return Resolution(position: .earliest, gap: .rolledBack) }

@@ -46,7 +46,13 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
         return epoch.position(last)
     }
 
+    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log.
     public func append(_ events: [Event]) async throws -> [Position] {
+        for event in events {
+            guard let id = event.id, epoch.offset(Position(id)) != nil else { continue }
+            let message = "The id has the form of the hub's own ids. Choose another, or leave it out."
+            throw MartletError(.invalidID, field: "id", message)
+        }
         while true {
             let seen = tailed.version
             if let offsets = tryAppend(events) {
@@ -81,15 +87,14 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     }
 
     public func tail(after: Position, limit: SliceLimit) async throws -> Slice {
-        let after = try offset(after) ?? 0
+        let after = try offset(after)
         while true {
             let seen = appended.version
             let slice: Slice? = state.withLock { state in
-                state.tailed = after
-                guard state.history.last > after else { return nil }
-                let slice = state.history.read(nil, after: after, through: state.history.last, limit: limit, in: epoch)
-                state.tailed = after + UInt64(slice.records.count)
-                return slice
+                let last = state.history.last
+                let slice = state.history.read(nil, after: after, through: last, limit: limit, in: epoch)
+                state.tailed = epoch.offset(slice.end)
+                return slice.records.isEmpty && slice.gap == nil ? nil : slice
             }
             tailed.fire()
             if let slice { return slice }

@@ -10,10 +10,10 @@ struct PublisherIDs {
         case many(Deque<UInt64>)
     }
 
-    private var offsets: [String: Offsets] = [:]
+    private var offsets: [ExactText: Offsets] = [:]
 
     func first(_ id: String) -> UInt64? {
-        switch offsets[id] {
+        switch offsets[ExactText(id)] {
         case nil: nil
         case .one(let offset): offset
         case .many(let offsets): offsets.first
@@ -22,6 +22,7 @@ struct PublisherIDs {
 
     /// - Parameter offset: Greater than all before.
     mutating func insert(_ id: String, at offset: UInt64) {
+        let id = ExactText(id)
         switch offsets.removeValue(forKey: id) {
         case nil: offsets[id] = .one(offset)
         case .one(let first): offsets[id] = .many([first, offset])
@@ -33,6 +34,7 @@ struct PublisherIDs {
 
     /// Forgets the earliest occurrence, which must be this one.
     mutating func remove(_ id: String, at offset: UInt64) {
+        let id = ExactText(id)
         guard case .many(var all) = offsets.removeValue(forKey: id) else { return }
         all.removeFirst()
         offsets[id] = all.count == 1 ? .one(all[0]) : .many(all)

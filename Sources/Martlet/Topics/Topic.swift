@@ -5,7 +5,9 @@
 /// Topics are compared byte for byte: `a//b`, `a/b` and `A/b` are three topics. Any text is a topic that is not empty
 /// and has no control characters (Unicode category Cc). How long it may be is the hub's to say (``Limits/topicBytes``).
 public struct Topic: Hashable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
-    public let name: String
+    private let text: ExactText
+
+    public var name: String { text.string }
 
     public init(_ name: String) throws(MartletError) {
         guard !name.isEmpty else {
@@ -14,9 +16,7 @@ public struct Topic: Hashable, Sendable, CustomStringConvertible, ExpressibleByS
         guard !name.hasControlCharacters else {
             throw MartletError(.invalidTopic, field: "topic", "The topic has control characters. Leave them out.")
         }
-        var name = name
-        name.makeContiguousUTF8()
-        self.name = name
+        text = ExactText(name)
     }
 
     /// A topic that the program itself names. Stops the program when the literal is not a topic.
@@ -29,12 +29,6 @@ public struct Topic: Hashable, Sendable, CustomStringConvertible, ExpressibleByS
     }
 
     public var description: String { name }
-
-    // Unicode's canonical equivalence would make one topic of two spellings; bytes do not.
-    public static func == (a: Topic, b: Topic) -> Bool { a.name.utf8.elementsEqual(b.name.utf8) }
-    public func hash(into hasher: inout Hasher) {
-        _ = name.utf8.withContiguousStorageIfAvailable { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-    }
 }
 
 extension String {

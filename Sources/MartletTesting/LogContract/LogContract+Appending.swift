@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+
+extension LogContract {
+    static let appendingChecks: [Check<any Log>] = [
+        Check("Appending no events does nothing") { log in
+            var probe = try await LogProbe(opening: log)
+            try await probe.append([])
+            try await probe.append(SampleEvents.numbered(0..<1))
+            try await probe.append([])
+            try await probe.follow(to: 1)
+            try require(probe.tailed.map(\.event), are: SampleEvents.numbered(0..<1), "tailing")
+        },
+        Check("Whoever reads up to what append returned sees all that was appended together") { log in
+            let probe = try await LogProbe(opening: log)
+            var accepted: [Event] = []
+            for round in 0..<5 {
+                let events = SampleEvents.numbered(10 * round..<10 * (round + 1), SampleEvents.topics[round % 2])
+                let positions = try await probe.append(events)
+                accepted += events
+                for (number, position) in positions.enumerated() {
+                    let selection = Selection(topics: [events[number].topic])
+                    let read = try await probe.read(selection, after: .earliest, through: position).events
+                    let expected = accepted.dropLast(9 - number).filter(selection.contains)
+                    try require(read, are: expected, "reading up to \(position), which append returned")
+                }
+            }
+        },
+        Check("Events that many append at once are accepted once each, and none overtakes another of its task") { log in
+            try await appendAtOnce(to: [log])
+        },
+    ]
+
+    /// Appends from several tasks through all nodes while all nodes tail, and compares what they got.
+    static func appendAtOnce(to nodes: [any Log]) async throws {
+        let tasks = (0..<8).map { task in
+            (0..<10).map { batch in
+                (3 * batch..<3 * batch + 3).map { number in
+                    // Two events of one topic and one of another.
+                    let topic = SampleEvents.topics[(task + number % 3 / 2) % SampleEvents.topics.count]
+                    return Event(topic: topic, data: "\(number)", key: "task \(task)")
+                }
+            }
+        }
+        let count = tasks.joined().joined().count
+        var probes: [LogProbe] = []
+        for node in nodes { probes.append(try await LogProbe(opening: node)) }
+        let followed = try await withThrowingTaskGroup(of: LogProbe?.self) { group in
+            for probe in probes {
+                group.addTask {
+                    var probe = probe
+                    try await probe.follow(to: count, limit: SliceLimit(events: 7))
+                    return probe
+                }
+            }
+            for (number, batches) in tasks.enumerated() {
+                let probe = probes[number % probes.count]
+                group.addTask {
+                    for batch in batches { try await probe.append(batch) }
+                    return nil
+                }
+            }
+            return try await group.reduce(into: []) { $0 += $1.map { [$0] } ?? [] }
+        }
+        for probe in followed {
+            let read = try await probe.read(nil, after: .earliest)
+            for events in [probe.tailed.map(\.event), read.events] {
+                try require(events.count == count, "of \(count) events \(events.count) came")
+                for (number, batches) in tasks.enumerated() {
+                    let own = events.filter { $0.key == "task \(number)" }
+                    try require(own, are: Array(batches.joined()), "task \(number)")
+                }
+            }
+        }
+    }
+}

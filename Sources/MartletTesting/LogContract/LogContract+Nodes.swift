@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+
+extension LogContract {
+    static let nodeChecks: [Check<[any Log]>] = [
+        Check("Every node gives everything, each topic in the same order") { nodes in
+            let probes = try await follow(nodes, SampleEvents.mixed)
+            for (number, probe) in probes.enumerated() {
+                try require(probe.tailed.map(\.event), are: SampleEvents.mixed, "tailing on node \(number)")
+                let read = try await probe.read(nil, after: .earliest)
+                try require(read.events, are: SampleEvents.mixed, "reading on node \(number)")
+            }
+        },
+        Check("Who has read on one node goes on with exactly the rest on another") { nodes in
+            let probes = try await follow(nodes, SampleEvents.mixed)
+            for (from, to) in pairs(probes) {
+                for selection in SampleEvents.selections {
+                    let expected = SampleEvents.mixed.filter(selection.contains)
+                    let tailed = from.tailed.filter { selection.contains($0.event) }
+                    let read = try await from.read(selection, after: .earliest).records
+                    for records in [tailed, read] {
+                        for number in 0...records.count {
+                            let seen = records[..<number]
+                            let place = seen.last?.position ?? from.start
+                            let rest = try await to.resume(after: place.text, selection).events
+                            try require(seen.map(\.event) + rest, are: expected, "moving after \(place)")
+                        }
+                    }
+                }
+            }
+        },
+        Check("Who moves to another node after every slice gets everything once") { nodes in
+            let probes = try await follow(nodes, SampleEvents.mixed)
+            for selection in SampleEvents.selections {
+                for size in 1...4 {
+                    var seen: [Event] = []
+                    var place = Position.earliest
+                    var isComplete = false
+                    var moves = 0
+                    while !isComplete {
+                        let probe = probes[moves % probes.count]
+                        let resolution = try await probe.log.resolve(place.text, for: selection)
+                        try require(resolution.gap == nil, "\(place) resolves with a gap")
+                        let slice = try await probe.log.read(
+                            selection, after: resolution.position, through: probe.end, limit: SliceLimit(events: size)
+                        )
+                        seen += slice.records.map(\.event)
+                        (place, isComplete) = (slice.end, slice.isComplete)
+                        moves += 1
+                        try require(moves <= SampleEvents.mixed.count + 1, "the reader gets nowhere, at \(place)")
+                    }
+                    let expected = SampleEvents.mixed.filter(selection.contains)
+                    try require(seen, are: expected, "moving after every \(size) events")
+                }
+            }
+        },
+        Check("What was appended through one node is known on all: its position, and the publisher's id") { nodes in
+            var probes: [LogProbe] = []
+            for node in nodes { probes.append(try await LogProbe(opening: node)) }
+            var positions: [Position] = []
+            for (number, event) in SampleEvents.mixed.enumerated() {
+                positions += try await probes[number % probes.count].append([event])
+            }
+            for index in probes.indices {
+                try await probes[index].follow(to: SampleEvents.mixed.count)
+                for (number, event) in SampleEvents.mixed.enumerated() {
+                    for id in [positions[number].text] + (event.id.map { [$0] } ?? []) {
+                        let rest = try await probes[index].resume(after: id, SampleEvents.selection).events
+                        try require(rest, follow: number, of: SampleEvents.mixed, "node \(index), resuming after \(id)")
+                    }
+                }
+            }
+        },
+        Check("A tail that waits is given what was appended through another node") { nodes in
+            for (number, (reader, writer)) in pairs(nodes).enumerated() {
+                let probe = try await LogProbe(opening: reader)
+                let event = Event(topic: "news", data: "\(number)")
+                async let tailed = probe.tail(after: probe.end, count: 1)
+                try await LogProbe(opening: writer).append([event])
+                try require(try await tailed.events == [event], "the tail gave something else than what was appended")
+            }
+        },
+        Check("Events that many append through all nodes at once are accepted once each, and seen on all") { nodes in
+            try await appendAtOnce(to: nodes)
+        },
+    ]
+
+    /// Opens all nodes, appends through them in turns, and tails everything on each.
+    private static func follow(_ nodes: [any Log], _ events: [Event]) async throws -> [LogProbe] {
+        try require(nodes.count > 1, "there is only \(nodes.count) node")
+        var probes: [LogProbe] = []
+        for node in nodes { probes.append(try await LogProbe(opening: node)) }
+        for (number, event) in events.enumerated() { try await probes[number % probes.count].append([event]) }
+        for index in probes.indices { try await probes[index].follow(to: events.count) }
+        return probes
+    }
+
+    /// Each with each other.
+    private static func pairs<Element>(_ elements: [Element]) -> [(Element, Element)] {
+        elements.indices.flatMap { a in
+            elements.indices.filter { $0 != a }.map { (elements[a], elements[$0]) }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+
+/// A log under test, as its hub sees it: opened, and followed up to ``end``. Whatever the log says on the way is checked
+/// as far as it can be without knowing what was appended.
+struct LogProbe: Sendable {
+    let log: any Log
+    /// What opening the log gave.
+    let start: Position
+    /// Everything that the tail has given.
+    private(set) var tailed: [Record] = []
+    /// How far the tail has been given.
+    private(set) var end: Position
+
+    init(opening log: any Log) async throws {
+        self.log = log
+        start = try await log.open()
+        end = start
+    }
+
+    /// Appends the events, in groups of one, two and three, and tails them.
+    init(opening log: any Log, with events: [Event]) async throws {
+        try await self.init(opening: log)
+        var rest = events[...]
+        var size = 1
+        while !rest.isEmpty {
+            try await append(Array(rest.prefix(size)))
+            rest = rest.dropFirst(size)
+            size = size % 3 + 1
+        }
+        try await follow(to: events.count)
+    }
+
+    @discardableResult
+    func append(_ events: [Event]) async throws -> [Position] {
+        let positions = try await log.append(events)
+        try require(
+            positions.count == events.count, "append gave \(positions.count) positions for \(events.count) events"
+        )
+        return positions
+    }
+
+    /// Tails until so many events have come since the log was opened.
+    mutating func follow(to count: Int, limit: SliceLimit = SliceLimit()) async throws {
+        let records = try await tail(after: end, count: count - tailed.count, limit: limit)
+        tailed += records.records
+        end = records.end
+    }
+
+    /// Tails until so many events have come.
+    func tail(after place: Position, count: Int, limit: SliceLimit = SliceLimit()) async throws -> Reading {
+        var reading = Reading(end: place)
+        while reading.records.count < count {
+            let slice = try await log.tail(after: reading.end, limit: limit)
+            try require(!slice.records.isEmpty, "tail returned and gave nothing")
+            try reading.append(slice, limit: limit, of: log)
+        }
+        try require(
+            reading.records.count == count,
+            "the tail after \(place) gave \(reading.records.count) events, of which \(count) were to come"
+        )
+        return reading
+    }
+
+    /// Reads to the end of what the tail has given, or to some other position, slice by slice.
+    func read(
+        _ selection: Selection?, after place: Position, through: Position? = nil, limit: SliceLimit = SliceLimit()
+    ) async throws -> Reading {
+        let through = through ?? end
+        var reading = Reading(end: place)
+        while true {
+            let slice = try await log.read(selection, after: reading.end, through: through, limit: limit)
+            try reading.append(slice, limit: limit, of: log)
+            try require(log.covers(through, slice.end), "a slice ends at \(slice.end), which \(through) does not cover")
+            if slice.isComplete { break }
+            try require(!slice.records.isEmpty, "a slice is empty though there is more to read")
+        }
+        try require(
+            log.covers(reading.end, through), "a reader that has read all up to \(through) stands at \(reading.end)"
+        )
+        return reading
+    }
+
+    /// Resolves what a client says that has missed nothing that is gone, and reads what it has not seen.
+    func resume(after id: String, _ selection: Selection) async throws -> Reading {
+        let resolution = try await log.resolve(id, for: selection)
+        try require(resolution.gap == nil, "\(id) resolves with the gap \(resolution.gap?.rawValue ?? "")")
+        return try await read(selection, after: resolution.position)
+    }
+}
+
+/// What a reader was given, slice by slice.
+struct Reading {
+    private(set) var records: [Record] = []
+    /// Where the reader stands now.
+    private(set) var end: Position
+    /// Where it stood after each slice.
+    private(set) var sliceEnds: [Position] = []
+
+    init(end: Position) { self.end = end }
+
+    var events: [Event] { records.map(\.event) }
+
+    fileprivate mutating func append(_ slice: Slice, limit: SliceLimit, of log: any Log) throws {
+        try require(slice.gap == nil, "there is a gap up to \(slice.gap?.text ?? "") though nothing was removed")
+        let bytes = slice.records.reduce(0) { $0 + $1.event.byteCount }
+        try require(
+            slice.records.count <= max(1, limit.events), "a slice of \(limit.events) has \(slice.records.count) events"
+        )
+        try require(
+            slice.records.count <= 1 || bytes <= limit.bytes, "a slice of \(limit.bytes) bytes has \(bytes)"
+        )
+        for position in slice.records.map(\.position) + [slice.end] {
+            try require(log.covers(position, end), "a reader moves from \(end) back to \(position)")
+            end = position
+        }
+        records += slice.records
+        sliceEnds.append(slice.end)
+    }
+}

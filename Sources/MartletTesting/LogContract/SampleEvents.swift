@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+
+/// What the checks append.
+enum SampleEvents {
+    static let topics: [Topic] = ["orders/1", "orders/2", "news", "na\u{EF}ve//p\u{E4}th"]
+
+    /// Everything of all topics.
+    static let selection = Selection(topics: Set(topics), includesPrivate: true)
+
+    /// All sorts of selections of ``topics``.
+    static let selections =
+        [selection, Selection(topics: Set(topics))]
+        + topics.map { Selection(topics: [$0], includesPrivate: true) }
+        + [Selection(topics: ["orders/1", "news"]), Selection(topics: ["orders/2", "other"], includesPrivate: true)]
+
+    /// Events of all topics in turns, with everything that an event can have. No two are equal.
+    static let mixed: [Event] = (0..<24).map { number in
+        Event(
+            topic: topics[number * 7 / 3 % topics.count],
+            data: ["", "two\nlines ", "\u{1F426} \r\n e\u{301}", "{\"a\":[1,2]}"][number % 4] + "\(number)",
+            id: number % 5 == 0 ? "chosen:\(number)" : nil,
+            type: number % 3 == 1 ? "update" : nil,
+            retry: number % 7 == 2 ? number : nil,
+            key: number % 4 == 3 ? "key-\(number % 2)" : nil,
+            isPrivate: number % 3 == 2
+        )
+    }
+
+    /// Events of one topic, told apart by their data.
+    static func numbered(_ numbers: Range<Int>, _ topic: Topic = topics[0]) -> [Event] {
+        numbers.map { Event(topic: topic, data: "\($0)") }
+    }
+}
+
+/// Throws unless the events are the expected ones, each topic in order. Order between topics is up to the log.
+func require(_ events: [Event], are expected: [Event], _ what: @autoclosure () -> String) throws {
+    let groups = Dictionary(grouping: events, by: \.topic)
+    let expectedGroups = Dictionary(grouping: expected, by: \.topic)
+    for topic in Set(groups.keys).union(expectedGroups.keys) {
+        let found = groups[topic] ?? []
+        let wanted = expectedGroups[topic] ?? []
+        guard found != wanted else { continue }
+        throw ContractViolation(
+            "\(what()): of \(topic) came \(found.map(\.data)), which should have been \(wanted.map(\.data))"
+        )
+    }
+}
+
+/// Throws unless the events are all that follow one of the accepted ones.
+///
+/// Nothing that was accepted later is missing; of the event's own topic nothing else is there.
+func require(_ events: [Event], follow number: Int, of accepted: [Event], _ what: @autoclosure () -> String) throws {
+    let later = accepted[(number + 1)...]
+    for topic in Set(accepted.map(\.topic)) {
+        let found = events.filter { $0.topic == topic }
+        let wanted = later.filter { $0.topic == topic }
+        let isRight = topic == accepted[number].topic ? found == wanted : found.suffix(wanted.count) == wanted[...]
+        guard !isRight else { continue }
+        throw ContractViolation(
+            "\(what()): of \(topic) came \(found.map(\.data)), which should have been \(wanted.map(\.data))"
+        )
+    }
+}

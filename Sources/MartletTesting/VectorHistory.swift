@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+
+/// The events that a ``VectorLog`` keeps: two partitions, each numbered from 1. A value.
+struct VectorHistory {
+    private typealias Partition = VectorLog.Partition
+
+    private struct Entry {
+        var event: Event
+        /// Which event of both partitions this is, in the order in which they were accepted.
+        var rank: UInt64
+    }
+
+    private struct PartitionHistory {
+        var entries: [Entry] = []
+        /// How many events were removed.
+        var removed: UInt64 = 0
+        var trimmed: TrimmedTopics
+
+        var last: UInt64 { removed + UInt64(entries.count) }
+
+        subscript(offset: UInt64) -> Entry { entries[Int(offset - removed - 1)] }
+    }
+
+    private let eventsPerPartition: Int
+    private var partitions: [PartitionHistory]
+    private var accepted: UInt64 = 0
+
+    init(eventsPerPartition: Int, trimmedTopics: Int) {
+        self.eventsPerPartition = eventsPerPartition
+        let empty = PartitionHistory(trimmed: TrimmedTopics(capacity: trimmedTopics))
+        partitions = Partition.allCases.map { _ in empty }
+    }
+
+    /// Behind the last event of each partition.
+    var end: PositionVector { vector(\.last) }
+    /// Before the first event of each partition that is still there.
+    private var start: PositionVector { vector(\.removed) }
+
+    private func vector(_ count: (PartitionHistory) -> UInt64) -> PositionVector {
+        var vector = PositionVector.zero
+        for partition in Partition.allCases { vector[partition] = count(partitions[partition.rawValue]) }
+        return vector
+    }
+
+    /// - Returns: ``end`` as it is then.
+    mutating func append(_ event: Event, to partition: VectorLog.Partition) -> PositionVector {
+        accepted += 1
+        let index = partition.rawValue
+        partitions[index].entries.append(Entry(event: event, rank: accepted))
+        if partitions[index].entries.count > eventsPerPartition {
+            let oldest = partitions[index].entries.removeFirst().event
+            partitions[index].removed += 1
+            partitions[index].trimmed.insert(oldest, at: partitions[index].removed)
+        }
+        return end
+    }
+
+    /// - Parameters:
+    ///   - after: `nil` for the earliest.
+    ///   - first: The partition to read before the other.
+    func read(
+        _ selection: Selection?, after: PositionVector?, through: PositionVector, limit: SliceLimit,
+        first: VectorLog.Partition
+    ) -> Slice {
+        var place = after ?? .zero
+        var slice = Slice(records: [], end: place.position, isComplete: true)
+        let wanted = Partition.allCases.filter { place[$0] < through[$0] }
+        if let after, wanted.contains(where: { isTrimmed(selection, after: after, in: $0) }) {
+            slice.gap = after.union(start).position
+        }
+        for partition in wanted { place[partition] = max(place[partition], min(start[partition], through[partition])) }
+
+        var bytes = 0
+        for partition in [first, first.other] {
+            let stop = min(through[partition], end[partition])
+            while place[partition] < stop {
+                let event = partitions[partition.rawValue][place[partition] + 1].event
+                if selection?.contains(event) ?? true {
+                    let isFull = slice.records.count == limit.events || bytes + event.byteCount > limit.bytes
+                    if isFull, !slice.records.isEmpty {
+                        slice.end = place.position
+                        slice.isComplete = false
+                        return slice
+                    }
+                    place[partition] += 1
+                    slice.records.append(Record(position: place.position, event: event))
+                    bytes += event.byteCount
+                } else {
+                    place[partition] += 1
+                }
+            }
+        }
+        slice.end = place.union(through).position
+        return slice
+    }
+
+    func resolve(_ id: String, for selection: Selection) -> Resolution {
+        if id == Position.earliest.text { return Resolution(position: .earliest) }
+        guard let found = PositionVector(id) ?? earliestOccurrence(of: id) else {
+            return Resolution(position: .earliest, gap: .unknown)
+        }
+        guard end.covers(found) else { return Resolution(position: .earliest, gap: .rolledBack) }
+        if Partition.allCases.contains(where: { isTrimmed(selection, after: found, in: $0) }) {
+            return Resolution(position: found.union(start).position, gap: .trimmed)
+        }
+        return Resolution(position: found.position)
+    }
+
+    /// What a reader has at least that has read the event with this id: its partition up to there.
+    private func earliestOccurrence(of id: String) -> PositionVector? {
+        var earliest: (rank: UInt64, position: PositionVector)?
+        for partition in Partition.allCases {
+            let history = partitions[partition.rawValue]
+            // Bytes, not characters: two spellings of one text are two ids.
+            let index = history.entries.firstIndex { $0.event.id?.utf8.elementsEqual(id.utf8) == true }
+            guard let index, history.entries[index].rank < earliest?.rank ?? .max else { continue }
+            var position = PositionVector.zero
+            position[partition] = history.removed + UInt64(index) + 1
+            earliest = (history.entries[index].rank, position)
+        }
+        return earliest?.position
+    }
+
+    private func isTrimmed(
+        _ selection: Selection?, after place: PositionVector, in partition: VectorLog.Partition
+    ) -> Bool {
+        guard var selection else { return place[partition] < start[partition] }
+        // A partition knows nothing of the topics of the other.
+        selection.topics = selection.topics.filter { VectorLog.partition(of: $0) == partition }
+        return partitions[partition.rawValue].trimmed.contains(selection, after: place[partition])
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import Martlet
+
+@Suite("The feeds of a node")
+struct FeedTableTests {
+    private final class Listener: FeedListener {
+        func feedsGrew(_ feeds: [FeedID]) {}
+    }
+
+    private var table = FeedTable(tail: .at(0), windowBytes: 1 << 20)
+
+    /// Appends an event for each topic, numbered on from the tail.
+    @discardableResult
+    private mutating func append(
+        _ topics: Topic..., isPrivate: Bool = false, end: UInt64? = nil, gap: UInt64? = nil
+    ) -> [FeedID] {
+        var number = max(UInt64(table.tail.position.text) ?? 0, gap ?? 0)
+        let records = topics.map { topic in
+            number += 1
+            return Record(position: .at(number), event: Event(topic: topic, data: "", isPrivate: isPrivate))
+        }
+        let slice = Slice(
+            records: records, end: .at(end ?? number), isComplete: true, gap: gap.map { .at($0) }
+        )
+        return table.append(slice).flatMap(\.feeds)
+    }
+
+    private func step(_ feed: FeedID, _ cursor: Cursor) -> String {
+        table.step(feed, cursor, limit: SliceLimit(), covers: Position.covers).description
+    }
+
+    @Test("Subscriptions that select the same share a feed, which goes with the last of them")
+    mutating func sharing() {
+        let first = table.open(.of("a", "b"))
+        #expect(table.open(.of("b", "a")) == first)
+        let other = table.open(.of("a", "b", includesPrivate: true))
+        #expect(other != first)
+        append("a")
+        #expect(table.feedCount == 2)
+        #expect(table.topicCount == 2)
+        table.close(first)
+        #expect(table.feedCount == 2)
+        table.close(first)
+        #expect(table.feedCount == 1)
+        #expect(table.windowByteCount > 0)
+        table.close(other)
+        #expect(table.feedCount == 0)
+        #expect(table.topicCount == 0)
+        #expect(table.windowByteCount == 0)
+        #expect(table.open(.of("a", "b")) != first)
+    }
+
+    @Test("A feed has the events of its topics, and private ones only where it includes them")
+    mutating func selection() {
+        let feeds = [Selection.of("a"), .of("a", includesPrivate: true), .of("b", "c")].map { table.open($0) }
+        append("a", "b", "other")
+        append("a", "c", isPrivate: true)
+        let start = Cursor.after(.at(0))
+        let expected = [
+            "deliver 1, stand at 5, the last", "deliver 1 4, stand at 5, the last", "deliver 2, stand at 5, the last",
+        ]
+        #expect(feeds.map { step($0, start) } == expected)
+    }
+
+    @Test("A feed covers what comes after it was opened")
+    mutating func opening() {
+        append("a", "a")
+        let feed = table.open(.of("a"))
+        append("a")
+        #expect(step(feed, .after(.at(2))) == "deliver 3, stand at 3, the last")
+        #expect(step(feed, .after(.at(1))) == "replay after 1 through 2")
+    }
+
+    @Test("The tail moves with what nobody selects, and past the last event of a slice")
+    mutating func tail() {
+        let feed = table.open(.of("a"))
+        append("other", "other", end: 7)
+        #expect(table.tail.position == .at(7))
+        #expect(
+            step(feed, .after(.at(0))) == "replay after 0 through 7" || step(feed, .after(.at(0))) == "caught up at 7")
+        append(end: 9)
+        #expect(table.tail.position == .at(9))
+    }
+
+    @Test("Only those are told whose feeds have grown, each once for a slice")
+    mutating func listeners() {
+        let listeners = [Listener(), Listener()]
+        let feeds = [Selection.of("a"), .of("b")].map { table.open($0) }
+        table.add(listeners[0], to: feeds[0])
+        table.add(listeners[0], to: feeds[0])
+        table.add(listeners[1], to: feeds[1])
+        #expect(append("a", "a", "other") == [feeds[0]])
+        #expect(append("other").isEmpty)
+        #expect(Set(append("a", "b")) == Set(feeds))
+        table.remove(listeners[0], from: feeds[0])
+        #expect(append("a") == [feeds[0]])
+        table.remove(listeners[0], from: feeds[0])
+        #expect(append("a").isEmpty)
+    }
+
+    @Test("Over the budget the oldest events are dropped across all feeds, and are read from the log")
+    mutating func window() {
+        let size = Feed.Entry.at(1).frame.byteCount - "news".utf8.count + "a".utf8.count
+        table = FeedTable(tail: .at(0), windowBytes: 3 * size)
+        let feeds = [Selection.of("a"), .of("b"), .of("a", "b")].map { table.open($0) }
+        append("a", "b", "b")
+        #expect(table.windowByteCount == 3 * size)
+        #expect(feeds.map { step($0, .after(.at(0))) }.allSatisfy { $0.hasPrefix("deliver") })
+        append("b")
+        #expect(table.windowByteCount == 3 * size)
+        #expect(step(feeds[0], .after(.at(0))) == "replay after 0 through 1")
+        #expect(step(feeds[1], .after(.at(0))) == "deliver 2 3 4, stand at 4, the last")
+        #expect(step(feeds[2], .after(.at(0))) == "replay after 0 through 1")
+    }
+
+    @Test("When the log has lost events, everybody is told and sent to the log, and the window starts again")
+    mutating func gap() {
+        let listener = Listener()
+        let feeds = [Selection.of("a"), .of("b")].map { table.open($0) }
+        for feed in feeds { table.add(listener, to: feed) }
+        append("a", "b")
+        let mark = table.tail
+        #expect(Set(append("a", gap: 10)) == Set(feeds))
+        #expect(table.tail.position == .at(11))
+        for feed in feeds { #expect(step(feed, .at(mark)) == "replay after 2 through 10") }
+        #expect(step(feeds[0], .after(.at(10))) == "deliver 11, stand at 11, the last")
+        table.close(feeds[0])
+        #expect(table.windowByteCount == 0)
+    }
+
+    @Test("A feed that is gone has nothing more")
+    mutating func gone() {
+        let feed = table.open(.of("a"))
+        table.close(feed)
+        table.close(feed)
+        append("a")
+        #expect(step(feed, .after(.at(0))) == "caught up at 1")
+    }
+}

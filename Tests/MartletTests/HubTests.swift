@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+@testable import Martlet
+import MartletTesting
+import Testing
+
+@Suite struct HubTests {
+    @Test func `a closure reads what is published while it runs`() async throws {
+        try await withHub { hub in
+            try await hub.subscribe(to: "orders/42") { events in
+                let id = try await hub.publish("shipped", to: "orders/42")
+                try await hub.publish("other", to: "orders/43")
+                try await hub.publish(Event(topic: "orders/42", data: "delivered", id: "own", type: "end"))
+                var iterator = events.makeAsyncIterator()
+                let first = try await iterator.next()
+                #expect(first?.data == "shipped")
+                #expect(first?.id == id)
+                let second = try await iterator.next()
+                #expect(second?.topic == "orders/42")
+                #expect(second?.type == "end")
+                #expect(second?.id == "own")
+            }
+            #expect(hub.feedCount == 0)
+        }
+    }
+
+    @Test func `subscriptions to the same topics share a feed, which goes with the last`() async throws {
+        try await withHub { hub in
+            try await hub.subscribe(to: "a", "b") { _ in
+                try await hub.subscribe(to: "b", "a") { _ in #expect(hub.feedCount == 1) }
+                try await hub.subscribe(to: "a") { _ in #expect(hub.feedCount == 2) }
+                #expect(hub.feedCount == 1)
+            }
+            #expect(hub.feedCount == 0)
+        }
+    }
+
+    @Test(arguments: 1...3)
+    func `resuming after any event gives exactly the rest, from any kind of log`(seed: UInt64) async throws {
+        var random = SeededGenerator(seed: seed)
+        let logs: [any Log] = [MemoryLog(clock: ContinuousClock()), VectorLog(VectorLog.Store(), readsFirst: .second)]
+        for log in logs {
+            let windowBytes = Int.random(in: 500...20_000, using: &random)
+            try await withHub(log: log, windowBytes: windowBytes) { [random] hub in
+                var random = random
+                let topics: [Topic] = ["a", "b", "c", "d"]
+                var published: [String] = []
+                for number in 0..<300 {
+                    let topic = topics.randomElement(using: &random)!
+                    try await hub.publish("\(topic) \(number)", to: topic)
+                    published.append("\(topic) \(number)")
+                }
+                let all = try await read(300, from: hub, to: Set(topics), after: "earliest")
+                #expect(Set(all.map(\.data)) == Set(published))
+                for _ in 0..<60 {
+                    let cut = Int.random(in: 0..<299, using: &random)
+                    let rest = try await read(299 - cut, from: hub, to: Set(topics), after: all[cut].id)
+                    let seen = all[...cut].map(\.data)
+                    #expect(Set(rest.map(\.data)) == Set(published).subtracting(seen), "seed \(seed), cut \(cut)")
+                    for topic in topics {
+                        let own = rest.map(\.data).filter { $0.hasPrefix(topic.name) }
+                        #expect(own == published.filter { $0.hasPrefix(topic.name) && !seen.contains($0) })
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `private events reach who may see them`() async throws {
+        try await withHub { hub in
+            try await hub.subscribe(to: "a", includesPrivate: true) { events in
+                try await hub.publish(Event(topic: "a", data: "secret", isPrivate: true))
+                var iterator = events.makeAsyncIterator()
+                #expect(try await iterator.next()?.data == "secret")
+            }
+        }
+    }
+
+    @Test func `what a client missed for good is said before what follows`() async throws {
+        let log = MemoryLog(retention: Retention(events: 3), clock: ContinuousClock())
+        try await withHub(log: log) { hub in
+            let ids = try await hub.publish(numbers: 0..<10, to: "a")
+            let read = try await read(4, from: hub, to: ["a"], after: ids[0])
+            #expect(read[0].type == "gap")
+            #expect(read[0].data.hasPrefix(#"{"reason":"trimmed""#))
+            #expect(read[1...].map(\.data) == ["7", "8", "9"])
+        }
+    }
+
+    @Test func `a reader that is slower than history keeps is told where it is behind`() async throws {
+        let log = MemoryLog(retention: Retention(events: 10), clock: ContinuousClock())
+        try await withHub(log: log, windowBytes: 1) { hub in
+            try await hub.subscribe(to: "a") { events in
+                try await hub.publish(numbers: 0..<100, to: "a")
+                var iterator = events.makeAsyncIterator()
+                #expect(try await iterator.next()?.type == "gap")
+                for number in 90..<100 { #expect(try await iterator.next()?.data == "\(number)") }
+            }
+        }
+    }
+
+    @Test func `refused events and subscriptions say what is wrong`() async throws {
+        try await withHub { hub in
+            await #expect { try await hub.publish(Event(topic: "a", data: "", id: "a\nb")) } throws: {
+                ($0 as? MartletError)?.code == .invalidID && ($0 as? MartletError)?.field == "id"
+            }
+            let topics = try (0...100).map { try Topic("t\($0)") }
+            await #expect { try await hub.subscribe(to: Selection(topics: Set(topics)), after: nil) } throws: {
+                ($0 as? MartletError)?.code == .invalidSubscription
+            }
+            #expect(hub.feedCount == 0)
+        }
+    }
+
+    @Test func `a batch with one bad event publishes nothing`() async throws {
+        try await withHub { hub in
+            try await hub.subscribe(to: "a") { events in
+                _ = try? await hub.publish(contentsOf: [
+                    Event(topic: "a", data: "good"), Event(topic: "a", data: "bad", retry: -1),
+                ])
+                try await hub.publish("after", to: "a")
+                var iterator = events.makeAsyncIterator()
+                #expect(try await iterator.next()?.data == "after")
+            }
+        }
+    }
+
+    @Test func `events end when the hub stops, and a stopped hub says so`() async throws {
+        let hub = Hub(logger: quiet)
+        let running = Task { try await hub.run() }
+        try await hub.subscribe(to: "a") { events in
+            running.cancel()
+            for try await _ in events { Issue.record("Nothing was published.") }
+        }
+        _ = await running.result
+        await #expect { try await hub.publish("late", to: "a") } throws: {
+            ($0 as? MartletError)?.code == .notRunning
+        }
+    }
+
+    @Test func `a reader that is cancelled leaves nothing behind`() async throws {
+        try await withHub { hub in
+            let reader = Task {
+                try await hub.subscribe(to: "a") { events in for try await _ in events {} }
+            }
+            try await TestConnection.withPatience { while hub.feedCount == 0 { await Task.yield() } }
+            reader.cancel()
+            await #expect(throws: CancellationError.self) { try await reader.value }
+            #expect(hub.feedCount == 0)
+        }
+    }
+
+    private func read(
+        _ count: Int, from hub: Hub, to topics: Set<Topic>, after id: String
+    ) async throws -> [Delivery] {
+        try await TestConnection.withPatience {
+            let events = Events(try await hub.subscribe(to: Selection(topics: topics), after: id))
+            var iterator = events.makeAsyncIterator()
+            var deliveries: [Delivery] = []
+            while deliveries.count < count, let delivery = try await iterator.next() { deliveries.append(delivery) }
+            return deliveries
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletTesting
+import Testing
+
+@Suite("How the log in memory holds back publishers", .timeLimit(.minutes(1)))
+struct MemoryLogBacklogTests {
+    private let log = MemoryLog(clock: ManualClock(), backlog: 3)
+
+    @Test("They wait when the tail is behind by the backlog, and not before")
+    func edge() async throws {
+        let start = try await log.open()
+        try await log.append("news", "1", "2")
+        #expect(await !log.holdsBackPublishers())
+        #expect(await log.holdsBackPublishers())
+        #expect(log.size.events == 3)
+        _ = try await log.tail(after: start, limit: SliceLimit(events: 1))
+        #expect(await !log.holdsBackPublishers())
+        #expect(await log.holdsBackPublishers())
+    }
+
+    @Test("They go on when the tail reads, in whole batches")
+    func goOn() async throws {
+        var end = try await log.open()
+        try await log.append("news", "1", "2", "3")
+        let publisher = Task { [log] in
+            try await log.append([Event(topic: "news", data: "4"), Event(topic: "news", data: "5")])
+        }
+        var texts: [String] = []
+        while texts.count < 5 {
+            let slice = try await log.tail(after: end, limit: SliceLimit(events: 1))
+            texts += slice.records.map(\.event.data)
+            end = slice.end
+        }
+        #expect(texts == ["1", "2", "3", "4", "5"])
+        #expect(try await publisher.value.last == end)
+    }
+
+    @Test("A batch is accepted whole even where it goes past the backlog")
+    func largeBatch() async throws {
+        _ = try await log.open()
+        try await log.append("news", "1", "2")
+        let batch = (3...9).map { Event(topic: "news", data: "\($0)") }
+        #expect(try await log.append(batch).count == 7)
+        #expect(log.size.events == 9)
+        #expect(await log.holdsBackPublishers())
+    }
+
+    @Test("They do not wait for a log that was not opened")
+    func notOpened() async throws {
+        try await log.append("news", "1", "2", "3", "4", "5")
+        #expect(log.size.events == 5)
+        _ = try await log.open()
+        #expect(await !log.holdsBackPublishers(), "what was there before is not behind")
+    }
+
+    @Test("Who is cancelled while it waits leaves nothing")
+    func cancelled() async throws {
+        var end = try await log.open()
+        try await log.append("news", "1", "2", "3")
+        for yields in 0..<20 {
+            let publisher = Task { [log] in try await log.append([Event(topic: "news", data: "never")]) }
+            for _ in 0..<yields { await Task.yield() }
+            publisher.cancel()
+            await #expect(throws: CancellationError.self) { try await publisher.value }
+        }
+        end = try await log.tail(after: end, limit: SliceLimit()).end
+        try await log.append("news", "4")
+        let slice = try await log.tail(after: end, limit: SliceLimit())
+        #expect(slice.records.map(\.event.data) == ["4"])
+    }
+
+    @Test("They do not wait once the tail has come to the end past a gap")
+    func gap() async throws {
+        let log = MemoryLog(retention: Retention(events: 1), clock: ManualClock(), backlog: 3)
+        let positions = try await log.append("news", "1", "2", "3", "4", "5")
+        let slice = try await log.tail(after: positions[0], limit: SliceLimit())
+        #expect(slice.end == positions[4])
+        #expect(await !log.holdsBackPublishers())
+    }
+}

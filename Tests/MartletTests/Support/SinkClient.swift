@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import MartletTesting
+import NIOCore
+import NIOEmbedded
+
+@testable import Martlet
+
+/// A client of one stream through ``ChannelSink``, on a channel whose writability and time the test decides on.
+final class SinkClient {
+    /// Where an HTTP encoder would stand.
+    private final class Encoder: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+    }
+
+    let channel: NIOAsyncTestingChannel
+    /// Everything that was written.
+    private(set) var text = ""
+    /// The events that a client has read from it.
+    private(set) var events: [ServerSentEvent] = []
+    private var parser = EventStreamParser()
+
+    var lastEventID: String { parser.lastEventID }
+
+    init(
+        _ subscription: Subscription, framing: Framing = .plain,
+        loop: NIOAsyncTestingEventLoop = NIOAsyncTestingEventLoop()
+    ) async throws {
+        channel = NIOAsyncTestingChannel(loop: loop)
+        parser = EventStreamParser(lastEventID: subscription.position.text)
+        let channel = channel
+        try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).get()
+        try await loop.executeInContext {
+            let encoder = Encoder()
+            try channel.pipeline.syncOperations.addHandler(encoder)
+            try subscription.stream(to: channel, before: encoder, framing: framing)
+        }
+    }
+
+    /// - Parameter id: What the client resumes after.
+    convenience init(
+        _ hub: Hub, _ selection: Selection, after id: String? = nil, framing: Framing = .plain,
+        loop: NIOAsyncTestingEventLoop = NIOAsyncTestingEventLoop()
+    ) async throws {
+        try await self.init(try await hub.subscribe(to: selection, after: id), framing: framing, loop: loop)
+    }
+
+    var loop: NIOAsyncTestingEventLoop { channel.testingEventLoop }
+
+    func setWritable(_ isWritable: Bool) async throws {
+        let channel = channel
+        try await loop.executeInContext {
+            channel.isWritable = isWritable
+            channel.pipeline.fireChannelWritabilityChanged()
+        }
+    }
+
+    func close() async throws { try await channel.close() }
+
+    /// Takes what was written.
+    func read() async throws {
+        while let bytes = try await channel.readOutbound(as: ByteBuffer.self) {
+            text += String(buffer: bytes)
+            for case .event(let event) in try parser.parse(bytes.readableBytesView) { events.append(event) }
+        }
+    }
+
+    /// Reads until a condition holds.
+    func read(until condition: (SinkClient) -> Bool) async throws {
+        let end = ContinuousClock.now + TestConnection.patience
+        try await read()
+        while !condition(self) {
+            guard ContinuousClock.now < end else { throw TestConnection.Overdue() }
+            // Passes are a little apart, so that the loop does other things between them.
+            await loop.advanceTime(by: .microseconds(50))
+            await Task.yield()
+            try await read()
+        }
+    }
+}
