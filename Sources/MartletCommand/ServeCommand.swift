@@ -23,16 +23,23 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let settings = try await ServeSettings.resolve(
+        let descriptorLimit = DescriptorLimit.raise()
+        var settings = try await ServeSettings.resolve(
             commandLine: options.values,
             environment: environment,
-            descriptorLimit: DescriptorLimit.raise()
+            descriptorLimit: descriptorLimit
         )
 
         var logger = Logger(label: "martlet") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
         for variable in ServeSettings.unknownVariables(in: environment) {
             logger.warning("Ignoring \(variable): no option has this environment variable")
+        }
+
+        let possible = ServeSettings(descriptorLimit: descriptorLimit).maxConnections
+        if settings.maxConnections > possible {
+            logger.warning("Allowing \(possible) connections only; raise the limit of descriptors (ulimit -n) for more")
+            settings.maxConnections = possible
         }
 
         do {
