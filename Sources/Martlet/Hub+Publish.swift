@@ -3,7 +3,7 @@
 extension Hub {
     /// Publishes an event.
     ///
-    /// - Returns: the id of the event on the wire.
+    /// - Returns: an id that resuming after the event takes: the publisher's own, else the log's.
     /// - Throws: ``MartletError`` when the event breaks one of the ``Limits``; else what the log throws.
     @discardableResult
     public func publish(_ event: Event) async throws -> String {
@@ -12,7 +12,7 @@ extension Hub {
 
     /// Publishes data to a topic.
     ///
-    /// - Returns: the id of the event on the wire.
+    /// - Returns: an id that resuming after the event takes.
     @discardableResult
     public func publish(_ data: String, to topic: Topic) async throws -> String {
         try await publish(Event(topic: topic, data: data))
@@ -20,7 +20,7 @@ extension Hub {
 
     /// Publishes events in this order, all or none of them.
     ///
-    /// - Returns: the ids of the events on the wire, one for each.
+    /// - Returns: for each event an id that resuming after it takes.
     @discardableResult
     public func publish(contentsOf events: [Event]) async throws -> [String] {
         for event in events { try configuration.limits.check(event) }

@@ -29,6 +29,10 @@ public struct Limits: Sendable {
         if event.id == Position.earliest.text {
             throw MartletError(.invalidID, field: "id", "The id \"earliest\" is reserved. Choose another.")
         }
+        if let id = event.id, id.first == " " || id.last == " " {
+            let message = "The id begins or ends with a space, which a browser does not send back. Leave it out."
+            throw MartletError(.invalidID, field: "id", message)
+        }
         if event.type == Gap.eventType {
             throw MartletError(.invalidType, field: "type", "The type \"gap\" is reserved. Choose another.")
         }
@@ -42,7 +46,7 @@ public struct Limits: Sendable {
 
     /// Throws where no subscription may ask for these topics.
     public func check(_ selection: Selection) throws(MartletError) {
-        guard (1...topicsPerSubscription).contains(selection.topics.count) else {
+        guard !selection.topics.isEmpty, selection.topics.count <= topicsPerSubscription else {
             let message = "Name 1 to \(topicsPerSubscription) topics; these are \(selection.topics.count)."
             throw MartletError(.invalidSubscription, field: "topic", message)
         }

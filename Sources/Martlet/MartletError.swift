@@ -3,7 +3,7 @@
 /// Why the hub refused something.
 ///
 /// Match on ``code``; the codes may grow. ``field`` names the part of the input that is at fault, in the words of the
-/// HTTP interface (`topic`, `id`, `type`, `retry`, `data`), and ``message`` says what to do. It never contains the data
+/// HTTP interface (`topic`, `id`, `type`, `retry`, `key`, `data`), and ``message`` says what to do. It never contains the data
 /// of an event.
 public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
@@ -17,7 +17,7 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let invalidType = Code(description: "invalidType")
         /// The retry is negative.
         public static let invalidRetry = Code(description: "invalidRetry")
-        /// The key is too long or has control characters.
+        /// The key is empty, too long, or has control characters.
         public static let invalidKey = Code(description: "invalidKey")
         /// The event or the batch is larger than the hub accepts.
         public static let tooLarge = Code(description: "tooLarge")

@@ -78,7 +78,8 @@ import Testing
     @Test(arguments: [
         ("/events/", "topic"), ("/events/a%07", "topic"), ("/events/a%C2%80", "topic"), ("/events/a%00b", "topic"),
         ("/events/a?id=a%00", "id"), ("/events/a?id=", "id"), ("/events/a?id=a%0Ab", "id"),
-        ("/events/a?id=earliest", "id"), ("/events/a?type=gap", "type"), ("/events/a?type=a%0D", "type"),
+        ("/events/a?id=earliest", "id"), ("/events/a?id=+x", "id"), ("/events/a?id=x%20", "id"),
+        ("/events/a?type=gap", "type"), ("/events/a?type=a%0D", "type"),
         ("/events/a?retry=-1", "retry"), ("/events/a?retry=1s", "retry"), ("/events/a?retry=", "retry"),
         ("/events/a?retry=99999999999999999999", "retry"), ("/events/a?private=perhaps", "private"),
         ("/events/a?typ=b", "typ"), ("/events/a?key=%7F", "key"),

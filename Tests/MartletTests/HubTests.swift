@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
-@testable import Martlet
 import MartletTesting
 import Testing
+
+@testable import Martlet
 
 @Suite struct HubTests {
     @Test func `a closure reads what is published while it runs`() async throws {
@@ -110,6 +111,18 @@ import Testing
                 ($0 as? MartletError)?.code == .invalidSubscription
             }
             #expect(hub.feedCount == 0)
+        }
+    }
+
+    @Test func `an id of what a client does not select is unknown to it`() async throws {
+        try await withHub { hub in
+            try await hub.publish(contentsOf: [
+                Event(topic: "a", data: "1", id: "shared"), Event(topic: "b", data: "2", id: "shared"),
+                Event(topic: "b", data: "secret", id: "hidden", isPrivate: true), Event(topic: "b", data: "3"),
+            ])
+            #expect(try await read(1, from: hub, to: ["b"], after: "shared")[0].data == "3")
+            #expect(try await read(1, from: hub, to: ["b"], after: "hidden")[0].type == "gap")
+            #expect(try await read(1, from: hub, to: ["c", "a"], after: "never")[0].type == "gap")
         }
     }
 

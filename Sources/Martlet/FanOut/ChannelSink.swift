@@ -132,7 +132,10 @@ final class ChannelSink: ChannelInboundHandler {
     private func finishReading(_ request: Replayer.Request, _ result: Result<Replayer.Slice, any Error>) {
         guard case .reading = state else { return }
         // A log that is away is asked again with the next heartbeat.
-        guard case .success(let slice) = result else { return state = .alone }
+        guard case .success(let slice) = result else {
+            state = .alone
+            return
+        }
         if let gap = slice.gap { write(.gap(Gap(reason: .trimmed, from: gap))) }
         write(slice.frames)
         cursor = slice.isComplete ? .at(request.through) : .after(slice.end)

@@ -81,7 +81,7 @@ extension Feed {
         var bytes = 0
         for entry in entries[firstIndex { $0.sequence > sequence }...] {
             bytes += entry.frame.byteCount
-            if taken.count == limit.events || (bytes > limit.bytes && !taken.isEmpty) { break }
+            if !taken.isEmpty, taken.count >= limit.events || bytes > limit.bytes { break }
             taken.append(entry)
         }
         guard let last = taken.last else { return .caughtUp(tail) }

@@ -9,9 +9,14 @@ final class Frame: Sendable {
     let record: Record
     private let encoded = Mutex<WireBytes?>(nil)
 
-    init(_ record: Record) { self.record = record }
+    init(_ record: Record) {
+        self.record = record
+        let lineEnds = record.event.data.utf8.count { $0 == 0x0A || $0 == 0x0D }
+        byteCount = record.event.byteCount + lineEnds * "data: ".utf8.count
+    }
 
-    var byteCount: Int { record.event.byteCount }
+    /// What the frame counts for in the window: the event, and what its lines cost once it is encoded.
+    let byteCount: Int
 
     var bytes: WireBytes {
         encoded.withLock { encoded in

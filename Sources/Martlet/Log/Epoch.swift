@@ -24,6 +24,6 @@ struct Epoch: Hashable, Sendable {
     /// Whether a text has the form of a position, of whatever epoch.
     static func isPosition(_ text: String) -> Bool {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        return parts.count == 2 && parts[0].utf8.count == 8 && UInt64(parts[1]) != nil
+        return parts.count == 2 && parts[0].utf8.count == 8 && parts[1].first != "+" && UInt64(parts[1]) != nil
     }
 }

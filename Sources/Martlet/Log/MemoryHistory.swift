@@ -49,7 +49,7 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     ) -> Slice {
         var slice = Slice(records: [], end: epoch.position(through), isComplete: true)
         if let after, after + 1 < first, isTrimmed(selection, after: after) {
-            slice.gap = epoch.position(first - 1)
+            slice.gap = epoch.position(min(first - 1, through))
         }
         var bytes = 0
         var offset = max(first, (after ?? 0) + 1)
@@ -73,7 +73,9 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
 
     func resolve(_ id: String, for selection: Selection, in epoch: Epoch) -> Resolution {
         if id == Position.earliest.text { return Resolution(position: .earliest) }
-        guard let offset = epoch.offset(Position(id)) ?? ids.first(id) else {
+        // Whether an id exists that is not selected is nobody's business.
+        let chosen = ids.all(id).first { selection.contains(entries[Int($0 - first)].event) }
+        guard let offset = epoch.offset(Position(id)) ?? chosen else {
             return Resolution(position: .earliest, gap: Epoch.isPosition(id) ? .epoch : .unknown)
         }
         if offset > last { return Resolution(position: .earliest, gap: .rolledBack) }

@@ -12,11 +12,12 @@ struct PublisherIDs {
 
     private var offsets: [ExactText: Offsets] = [:]
 
-    func first(_ id: String) -> UInt64? {
+    /// Where an id occurs, ascending.
+    func all(_ id: String) -> Deque<UInt64> {
         switch offsets[ExactText(id)] {
-        case nil: nil
-        case .one(let offset): offset
-        case .many(let offsets): offsets.first
+        case nil: []
+        case .one(let offset): [offset]
+        case .many(let offsets): offsets
         }
     }
 
