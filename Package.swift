@@ -33,9 +33,11 @@ let package = Package(
     ],
     targets: [
         .target(name: "EventStream", swiftSettings: settings),
+        .target(name: "CLinux"),
         .target(
             name: "Martlet",
             dependencies: [
+                .target(name: "CLinux", condition: .when(platforms: [.linux])),
                 "EventStream",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),

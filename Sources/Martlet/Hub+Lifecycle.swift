@@ -15,9 +15,18 @@ extension Hub {
         var isDraining = false
         /// The streams that are written to channels.
         var streams = 0
+        /// Those of them whose sockets were handed off to a shard.
+        var sockets = 0
         /// `nil` until the log is open.
         var feeds: FeedTable?
-        var shards: [ObjectIdentifier: ChannelShard] = [:]
+        /// Those who write from event loops, by event loop.
+        var channelShards: [ObjectIdentifier: ChannelShard] = [:]
+        #if os(Linux)
+        /// Those who write from threads of their own.
+        var socketShards: [SocketShard] = []
+        /// Which of them the next stream goes to.
+        var nextShard = 0
+        #endif
     }
 
     /// Whether the hub delivers, so that a load balancer may send it clients.
@@ -46,10 +55,10 @@ extension Hub {
 
     /// Ends all streams as ``drain()`` does, without waiting for it.
     public func beginDrain() {
-        let shards = state.withLock { state -> [ChannelShard] in
+        let shards = state.withLock { state -> [any Shard] in
             guard !state.isDraining else { return [] }
             state.isDraining = true
-            return Array(state.shards.values)
+            return state.shards
         }
         for shard in shards { shard.drain() }
     }
@@ -70,7 +79,12 @@ extension Hub {
         }
     }
 
-    func start(at end: Position) {
+    func start(at end: Position) throws {
+        #if os(Linux)
+        let shards = try (0..<configuration.shards).map { _ in try SocketShard(hub: self) }
+        for shard in shards { shard.start() }
+        state.withLock { $0.socketShards = shards }
+        #endif
         state.withLock { state in
             state.feeds = FeedTable(tail: end, windowBytes: configuration.windowBytes)
             state.phase = .running
@@ -78,24 +92,56 @@ extension Hub {
         changed.fire()
     }
 
-    /// Ends what reads events in this process.
-    func stop() {
+    /// Ends what reads events in this process, and closes what is still open.
+    func stop() async {
         let listeners = state.withLock { state in
             state.phase = .stopped
             return state.feeds?.allListeners() ?? []
         }
         changed.fire()
         for (listener, feeds) in listeners { listener.feedsGrew(feeds) }
+        #if os(Linux)
+        for shard in state.withLock({ $0.socketShards }) { await shard.stop() }
+        state.withLock { $0.socketShards = [] }
+        #endif
+        state.withLock { $0.channelShards = [:] }
     }
 
-    func streamOpened() { state.withLock { $0.streams += 1 } }
+    /// How many sockets the hub has taken over from a server.
+    package var socketCount: Int { state.withLock { $0.sockets } }
 
-    func streamClosed() {
-        state.withLock { $0.streams -= 1 }
+    func streamOpened(onOwnSocket: Bool = false) {
+        state.withLock { state in
+            state.streams += 1
+            if onOwnSocket { state.sockets += 1 }
+        }
+    }
+
+    func streamClosed(onOwnSocket: Bool = false) {
+        state.withLock { state in
+            state.streams -= 1
+            if onOwnSocket { state.sockets -= 1 }
+        }
         changed.fire()
     }
 }
 
 extension MartletError {
     static let notRunning = MartletError(.notRunning, "The hub is not running. Try again later.")
+}
+
+/// Writes to some of the subscribers.
+protocol Shard: FeedListener {
+    /// Ends all streams, each at a moment of its own within the grace period.
+    func drain()
+}
+
+extension Hub.State {
+    var shards: [any Shard] {
+        #if os(Linux)
+        Array(channelShards.values) + socketShards
+        #else
+        Array(channelShards.values)
+        #endif
+    }
 }

@@ -42,14 +42,16 @@ public final class Hub: Service {
     /// Opens the log and delivers until the task is cancelled or the service group shuts down. Call it once.
     public func run() async throws {
         let end = try await log.open()
-        start(at: end)
-        await cancelWhenGracefulShutdown {
-            await withTaskGroup { group in
-                group.addTask { await self.followLog(after: end) }
-                group.addTask { await self.replayer.run(self.log) }
-            }
+        try start(at: end)
+        await withTaskGroup { group in
+            group.addTask { await self.followLog(after: end) }
+            group.addTask { await self.replayer.run(self.log) }
+            // Where the hub is the last to hear of a shutdown, streams that left their server are still here.
+            try? await gracefulShutdown()
+            if !Task.isCancelled { try? await drain() }
+            group.cancelAll()
         }
-        stop()
+        await stop()
     }
 
     /// Reads what is published, whoever published it, and hands it on a group at a time.

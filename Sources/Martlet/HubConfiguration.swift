@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
+import CLinux
+#endif
+
 /// How a hub behaves; every bound that is not the log's own, with its default.
 public struct HubConfiguration: Sendable {
     /// What publishers and subscribers may ask for.
@@ -14,10 +18,21 @@ public struct HubConfiguration: Sendable {
     public var heartbeat = Duration.seconds(15)
     /// Each client is told a time from this range to wait before it reconnects, so that they do not all come at once.
     public var retry = Duration.seconds(1)...Duration.seconds(3)
+    /// How long a client may take nothing of what is written to it before its connection is closed.
+    public var writeTimeout = Duration.seconds(30)
+    /// How many threads write to clients; by default one for each processor that this process may use. 0: clients are
+    /// written to from the event loops of their connections, as they are everywhere but on Linux.
+    public var shards = HubConfiguration.processorCount
     /// How long the streams take to end when the hub drains, one after the other.
     public var grace = Duration.seconds(8)
 
     public init() {}
+
+    #if os(Linux)
+    private static var processorCount: Int { Int(martlet_processor_count()) }
+    #else
+    private static var processorCount: Int { 0 }
+    #endif
 }
 
 extension Duration {

@@ -38,7 +38,7 @@ enum Serve {
         router.addDemo(of: hub).addHealth(of: hub).addHub(hub)
         return Application(
             router: router,
-            server: .eventStreams(maximumConnections: settings.maxConnections),
+            server: .eventStreams(of: hub, maximumConnections: settings.maxConnections),
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: backlog),
             onServerRunning: { channel in
                 let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
@@ -69,6 +69,8 @@ extension ServeSettings {
         var configuration = HubConfiguration()
         configuration.heartbeat = heartbeat
         configuration.windowBytes = windowBytes
+        configuration.shards = shards
+        configuration.writeTimeout = writeTimeout
         configuration.grace = grace
         return configuration
     }

@@ -14,6 +14,10 @@ struct ServeSettings: Equatable, Sendable {
     /// Bytes of encoded events kept in memory for live streams.
     var windowBytes = HubConfiguration().windowBytes
     var maxConnections: Int
+    /// How many threads write to clients.
+    var shards: Int
+    /// How long a client may take nothing of what is written to it.
+    var writeTimeout = HubConfiguration().writeTimeout
     /// How long the streams are given to end at shutdown.
     var grace = HubConfiguration().grace
     /// Whether this machine's metrics are published.
@@ -26,6 +30,7 @@ struct ServeSettings: Equatable, Sendable {
     ///
     /// - Parameter descriptorLimit: The limit on open descriptors; connections leave ``spareDescriptors`` of them.
     init(descriptorLimit: Int) {
+        shards = HubConfiguration().shards
         maxConnections = min(max(descriptorLimit - Self.spareDescriptors, 1), Self.mostConnections)
     }
 
@@ -66,6 +71,12 @@ struct ServeSettings: Equatable, Sendable {
         Setting(
             "grace", \.grace, .duration(.zero ... .seconds(3600)),
             help: "Time over which streams are ended at shutdown"),
+        Setting(
+            "shards", \.shards, .count(0...1024), default: "the processors that may be used",
+            help: "Threads that write to clients, 0 to leave that to the connections' event loops"),
+        Setting(
+            "write-timeout", \.writeTimeout, .duration(.seconds(1) ... .seconds(3600)),
+            help: "Time after which a client that takes nothing is disconnected"),
         Setting("demo", \.demo, .flag, help: "Publish this machine's CPU, memory and load to topic system/metrics"),
         Setting("log-level", \.logLevel, .logLevel, help: "Least severe level to log"),
         Setting(fileSetting, \.configFile, .file, help: "JSON file of settings, keyed by option name"),

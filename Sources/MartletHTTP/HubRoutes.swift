@@ -20,7 +20,7 @@ extension RouterMethods where Context: ChannelRequestContext {
     /// - `POST /events/{topic…}` publishes the body to that topic.
     /// - `POST /events` publishes a batch, one JSON object a line (`application/x-ndjson`).
     ///
-    /// Any other method is answered with 405. The server should be built with `HTTPServerBuilder.eventStreams()`.
+    /// Any other method is answered with 405. The server should be built with `HTTPServerBuilder.eventStreams(of:)`.
     ///
     /// - Parameters:
     ///   - hub: The hub, which must run as a service of the application or around it.

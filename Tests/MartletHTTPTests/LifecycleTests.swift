@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func `above the limit of connections new ones are refused and open ones stay`() async throws {
-        try await TestServer.run(server: .eventStreams(maximumConnections: 2)) { server in
+        try await TestServer.run(maximumConnections: 2) { server in
             let first = try await TestEventSource(port: server.port, path: "/events/a")
             let second = try await TestEventSource(port: server.port, path: "/events/a")
             let refused = try await server.request("GET", "/events/a")

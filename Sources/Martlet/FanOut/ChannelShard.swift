@@ -8,7 +8,7 @@ import Synchronization
 /// All sinks of a feed that are caught up form a group, which moves as one: for each group of events that were
 /// published the loop is woken once, asks each feed once, and then only writes. What is published while a pass runs
 /// goes out with the next pass.
-final class ChannelShard: FeedListener {
+final class ChannelShard: Shard {
     private struct Pending {
         var feeds: Set<FeedID> = []
         var isScheduled = false
@@ -148,8 +148,8 @@ final class ChannelShard: FeedListener {
 
     private func beat() {
         for feed in Array(members.value.groups.keys) {
-            while !advance(feed) {}
-            guard let group = members.value.groups[feed] else { continue }
+            // Who is being written events needs no heartbeat.
+            guard advance(feed), let group = members.value.groups[feed] else { continue }
             let heartbeat = WireBytes.id(group.mark.position)
             for sink in group.sinks.values { sink.beat(heartbeat, at: group.mark) }
         }

@@ -42,10 +42,21 @@ extension Hub {
     func shard(of eventLoop: any EventLoop) -> ChannelShard {
         state.withLock { state in
             let key = ObjectIdentifier(eventLoop)
-            if let shard = state.shards[key] { return shard }
+            if let shard = state.channelShards[key] { return shard }
             let shard = ChannelShard(hub: self, eventLoop: eventLoop)
-            state.shards[key] = shard
+            state.channelShards[key] = shard
             return shard
         }
     }
+
+    #if os(Linux)
+    /// The shard that the next handed-off socket goes to; `nil` where sockets are not handed off.
+    func nextSocketShard() -> SocketShard? {
+        state.withLock { state in
+            guard !state.socketShards.isEmpty else { return nil }
+            state.nextShard = (state.nextShard + 1) % state.socketShards.count
+            return state.socketShards[state.nextShard]
+        }
+    }
+    #endif
 }

@@ -42,7 +42,12 @@ package struct WireBytes: Sendable {
         return bytes
     }
 
-    package var count: Int { chunk.readableBytes }
+    package func count(as framing: Framing) -> Int {
+        switch framing {
+        case .chunked: chunk.readableBytes
+        case .plain: chunk.readableBytes - prefixLength - 2
+        }
+    }
 }
 
 extension WireBytes {

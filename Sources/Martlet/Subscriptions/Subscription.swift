@@ -24,15 +24,23 @@ package final class Subscription: Sendable {
 
     deinit { hub.close(feed) }
 
-    /// Writes the subscription to a channel for as long as the channel is open. Called on the channel's event loop.
+    /// Writes the subscription to a channel, or to the socket of the channel, which is closed then. Called on the
+    /// channel's event loop.
     ///
     /// - Parameters:
-    ///   - handler: The sink takes its place in front of this handler of the pipeline, so that what it writes does not
-    ///     pass it.
+    ///   - handler: Encodes what the application writes. What is written here does not pass it.
     ///   - framing: How the response is framed; its head and all that comes before the events is written already.
     package func stream(
-        to channel: any Channel, before handler: any ChannelHandler, framing: Framing
+        to channel: any Channel, before handler: some ChannelHandler, framing: Framing
     ) throws {
+        #if os(Linux)
+        if let shard = hub.nextSocketShard(), let socket = channel.duplicateSocket(behind: handler) {
+            shard.adopt(self, socket: socket, framing: framing)
+            // The connection goes on with the duplicate.
+            channel.close(promise: nil)
+            return
+        }
+        #endif
         let sink = ChannelSink(self, shard: hub.shard(of: channel.eventLoop), framing: framing)
         try channel.pipeline.syncOperations.addHandler(sink, position: .before(handler))
     }

@@ -2,6 +2,7 @@
 
 import DequeModule
 import HTTPTypes
+import Martlet
 import NIOCore
 import NIOHTTP1
 
@@ -23,11 +24,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     private let limit: ConnectionLimit
+    private let hub: Hub
     private var isRefused = false
     /// The requests that are not answered yet. As many as the server reads ahead.
     private var exchanges: Deque<Exchange> = []
 
-    init(limit: ConnectionLimit) { self.limit = limit }
+    init(limit: ConnectionLimit, hub: Hub) {
+        self.limit = limit
+        self.hub = hub
+    }
 
     /// Whether the request that is being answered is an HTTP/1.0 request.
     var isHTTP10: Bool { exchanges.first?.version.isHTTP10 ?? false }
@@ -43,6 +48,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         exchanges.append(Exchange(version: head.version, isHead: head.method == .HEAD))
         if head.version.isHTTP10 { head.headers.replaceOrAdd(name: "connection", value: "close") }
         context.fireChannelRead(wrapInboundOut(.head(head)))
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A server that shuts down asks its connections to finish. The hub may be the last to hear of it.
+        if event is ChannelShouldQuiesceEvent { hub.beginDrain() }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Martlet
 import Synchronization
 
-/// Counts the connections of a server, so that it refuses new ones while it can still say so. What is open stays open.
+/// Counts the connections of a server, also those that its hub has taken over, so that it refuses new ones while it can
+/// still say so. What is open stays open.
 final class ConnectionLimit: Sendable {
     private let maximum: Int
+    private let hub: Hub
     private let count = Atomic(0)
 
     /// What a client that is refused is told to wait.
     let retryAfter = Duration.seconds(5)
 
-    init(maximum: Int) { self.maximum = maximum }
+    init(maximum: Int, hub: Hub) {
+        self.maximum = maximum
+        self.hub = hub
+    }
 
     /// Counts a connection. Returns whether it is within the limit; it counts in any case, until it is closed.
-    func open() -> Bool { count.add(1, ordering: .relaxed).newValue <= maximum }
+    func open() -> Bool { count.add(1, ordering: .relaxed).newValue + hub.socketCount <= maximum }
 
     func close() { count.subtract(1, ordering: .relaxed) }
 }

@@ -2,24 +2,28 @@
 
 public import HummingbirdCore
 import Logging
+public import Martlet
 import NIOCore
 import NIOHTTPTypesHTTP1
 
 extension HTTPServerBuilder {
-    /// An HTTP/1.1 server for event streams: as `http1()`, and HTTP/1.0 clients are answered as such.
+    /// An HTTP/1.1 server for the streams of a hub: as `http1()`, and HTTP/1.0 clients are answered as such, connections
+    /// are limited, and the streams of the hub end when the server shuts down.
     ///
     /// - Parameters:
-    ///   - maximumConnections: Above it, new connections are answered with 503 and `Retry-After`.
+    ///   - hub: The hub whose routes the application has.
+    ///   - maximumConnections: Above it, new connections are answered with 503 and `Retry-After`; open ones stay.
     ///   - idleTimeout: How long a connection stays open on which no request comes, or comes whole.
     public static func eventStreams(
-        maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60)
+        of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60)
     ) -> HTTPServerBuilder {
-        let limit = ConnectionLimit(maximum: maximumConnections)
+        let limit = ConnectionLimit(maximum: maximumConnections, hub: hub)
         return HTTPServerBuilder { responder in
             EventStreamChannel(
                 base: HTTP1Channel(
                     responder: responder, configuration: .init(idleTimeout: TimeAmount(idleTimeout))),
-                limit: limit
+                limit: limit,
+                hub: hub
             )
         }
     }
@@ -28,12 +32,13 @@ extension HTTPServerBuilder {
 private struct EventStreamChannel: ServerChildChannel {
     let base: HTTP1Channel
     let limit: ConnectionLimit
+    let hub: Hub
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
         base.setup(channel: channel, logger: logger).flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
             let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
-            try pipeline.addHandler(ConnectionHandler(limit: limit), position: .before(codec))
+            try pipeline.addHandler(ConnectionHandler(limit: limit, hub: hub), position: .before(codec))
             return value
         }
     }

@@ -26,7 +26,7 @@ struct TestServer: Sendable {
     static func run<Value: Sendable>(
         hub: Hub = quickHub(),
         arrangement: Arrangement = .outerGroup,
-        server: HTTPServerBuilder = .eventStreams(),
+        maximumConnections: Int = .max,
         publishing: PublishAccess = .local,
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
@@ -35,7 +35,9 @@ struct TestServer: Sendable {
         router.addDemo(of: hub).addHealth(of: hub).addHub(hub, publishing: publishing)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
-            router: router, server: server, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+            router: router,
+            server: .eventStreams(of: hub, maximumConnections: maximumConnections),
+            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { port.yield($0.localAddress?.port ?? 0) }, logger: quiet)
         let services: [any Service]
         switch arrangement {

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the C library of Linux has and its Swift module does not show. Empty elsewhere.
+
+#ifndef MARTLET_CLINUX_H
+#define MARTLET_CLINUX_H
+
+#if defined(__linux__)
+
+#include <stdint.h>
+
+/// What became of a descriptor that an epoll instance watches; a set of the bits below.
+struct martlet_event {
+    uint32_t bits;
+    uint64_t token;
+};
+
+enum {
+    martlet_event_readable = 1,
+    martlet_event_writable = 2,
+    /// The peer has closed its side, or the connection is broken.
+    martlet_event_closed = 4
+};
+
+/// A new epoll instance, or -1 with `errno`.
+int martlet_poller_create(void);
+
+/// Watches a descriptor, edge-triggered, for everything above, under a token. 0, or -1 with `errno`.
+int martlet_poller_add(int poller, int descriptor, uint64_t token);
+
+/// Waits for at most so many milliseconds, -1 for ever. The number of events, or -1 with `errno`.
+int martlet_poller_wait(int poller, struct martlet_event *events, int capacity, int milliseconds);
+
+/// A new descriptor that becomes readable when it is signalled (eventfd), or -1 with `errno`.
+int martlet_signal_create(void);
+
+/// How many processors this process may run on; at least 1.
+int martlet_processor_count(void);
+
+#endif
+#endif

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+import CLinux
+import Glibc
+import Synchronization
+
+/// A thread that writes to sockets which were handed off to it: plain HTTP/1 connections after their response heads.
+///
+/// It sleeps until a socket, a feed or a time needs it. While it writes, the next events gather; the next pass writes all
+/// of them at once, without a timer. Every pass gives each feed that has grown one slice, so that none waits for more
+/// than one slice of every other.
+final class SocketShard: Shard, Sendable {
+    /// What others leave for the thread.
+    private struct Mailbox {
+        var isAwake = false
+        /// Not `nil`: the thread is to end, and to say so.
+        var stopping: CheckedContinuation<Void, Never>?
+        var isDraining = false
+        var grown: Set<FeedID> = []
+        var adopted: [(subscription: Subscription, socket: Int32, framing: Framing)] = []
+        var slices: [(Token, Replayer.Request, Result<Replayer.Slice, any Error>)] = []
+    }
+
+    typealias Sinks = SocketSinks<SocketTransport>
+    typealias Token = Sinks.Token
+
+    private let hub: Hub
+    private let mailbox = Mutex(Mailbox())
+    private let poller: Int32
+    private let bell: Int32
+
+    private static let bellToken = UInt64.max
+    /// How many sockets are looked at before the mailbox and the feeds have their turn.
+    private static let mostEvents = 512
+
+    /// - Throws: ``MartletError`` when the process has no descriptors left.
+    init(hub: Hub) throws {
+        self.hub = hub
+        poller = martlet_poller_create()
+        bell = martlet_signal_create()
+        guard poller >= 0, bell >= 0, martlet_poller_add(poller, bell, Self.bellToken) == 0 else {
+            throw MartletError(.notRunning, "No descriptors are left for a shard. Raise their limit (ulimit -n).")
+        }
+    }
+
+    deinit {
+        Glibc.close(poller)
+        Glibc.close(bell)
+    }
+
+    // MARK: From any thread
+
+    func start() {
+        // The thread holds the shard until it ends.
+        let shard = Unmanaged.passRetained(self).toOpaque()
+        var thread = pthread_t()
+        pthread_create(
+            &thread, nil,
+            { argument in
+                argument.map { Unmanaged<SocketShard>.fromOpaque($0).takeRetainedValue().run() }
+                return nil
+            }, shard)
+        pthread_detach(thread)
+    }
+
+    /// Takes over a socket that does not block, to the end of its life.
+    func adopt(_ subscription: Subscription, socket: Int32, framing: Framing) {
+        hub.streamOpened(onOwnSocket: true)
+        leave { $0.adopted.append((subscription, socket, framing)) }
+    }
+
+    func feedsGrew(_ feeds: [FeedID]) { leave { $0.grown.formUnion(feeds) } }
+
+    func drain() { leave { $0.isDraining = true } }
+
+    /// Closes all sockets and ends the thread. Called once.
+    func stop() async {
+        await withCheckedContinuation { continuation in leave { $0.stopping = continuation } }
+    }
+
+    private func leave(_ change: (inout Mailbox) -> Void) {
+        let wasAwake = mailbox.withLock { mailbox in
+            change(&mailbox)
+            defer { mailbox.isAwake = true }
+            return mailbox.isAwake
+        }
+        guard !wasAwake else { return }
+        var one: UInt64 = 1
+        write(bell, &one, MemoryLayout<UInt64>.size)
+    }
+
+    // MARK: The thread
+
+    private func run() {
+        var sinks = Sinks(hub: hub, transport: SocketTransport()) { request, token in
+            self.hub.replayer.read(request) { result in self.leave { $0.slices.append((token, request, result)) } }
+        }
+        var schedule = Schedule<Token>(heartbeat: hub.configuration.heartbeat, grace: hub.configuration.grace)
+        var pending: Set<FeedID> = []
+        var events = [martlet_event](repeating: martlet_event(), count: Self.mostEvents)
+        while true {
+            let timeout = pending.isEmpty ? schedule.milliseconds(hasStragglers: sinks.hasStragglers) : 0
+            let count = martlet_poller_wait(poller, &events, Int32(events.count), timeout)
+            let now = ContinuousClock.now
+            for event in events.prefix(Int(max(0, count))) { handle(event, &sinks, now) }
+            let mail = mailbox.withLock { mailbox in
+                defer { mailbox = Mailbox() }
+                return mailbox
+            }
+            if let stopping = mail.stopping {
+                for adoption in mail.adopted { adopt(adoption, &sinks, &schedule, now) }
+                for token in sinks.tokens { sinks.remove(token) }
+                return stopping.resume()
+            }
+            for adoption in mail.adopted { adopt(adoption, &sinks, &schedule, now) }
+            for (token, request, result) in mail.slices { sinks.finishReading(token, request, result, now: now) }
+            if mail.isDraining { schedule.end(sinks.tokens, now: now) }
+            pending.formUnion(mail.grown)
+            pending = pending.filter { !sinks.advance($0, now: now) }
+            for token in schedule.due(now: now) { sinks.end(token, retry: hub.retry(), now: now) }
+            if schedule.isHeartbeatDue(now: now) { sinks.beat(now: now) }
+            if sinks.hasStragglers, schedule.isLookDue(now: now) { sinks.expire(now: now) }
+        }
+    }
+
+    private func handle(_ event: martlet_event, _ sinks: inout Sinks, _ now: ContinuousClock.Instant) {
+        if event.token == Self.bellToken {
+            var value: UInt64 = 0
+            read(bell, &value, MemoryLayout<UInt64>.size)
+            return
+        }
+        let token = Token(rawValue: event.token)
+        if event.bits & UInt32(martlet_event_closed) != 0 { return sinks.remove(token) }
+        if event.bits & UInt32(martlet_event_readable) != 0 { sinks.receive(token) }
+        if event.bits & UInt32(martlet_event_writable) != 0 { sinks.resume(token, now: now) }
+    }
+
+    private func adopt(
+        _ adoption: (subscription: Subscription, socket: Int32, framing: Framing), _ sinks: inout Sinks,
+        _ schedule: inout Schedule<Token>, _ now: ContinuousClock.Instant
+    ) {
+        // The feed reports its growth from before the group takes its place at the feed's end.
+        hub.listen(self, to: adoption.subscription.feed)
+        SocketTransport.prepare(adoption.socket, timeout: hub.configuration.writeTimeout)
+        let (token, isNewFeed) = sinks.add(adoption.subscription, socket: adoption.socket, framing: adoption.framing)
+        if !isNewFeed { hub.ignore(self, adoption.subscription.feed) }
+        // The first event of the poller says whether the socket takes bytes, or is closed already.
+        if martlet_poller_add(poller, adoption.socket, token.rawValue) != 0 { return sinks.remove(token) }
+        if hub.isDraining { schedule.end([token], now: now) }
+    }
+}
+#endif

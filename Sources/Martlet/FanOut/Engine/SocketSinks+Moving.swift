@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+extension SocketSinks {
+    // MARK: One member
+
+    /// The socket of a member takes bytes again, or the member is new.
+    mutating func resume(_ token: Token, now: ContinuousClock.Instant) {
+        guard let index = index(of: token) else { return }
+        stragglers[index]?.blockedSince = nil
+        if case .ending = stragglers[index]?.phase { finish(index, now: now) } else { move(index, now: now) }
+    }
+
+    /// A client has sent something, or closed its side.
+    mutating func receive(_ token: Token) {
+        guard let index = index(of: token), !transport.discardInput(of: members[Int(index)].socket) else { return }
+        remove(index)
+    }
+
+    /// The answer to what a member had asked for.
+    mutating func finishReading(
+        _ token: Token, _ request: Replayer.Request, _ result: Result<Replayer.Slice, any Error>,
+        now: ContinuousClock.Instant
+    ) {
+        guard let index = index(of: token), case .reading = stragglers[index]?.phase else { return }
+        stragglers[index]?.phase = .moving
+        // A log that is away is asked again with the next heartbeat.
+        guard case .success(let slice) = result else { return }
+        var unsent = slice.frames.map(\.bytes)
+        if let gap = slice.gap { unsent.insert(.gap(Gap(reason: .trimmed, from: gap)), at: 0) }
+        // It may have been begun with a comment meanwhile.
+        stragglers[index]?.unsent += unsent
+        stragglers[index]?.cursor = slice.isComplete ? .at(request.through) : .after(slice.end)
+        move(index, now: now)
+    }
+
+    /// Moves a straggler as far as its socket takes it.
+    mutating func move(_ index: Int32, now: ContinuousClock.Instant) {
+        while flush(index, now: now), let straggler = stragglers[index] {
+            guard case .moving = straggler.phase, let group = groups[Int(members[Int(index)].group)] else { return }
+            switch hub.step(group.subscription.feed, straggler.cursor) {
+            case .deliver(let entries, let mark, _):
+                stragglers[index]?.unsent = entries.map(\.frame.bytes)[...]
+                stragglers[index]?.cursor = .at(mark)
+            case .replay(let position, let mark):
+                stragglers[index]?.phase = .reading
+                let selection = group.subscription.selection
+                return read(
+                    Replayer.Request(selection: selection, after: position, through: mark), token(of: index))
+            case .caughtUp(let mark):
+                stragglers[index]?.cursor = .at(mark)
+                return join(index, at: mark)
+            case .ahead:
+                return wait(index, until: .zero)
+            }
+        }
+    }
+
+    /// Joins the group at once if it stands at the same mark, else with its next pass.
+    private mutating func join(_ index: Int32, at mark: Mark) {
+        let group = Int(members[Int(index)].group)
+        guard let state = groups[group] else { return }
+        if state.chunked.isEmpty, state.plain.isEmpty, state.waiting.isEmpty { groups[group]?.mark = mark }
+        if groups[group]?.mark.sequence == mark.sequence {
+            joinGroup(index)
+        } else {
+            wait(index, until: mark.sequence)
+        }
+    }
+
+    /// Has a straggler moved again by the pass of its group that comes to this number, or further.
+    private mutating func wait(_ index: Int32, until sequence: SequenceNumber) {
+        stragglers[index]?.phase = .waiting
+        groups[Int(members[Int(index)].group)]?.waiting.append((index, sequence))
+    }
+
+    /// Sends what a straggler has not been sent yet. Returns whether that was all and the member is still there.
+    mutating func flush(_ index: Int32, now: ContinuousClock.Instant) -> Bool {
+        guard let straggler = stragglers[index] else { return false }
+        guard straggler.blockedSince == nil else { return false }
+        guard !straggler.unsent.isEmpty else { return true }
+        let member = members[Int(index)]
+        scratch.removeAll(keepingCapacity: true)
+        for bytes in straggler.unsent { scratch += bytes.framed(as: member.framing).readableBytesView }
+        let bytes = scratch
+        let result = bytes.withUnsafeBytes {
+            transport.send(UnsafeRawBufferPointer(rebasing: $0[straggler.offset...]), to: member.socket)
+        }
+        guard case .sent(let count) = result else {
+            remove(index)
+            return false
+        }
+        var offset = straggler.offset + count
+        var unsent = straggler.unsent
+        while let first = unsent.first, offset >= first.count(as: member.framing) {
+            offset -= first.count(as: member.framing)
+            unsent.removeFirst()
+        }
+        stragglers[index]?.unsent = unsent
+        stragglers[index]?.offset = offset
+        if unsent.isEmpty { return true }
+        stragglers[index]?.blockedSince = now
+        return false
+    }
+
+    // MARK: A group
+
+    /// Sends a slice of a feed to everybody who stands where the group stands. Returns whether that was all.
+    mutating func advance(_ feed: FeedID, now: ContinuousClock.Instant) -> Bool {
+        guard let index = groupIDs[feed].map(Int.init), let group = groups[index] else { return true }
+        switch hub.step(feed, .at(group.mark)) {
+        case .deliver(let entries, let mark, let isLast):
+            let from = group.mark
+            groups[index]?.mark = mark
+            send(entries.map { ($0.frame.bytes, $0.mark) }, from: from, to: index, now: now)
+            wakeWaiting(in: index, now: now)
+            return isLast
+        case .caughtUp(let mark):
+            groups[index]?.mark = mark
+            wakeWaiting(in: index, now: now)
+            return true
+        case .replay, .ahead:
+            // The place is gone from the window. Whoever stands there reads history; the group waits at the end.
+            let tail = hub.tail
+            groups[index]?.mark = tail
+            for member in group.chunked + group.plain {
+                leaveGroup(member)
+                stragglers[member] = Straggler(cursor: .at(group.mark))
+                move(member, now: now)
+            }
+            return true
+        }
+    }
+
+    /// Sends blocks to all who stand where their group stands.
+    ///
+    /// - Parameters:
+    ///   - blocks: What to send, each with where it leads.
+    ///   - from: Where they stand.
+    mutating func send(
+        _ blocks: [(bytes: WireBytes, mark: Mark)], from: Mark, to group: Int, now: ContinuousClock.Instant
+    ) {
+        for framing in [Framing.chunked, .plain] {
+            let list = groups[group]?.list(framing) ?? []
+            guard !list.isEmpty else { continue }
+            scratch.removeAll(keepingCapacity: true)
+            for block in blocks { scratch += block.bytes.framed(as: framing).readableBytesView }
+            let bytes = scratch
+            // Members that leave the list meanwhile are replaced by its last, which has had its turn.
+            for member in list.reversed() {
+                let socket = members[Int(member)].socket
+                switch bytes.withUnsafeBytes({ transport.send($0, to: socket) }) {
+                case .sent(bytes.count): break
+                case .sent(let count): lag(member, after: count, of: blocks, from: from, framing, now: now)
+                case .broken: remove(member)
+                }
+            }
+        }
+    }
+
+    /// Makes a straggler of a member whose socket has taken only some bytes of what the group was sent.
+    private mutating func lag(
+        _ index: Int32, after count: Int, of blocks: [(bytes: WireBytes, mark: Mark)], from: Mark,
+        _ framing: Framing, now: ContinuousClock.Instant
+    ) {
+        var straggler = Straggler(cursor: .at(from), offset: count, blockedSince: now)
+        for block in blocks {
+            let size = block.bytes.count(as: framing)
+            guard straggler.offset > 0 else { break }
+            straggler.cursor = .at(block.mark)
+            // A frame that was begun has to be ended, whatever becomes of the window; the cursor finds what follows it.
+            if straggler.offset < size {
+                straggler.unsent = [block.bytes]
+                break
+            }
+            straggler.offset -= size
+        }
+        leaveGroup(index)
+        stragglers[index] = straggler
+    }
+
+    /// Moves those who have waited for the group to come this far.
+    private mutating func wakeWaiting(in group: Int, now: ContinuousClock.Instant) {
+        guard let waiting = groups[group]?.waiting, let mark = groups[group]?.mark, !waiting.isEmpty else { return }
+        groups[group]?.waiting.removeAll { $0.sequence <= mark.sequence }
+        for (index, sequence) in waiting where sequence <= mark.sequence {
+            stragglers[index]?.phase = .moving
+            move(index, now: now)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+/// The subscribers of a shard: a state machine on one thread, which does its input and output through a transport.
+///
+/// All subscribers of a feed that are caught up stand at one mark, that of their group, and own nothing but a few bytes
+/// in an array. Only who could not be sent everything, or came with a position, has a cursor of his own until he has
+/// caught up: a straggler.
+struct SocketSinks<T: Transport> {
+    /// Names a member; never names another after it is gone.
+    struct Token: Hashable, Sendable {
+        var index: Int32
+        var generation: UInt32
+
+        init(index: Int32, generation: UInt32) {
+            self.index = index
+            self.generation = generation
+        }
+
+        /// As one number, for whoever watches the sockets.
+        init(rawValue: UInt64) {
+            self.init(index: Int32(truncatingIfNeeded: rawValue), generation: UInt32(rawValue >> 32))
+        }
+
+        var rawValue: UInt64 { UInt64(generation) << 32 | UInt64(UInt32(bitPattern: index)) }
+    }
+
+    struct Member {
+        var socket: Int32 = -1
+        var group: Int32 = -1
+        /// Where in the group's list of its framing; -1 for a straggler.
+        var place: Int32 = -1
+        var generation: UInt32 = 0
+        var framing = Framing.chunked
+    }
+
+    struct Group {
+        /// Keeps the feed open.
+        let subscription: Subscription
+        var mark: Mark
+        var chunked: [Int32] = []
+        var plain: [Int32] = []
+        /// Stragglers that go on once the group has come to a number: to where they are themselves, or anywhere.
+        var waiting: [(index: Int32, sequence: SequenceNumber)] = []
+        var memberCount = 0
+
+        func list(_ framing: Framing) -> [Int32] {
+            switch framing {
+            case .chunked: chunked
+            case .plain: plain
+            }
+        }
+    }
+
+    enum Phase {
+        case moving
+        /// Waits for a slice of history.
+        case reading
+        /// Is written its last bytes.
+        case ending
+        /// Waits for its client to close its side, at most until then.
+        case lingering(until: ContinuousClock.Instant)
+        /// Waits for its group.
+        case waiting
+    }
+
+    struct Straggler {
+        var cursor: Cursor
+        /// What it has not been sent yet of what its cursor has passed: the rest of a frame, or of a slice of history.
+        var unsent: ArraySlice<WireBytes> = []
+        /// How much of the first of those it has been sent.
+        var offset = 0
+        var phase = Phase.moving
+        /// Since when its socket takes nothing; `nil` while it does.
+        var blockedSince: ContinuousClock.Instant?
+    }
+
+    let hub: Hub
+    let read: (Replayer.Request, Token) -> Void
+    var transport: T
+    var members: [Member] = []
+    var free: [Int32] = []
+    var groups: [Group?] = []
+    var groupIDs: [FeedID: Int32] = [:]
+    var stragglers: [Int32: Straggler] = [:]
+    var scratch: [UInt8] = []
+
+    /// How long an ended stream waits for its client to close its side.
+    let lingering = Duration.seconds(1)
+
+    /// - Parameter read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:_:)``.
+    init(hub: Hub, transport: T, read: @escaping (Replayer.Request, Token) -> Void) {
+        self.hub = hub
+        self.transport = transport
+        self.read = read
+    }
+
+    var count: Int { members.count - free.count }
+    /// Whether anybody waits for his socket, or for his client to leave.
+    var hasStragglers: Bool { !stragglers.isEmpty }
+    var tokens: [Token] {
+        members.indices.filter { members[$0].socket >= 0 }.map { token(of: Int32($0)) }
+    }
+
+    // MARK: Coming and going
+
+    /// Takes over a socket. The feeds of whoever hears of their growth have to be listened to by the caller.
+    ///
+    /// - Returns: the new member, and whether its feed is new here.
+    mutating func add(
+        _ subscription: Subscription, socket: Int32, framing: Framing
+    ) -> (token: Token, isNewFeed: Bool) {
+        let known = groupIDs[subscription.feed]
+        let group = known ?? makeGroup(subscription)
+        groups[Int(group)]?.memberCount += 1
+        let index = free.popLast() ?? Int32(members.count)
+        if index == members.count { members.append(Member()) }
+        members[Int(index)].socket = socket
+        members[Int(index)].group = group
+        members[Int(index)].place = -1
+        members[Int(index)].framing = framing
+        stragglers[index] = Straggler(cursor: subscription.start)
+        return (token(of: index), known == nil)
+    }
+
+    private mutating func makeGroup(_ subscription: Subscription) -> Int32 {
+        let group = Group(subscription: subscription, mark: hub.tail)
+        let index = groups.firstIndex { $0 == nil } ?? groups.count
+        if index == groups.count { groups.append(group) } else { groups[index] = group }
+        groupIDs[subscription.feed] = Int32(index)
+        return Int32(index)
+    }
+
+    func token(of index: Int32) -> Token { Token(index: index, generation: members[Int(index)].generation) }
+
+    func index(of token: Token) -> Int32? {
+        let member = members[Int(token.index)]
+        return member.generation == token.generation && member.socket >= 0 ? token.index : nil
+    }
+
+    /// Closes a socket and forgets it.
+    mutating func remove(_ token: Token) {
+        if let index = index(of: token) { remove(index) }
+    }
+
+    mutating func remove(_ index: Int32) {
+        leaveGroup(index)
+        stragglers[index] = nil
+        let group = members[Int(index)].group
+        transport.close(members[Int(index)].socket)
+        members[Int(index)].socket = -1
+        members[Int(index)].generation &+= 1
+        free.append(index)
+        groups[Int(group)]?.memberCount -= 1
+        hub.streamClosed(onOwnSocket: true)
+        guard let left = groups[Int(group)], left.memberCount == 0 else { return }
+        groupIDs[left.subscription.feed] = nil
+        groups[Int(group)] = nil
+    }
+
+    mutating func joinGroup(_ index: Int32) {
+        stragglers[index] = nil
+        let member = members[Int(index)]
+        switch member.framing {
+        case .chunked:
+            members[Int(index)].place = Int32(groups[Int(member.group)]?.chunked.count ?? 0)
+            groups[Int(member.group)]?.chunked.append(index)
+        case .plain:
+            members[Int(index)].place = Int32(groups[Int(member.group)]?.plain.count ?? 0)
+            groups[Int(member.group)]?.plain.append(index)
+        }
+    }
+
+    /// Takes a member out of its group's list, whose last member takes its place.
+    mutating func leaveGroup(_ index: Int32) {
+        let member = members[Int(index)]
+        guard member.place >= 0 else {
+            groups[Int(member.group)]?.waiting.removeAll { $0.index == index }
+            return
+        }
+        let moved: Int32?
+        switch member.framing {
+        case .chunked: moved = groups[Int(member.group)]?.chunked.popLast()
+        case .plain: moved = groups[Int(member.group)]?.plain.popLast()
+        }
+        members[Int(index)].place = -1
+        guard let moved, moved != index else { return }
+        switch member.framing {
+        case .chunked: groups[Int(member.group)]?.chunked[Int(member.place)] = moved
+        case .plain: groups[Int(member.group)]?.plain[Int(member.place)] = moved
+        }
+        members[Int(moved)].place = member.place
+    }
+}
