@@ -77,6 +77,8 @@ let package = Package(
         .executableTarget(
             name: "MartletCommand",
             dependencies: [
+                .target(name: "CLinux", condition: .when(platforms: [.linux])),
+                "EventStream",
                 "Martlet",
                 "MartletHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

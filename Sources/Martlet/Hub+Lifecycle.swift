@@ -46,11 +46,7 @@ extension Hub {
     /// Each client is told when to come back; nothing is lost when it does. Call it before the server stops.
     public func drain() async throws {
         beginDrain()
-        while true {
-            let seen = changed.version
-            if streamCount == 0 { return }
-            try await changed.wait(past: seen)
-        }
+        try await changed.wait { streamCount == 0 ? () : nil }
     }
 
     /// Ends all streams as ``drain()`` does, without waiting for it.
@@ -69,11 +65,10 @@ extension Hub {
     var isRunning: Bool { state.withLock { $0.phase == .running } }
 
     func waitUntilRunning() async throws {
-        while true {
-            let seen = changed.version
+        try await changed.wait { () throws -> Void? in
             switch state.withLock({ $0.phase }) {
-            case .starting: try await changed.wait(past: seen)
-            case .running: return
+            case .starting: nil
+            case .running: ()
             case .stopped: throw MartletError.notRunning
             }
         }

@@ -41,8 +41,14 @@ public final class Hub: Service {
 
     /// Opens the log and delivers until the task is cancelled or the service group shuts down. Call it once.
     public func run() async throws {
-        let end = try await log.open()
-        try start(at: end)
+        let end: Position
+        do {
+            end = try await log.open()
+            try start(at: end)
+        } catch {
+            await stop()
+            throw error
+        }
         await withTaskGroup { group in
             group.addTask { await self.followLog(after: end) }
             group.addTask { await self.replayer.run(self.log) }

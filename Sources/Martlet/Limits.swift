@@ -15,6 +15,8 @@ public struct Limits: Sendable {
     public var keyBytes = 1024
     /// The most data in one event, in bytes of UTF-8.
     public var dataBytes = 1024 * 1024
+    /// The longest time before a client reconnects that a publisher may set, in milliseconds.
+    public var retryMilliseconds = 24 * 60 * 60 * 1000
     /// The most topics that one subscription names.
     public var topicsPerSubscription = 100
 
@@ -36,8 +38,9 @@ public struct Limits: Sendable {
         if event.type == Gap.eventType {
             throw MartletError(.invalidType, field: "type", "The type \"gap\" is reserved. Choose another.")
         }
-        if let retry = event.retry, retry < 0 {
-            throw MartletError(.invalidRetry, field: "retry", "The retry is negative. Give milliseconds, 0 or more.")
+        if let retry = event.retry, retry < 0 || retry > retryMilliseconds {
+            let message = "The retry is not from 0 to \(retryMilliseconds) milliseconds."
+            throw MartletError(.invalidRetry, field: "retry", message)
         }
         if event.data.utf8.count > dataBytes {
             throw MartletError(.tooLarge, field: "data", "The data is over \(dataBytes) bytes. Send less.")

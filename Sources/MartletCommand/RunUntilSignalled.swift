@@ -12,22 +12,28 @@ import UnixSignals
 /// - Throws: What a service throws, after the others were cancelled.
 func runUntilSignalled(
     services: [ServiceGroupConfiguration.ServiceConfiguration],
+    patience: Duration,
     logger: Logger
 ) async throws {
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-    try await run(services: services, until: signals, logger: logger) { _exit(128 + $0.rawValue) }
+    try await run(services: services, until: signals, patience: patience, logger: logger) { _exit(128 + $0.rawValue) }
 }
 
 /// Runs the services until the first of `signals`.
 ///
-/// - Parameter abort: Called for each further signal that arrives before the services have ended.
+/// - Parameters:
+///   - patience: How long the services may take to shut down before they are cancelled.
+///   - abort: Called for each further signal that arrives before the services have ended.
 func run(
     services: [ServiceGroupConfiguration.ServiceConfiguration],
     until signals: some AsyncSequence<UnixSignal, Never> & Sendable,
+    patience: Duration,
     logger: Logger,
     abort: @escaping @Sendable (UnixSignal) -> Void
 ) async throws {
-    let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: services, logger: logger))
+    var configuration = ServiceGroupConfiguration(services: services, logger: logger)
+    configuration.maximumGracefulShutdownDuration = patience
+    let group = ServiceGroup(configuration: configuration)
     try await withThrowingTaskGroup { tasks in
         tasks.addTask {
             var isStopping = false
@@ -41,7 +47,11 @@ func run(
                 }
             }
         }
-        try await group.run()
+        do {
+            try await group.run()
+        } catch is CancellationError {
+            logger.notice("Some connections did not end in time; closing them")
+        }
         tasks.cancelAll()
     }
 }

@@ -12,6 +12,9 @@ enum Serve {
     /// How many connections may wait to be accepted; the kernel may allow fewer.
     private static let backlog = 4096
 
+    /// How long after the grace period requests in progress may take to end.
+    private static let leeway = Duration.seconds(5)
+
     /// Runs the hub until it is signalled to stop.
     ///
     /// - Throws: What keeps the hub from listening, or a service from running.
@@ -29,7 +32,7 @@ enum Serve {
         }
         services.append(.init(service: application(hub, settings, logger)))
         services.append(.init(service: DrainService(hub)))
-        try await runUntilSignalled(services: services, logger: quieter(logger))
+        try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
     }
 
     private static func application(_ hub: Hub, _ settings: ServeSettings, _ logger: Logger) -> some Service {

@@ -13,7 +13,7 @@ struct SettingsError: Error, Equatable, CustomStringConvertible {
         Self(
             """
             anyone who can reach \(host) could publish, since no keys are configured; set --host 127.0.0.1 and put a \
-            reverse proxy in front
+            reverse proxy in front that passes on GET only
             """
         )
     }

@@ -79,7 +79,7 @@ extension RouterMethods {
 }
 
 extension HTTPRequest.Method {
-    fileprivate static let known: [Self] = [.get, .head, .post, .put, .patch, .delete, .options, .trace, .connect]
+    static let known: [Self] = [.get, .head, .post, .put, .patch, .delete, .options, .trace, .connect]
 }
 
 extension Response {

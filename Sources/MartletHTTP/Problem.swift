@@ -3,7 +3,8 @@
 import Foundation
 public import HTTPTypes
 public import Hummingbird
-import Martlet
+import Logging
+public import Martlet
 import NIOCore
 
 /// Why a request was refused: a problem document (RFC 9457) that names the field at fault.
@@ -28,6 +29,7 @@ public struct Problem: Error, Sendable, HTTPResponseError {
         self.headers = headers
     }
 
+    /// What the hub refused.
     init(_ error: MartletError, line: Int? = nil) {
         switch error.code {
         case .tooLarge:
@@ -74,14 +76,27 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
     ) async throws -> Response {
         do {
             return try await next(request, context)
-        } catch let problem as Problem {
-            throw problem
         } catch let error as HTTPError where error.status == .notFound {
+            guard HTTPRequest.Method.known.contains(request.method) else {
+                throw Problem(.notImplemented, "\(request.method.rawValue) is not a method that this server knows.")
+            }
             throw Problem(.notFound, "There is nothing at \(RequestTarget(request).path).")
         } catch let error as HTTPError {
             throw Problem(error.status, error.body ?? error.status.reasonPhrase, headers: error.headers)
-        } catch let error as MartletError {
-            throw Problem(error)
+        } catch let error as any HTTPResponseError {
+            throw error
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            context.logger.error("A request failed.", metadata: ["error": "\(error)", "path": "\(request.uri.path)"])
+            throw Problem(.internalServerError, "Something went wrong here. The log of the server says what.")
         }
     }
+}
+
+/// What the hub refuses is answered as a problem document, wherever it is thrown.
+extension MartletError: HTTPResponseError {
+    public var status: HTTPResponse.Status { Problem(self).status }
+
+    public func response(from request: Request, context: some RequestContext) -> Response { Problem(self).response() }
 }

@@ -14,12 +14,7 @@ extension RequestTarget {
             guard path.hasPrefix(prefix + "/") else {
                 throw Problem(.badRequest, "The path is not /events/{topic}.", field: "topic")
             }
-            let name = try Self.decode(path.dropFirst(prefix.count + 1), field: "topic")
-            do {
-                return try Topic(name)
-            } catch {
-                throw Problem(error)
-            }
+            return try Topic(try Self.decode(path.dropFirst(prefix.count + 1), field: "topic"))
         }
     }
 }

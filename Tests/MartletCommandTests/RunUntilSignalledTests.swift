@@ -29,6 +29,7 @@ struct RunUntilSignalledTests {
         try await run(
             services: [.init(service: Work(body: body))],
             until: signals.stream,
+            patience: .seconds(60),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             abort: abort
         )

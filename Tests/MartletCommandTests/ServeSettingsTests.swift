@@ -10,7 +10,8 @@ struct ServeSettingsTests {
     /// A text for each setting that differs from its default.
     private static let texts = [
         "host": "localhost", "port": "0", "heartbeat": "500ms", "history-events": "7", "history-bytes": "1GiB",
-        "history-age": "7d", "window-bytes": "65536", "max-connections": "100", "shards": "3", "write-timeout": "9s", "grace": "0", "demo": "true",
+        "history-age": "7d", "window-bytes": "65536", "max-connections": "100", "shards": "3", "write-timeout": "9s",
+        "grace": "0", "demo": "true",
         "log-level": "debug",
     ]
 

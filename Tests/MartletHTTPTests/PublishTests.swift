@@ -81,6 +81,7 @@ import Testing
         ("/events/a?id=earliest", "id"), ("/events/a?id=+x", "id"), ("/events/a?id=x%20", "id"),
         ("/events/a?type=gap", "type"), ("/events/a?type=a%0D", "type"),
         ("/events/a?retry=-1", "retry"), ("/events/a?retry=1s", "retry"), ("/events/a?retry=", "retry"),
+        ("/events/a?retry=86400001", "retry"),
         ("/events/a?retry=99999999999999999999", "retry"), ("/events/a?private=perhaps", "private"),
         ("/events/a?typ=b", "typ"), ("/events/a?key=%7F", "key"),
     ])
@@ -110,6 +111,19 @@ import Testing
         }
     }
 
+    @Test func `who waits to be asked for the body is asked`() async throws {
+        try await TestServer.run { server in
+            let connection = try await TestConnection(port: server.port)
+            try await connection.send(
+                "POST /events/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1\r\n"
+                    + "Expect: 100-continue\r\n\r\n")
+            let goOn = try await connection.receive() ?? []
+            #expect(String(decoding: goOn, as: UTF8.self) == "HTTP/1.1 100 Continue\r\n\r\n")
+            try await connection.send("1")
+            #expect(TestResponse(try await connection.receiveAll()).status == 200)
+        }
+    }
+
     @Test func `data that is not UTF-8 is refused`() async throws {
         try await TestServer.run { server in
             let connection = try await TestConnection(port: server.port)
@@ -126,6 +140,9 @@ import Testing
         try await TestServer.run { server in
             let unnamed = try await server.request("POST", "/events", body: "{}")
             #expect(unnamed.status == 415)
+            let spelled = ["Content-Type": "Application/X-NDJSON ; charset=utf-8"]
+            let good = try await server.request("POST", "/events", headers: spelled, body: #"{"topic":"a"}"#)
+            #expect(good.status == 200)
             let empty = try await server.request("POST", "/events", headers: Self.ndjson, body: "\n\n")
             #expect(empty.status == 400)
         }
@@ -135,7 +152,9 @@ import Testing
         (["Origin": "https://example.com"], 403), (["Origin": "null"], 403), (["Origin": "http://localhost:1"], 403),
         (["Host": "example.com"], 403), (["Host": "localhost.example.com"], 403),
         (["Host": "127.0.0.1.example.com"], 403),
-        (["Host": "localhost"], 200), (["Host": "127.0.0.1:9"], 200), (["Host": "[::1]:9"], 200),
+        (["X-Forwarded-For": "203.0.113.9"], 403), (["Via": "1.1 proxy"], 403), (["Host": "[::1]example.com"], 403),
+        (["Host": "localhost:80@example.com"], 403), (["Host": "localhost"], 200), (["Host": "127.0.0.1:9"], 200),
+        (["Host": "[::1]:9"], 200),
         (["Host": "localhost:9", "Origin": "http://localhost:9"], 200),
         (["Host": "localhost:9", "Origin": "http://localhost:10"], 403),
         (["Host": "example.com", "Origin": "http://example.com"], 403),

@@ -47,6 +47,29 @@ import Testing
         }
     }
 
+    @Test func `an error to HEAD has no body, so that the next answer is where it belongs`() async throws {
+        try await TestServer.run { server in
+            let connection = try await TestConnection(port: server.port)
+            try await connection.send(
+                "HEAD /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                    + "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: Close\r\n\r\n")
+            let text = try await connection.receiveAll()
+            #expect(text.hasPrefix("HTTP/1.1 404"))
+            #expect(text.contains("\r\n\r\nHTTP/1.1 200 OK"))
+        }
+    }
+
+    @Test(arguments: ["", "Host: localhost\r\nHost: example.com\r\n"])
+    func `a request has to have one host`(hosts: String) async throws {
+        try await TestServer.run { server in
+            let connection = try await TestConnection(port: server.port)
+            try await connection.send("GET /health/live HTTP/1.1\r\n\(hosts)\r\n")
+            let response = TestResponse(try await connection.receiveAll())
+            #expect(response.status == 400)
+            #expect(response.body.contains(#""field":"Host""#))
+        }
+    }
+
     @Test func `OPTIONS says what is allowed`() async throws {
         try await TestServer.run { server in
             let response = try await server.request("OPTIONS", "/events/a")
@@ -119,7 +142,11 @@ import Testing
             #expect(TestResponse(source.head + "\r\n\r\n").header("martlet-gap") == reason)
             let gap = try await source.next()
             #expect(gap?.event == "gap")
-            #expect(gap?.data == #"{"reason":"\#(reason)","from":"earliest"}"#)
+            // The gap carries where the stream goes on, in the present epoch.
+            let from = try #require(gap?.id)
+            #expect(gap?.data == #"{"reason":"\#(reason)","from":"\#(from)"}"#)
+            #expect(from.hasSuffix("-0"))
+            #expect(try await server.hub.log.resolve(from, for: Selection(topics: ["a"])).gap == nil)
             #expect(try await source.next()?.data == "kept")
         }
     }
@@ -205,6 +232,7 @@ import Testing
             #expect(wrong.status == 405)
             #expect(wrong.header("allow") == "GET, HEAD, OPTIONS, POST")
             #expect(try await server.request("POST", "/health/live").status == 405)
+            #expect(try await server.request("PROPFIND", "/events/a").status == 501)
         }
     }
 

@@ -103,7 +103,8 @@ struct FeedTableTests {
 
     @Test("Over the budget the oldest events are dropped across all feeds, and are read from the log")
     mutating func window() {
-        let size = Feed.Entry.at(1).frame.byteCount - "news".utf8.count + "a".utf8.count
+        // Each event is in two feeds.
+        let size = Feed.Entry.at(1).frame.byteCount - "news".utf8.count + "a".utf8.count + 2 * FeedTable.bytesPerFeed
         table = FeedTable(tail: .at(0), windowBytes: 3 * size)
         let feeds = [Selection.of("a"), .of("b"), .of("a", "b")].map { table.open($0) }
         append("a", "b", "b")

@@ -30,7 +30,7 @@ struct LimitsTests {
         try limits.check(
             Event(topic: "12345678", data: "1234567890", id: "123456", type: "1234", retry: 0, key: "12345"))
         try limits.check(Event(topic: "t", data: ""))
-        try Limits().check(Event(topic: "t", data: "", retry: .max))
+        try Limits().check(Event(topic: "t", data: "", retry: 86_400_000))
     }
 
     @Test("One byte more than a limit is refused, and the error says of what")
@@ -84,11 +84,12 @@ struct LimitsTests {
         }
     }
 
-    @Test("A retry is not negative")
+    @Test("A retry is not negative, and not so long that nobody comes back")
     func retry() throws {
         try limits.check(Event(topic: "t", data: "", retry: 0))
         expect(.invalidRetry, field: "retry", of: Event(topic: "t", data: "", retry: -1))
         expect(.invalidRetry, field: "retry", of: Event(topic: "t", data: "", retry: .min))
+        expect(.invalidRetry, field: "retry", of: Event(topic: "t", data: "", retry: 86_400_001))
     }
 
     @Test("No error repeats what it is about")

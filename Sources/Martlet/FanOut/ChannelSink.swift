@@ -148,6 +148,8 @@ final class ChannelSink: ChannelInboundHandler {
         guard isWritable else { return }
         switch state {
         case .grouped:
+            // Who has just joined may be ahead of the group.
+            if case .at(let own) = cursor, own.sequence > mark.sequence { return }
             cursor = .at(mark)
             write(heartbeat)
         case .alone, .reading:

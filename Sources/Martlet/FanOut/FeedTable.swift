@@ -13,6 +13,9 @@ struct FeedTable {
     private var window: Window
     private var nextID: UInt64 = 0
 
+    /// What a frame costs in every feed that holds it; an estimate.
+    static let bytesPerFeed = 48
+
     init(tail: Position, windowBytes: Int) {
         self.tail = Mark(sequence: .zero, position: tail)
         self.window = Window(capacity: windowBytes)
@@ -38,7 +41,8 @@ struct FeedTable {
             let frame = Frame(record)
             for id in reached { feeds[id]?.append(Feed.Entry(sequence: tail.sequence, frame: frame)) }
             grown.formUnion(reached)
-            window.append(Window.Item(sequence: tail.sequence, byteCount: frame.byteCount, feeds: reached))
+            let byteCount = frame.byteCount + reached.count * Self.bytesPerFeed
+            window.append(Window.Item(sequence: tail.sequence, byteCount: byteCount, feeds: reached))
             while let dropped = window.popOverflow() {
                 for id in dropped.feeds { feeds[id]?.dropFirst() }
             }

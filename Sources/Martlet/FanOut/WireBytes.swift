@@ -59,9 +59,10 @@ extension WireBytes {
 
     package static func retry(_ delay: Duration) -> WireBytes { make(ServerSentEvent(retry: delay.milliseconds)) }
 
-    /// What every stream begins with.
-    package static func opening(after position: Position, retry: Duration) -> WireBytes {
-        make(ServerSentEvent(id: position.text, retry: retry.milliseconds, comment: ""))
+    /// What a stream begins with. Where a gap follows, the gap says from where: who is cut off between the two has not
+    /// been told yet.
+    package static func opening(after position: Position?, retry: Duration) -> WireBytes {
+        make(ServerSentEvent(id: position?.text, retry: retry.milliseconds, comment: ""))
     }
 
     /// Stands where the stream was interrupted, and resumes there too.

@@ -43,6 +43,8 @@ public protocol Log: Sendable {
     func resolve(_ id: String, for selection: Selection) async throws -> Resolution
 
     /// Whether a reader that stands at `a` has everything that a reader at `b` has. Both are positions of this log.
+    ///
+    /// It is asked with a lock held: it looks at the two positions and calls nothing.
     func covers(_ a: Position, _ b: Position) -> Bool
 }
 

@@ -17,6 +17,9 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     private var ids = PublisherIDs()
     private var trimmed: TrimmedTopics
 
+    /// How many entries one slice looks at, so that a rare topic does not hold up everybody else.
+    private static var mostScanned: UInt64 { 4096 }
+
     init(trimmedTopics: Int) { trimmed = TrimmedTopics(capacity: trimmedTopics) }
 
     var count: Int { entries.count }
@@ -54,7 +57,13 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         var bytes = 0
         var offset = max(first, (after ?? 0) + 1)
         let stop = min(through, last)
+        let pause = offset + Self.mostScanned
         while offset <= stop {
+            if offset == pause {
+                slice.end = epoch.position(offset - 1)
+                slice.isComplete = false
+                return slice
+            }
             let entry = entries[Int(offset - first)]
             if selection?.contains(entry.event) ?? true {
                 let isFull = slice.records.count == limit.events || bytes + entry.byteCount > limit.bytes
@@ -73,14 +82,16 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
 
     func resolve(_ id: String, for selection: Selection, in epoch: Epoch) -> Resolution {
         if id == Position.earliest.text { return Resolution(position: .earliest) }
+        // Everything in history comes after it, and unlike the earliest it is of this epoch.
+        let start = epoch.position(first - 1)
         // Whether an id exists that is not selected is nobody's business.
         let chosen = ids.all(id).first { selection.contains(entries[Int($0 - first)].event) }
         guard let offset = epoch.offset(Position(id)) ?? chosen else {
-            return Resolution(position: .earliest, gap: Epoch.isPosition(id) ? .epoch : .unknown)
+            return Resolution(position: start, gap: Epoch.isPosition(id) ? .epoch : .unknown)
         }
-        if offset > last { return Resolution(position: .earliest, gap: .rolledBack) }
-        if isTrimmed(selection, after: offset) {
-            return Resolution(position: epoch.position(first - 1), gap: .trimmed)
+        if offset > last { return Resolution(position: start, gap: .rolledBack) }
+        if ids.hasLostAnOccurrence(id) || isTrimmed(selection, after: offset) {
+            return Resolution(position: start, gap: .trimmed)
         }
         return Resolution(position: epoch.position(offset))
     }

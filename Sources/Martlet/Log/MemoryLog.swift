@@ -53,14 +53,9 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
             let message = "The id has the form of the hub's own ids. Choose another, or leave it out."
             throw MartletError(.invalidID, field: "id", message)
         }
-        while true {
-            let seen = tailed.version
-            if let offsets = tryAppend(events) {
-                appended.fire()
-                return offsets.map(epoch.position)
-            }
-            try await tailed.wait(past: seen)
-        }
+        let offsets = try await tailed.wait { tryAppend(events) }
+        appended.fire()
+        return offsets.map(epoch.position)
     }
 
     private func tryAppend(_ events: [Event]) -> Range<UInt64>? {
@@ -88,17 +83,15 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
 
     public func tail(after: Position, limit: SliceLimit) async throws -> Slice {
         let after = try offset(after)
-        while true {
-            let seen = appended.version
-            let slice: Slice? = state.withLock { state in
+        return try await appended.wait {
+            let slice = state.withLock { state in
                 let last = state.history.last
                 let slice = state.history.read(nil, after: after, through: last, limit: limit, in: epoch)
                 state.tailed = epoch.offset(slice.end)
-                return slice.records.isEmpty && slice.gap == nil ? nil : slice
+                return slice
             }
             tailed.fire()
-            if let slice { return slice }
-            try await appended.wait(past: seen)
+            return slice.records.isEmpty && slice.gap == nil ? nil : slice
         }
     }
 

@@ -11,6 +11,8 @@ struct PublisherIDs {
     }
 
     private var offsets: [ExactText: Offsets] = [:]
+    /// Ids of which there were earlier occurrences than those in history.
+    private var shortened: Set<ExactText> = []
 
     /// Where an id occurs, ascending.
     func all(_ id: String) -> Deque<UInt64> {
@@ -20,6 +22,9 @@ struct PublisherIDs {
         case .many(let offsets): offsets
         }
     }
+
+    /// Whether who saw the id last may have seen an occurrence that is no longer in history.
+    func hasLostAnOccurrence(_ id: String) -> Bool { shortened.contains(ExactText(id)) }
 
     /// - Parameter offset: Greater than all before.
     mutating func insert(_ id: String, at offset: UInt64) {
@@ -36,7 +41,11 @@ struct PublisherIDs {
     /// Forgets the earliest occurrence, which must be this one.
     mutating func remove(_ id: String, at offset: UInt64) {
         let id = ExactText(id)
-        guard case .many(var all) = offsets.removeValue(forKey: id) else { return }
+        guard case .many(var all) = offsets.removeValue(forKey: id) else {
+            shortened.remove(id)
+            return
+        }
+        shortened.insert(id)
         all.removeFirst()
         offsets[id] = all.count == 1 ? .one(all[0]) : .many(all)
     }

@@ -29,6 +29,15 @@ package final class Signal: Sendable {
         for waiter in waiters.values { waiter.resume() }
     }
 
+    /// Returns what a closure finds, which is asked again after each change until it finds something.
+    package func wait<Value>(until find: () throws -> Value?) async throws -> Value {
+        while true {
+            let seen = version
+            if let value = try find() { return value }
+            try await wait(past: seen)
+        }
+    }
+
     /// Returns once the version is another than `seen`. Throws `CancellationError` when the task is cancelled.
     package func wait(past seen: UInt64) async throws {
         let id = state.withLock { state in

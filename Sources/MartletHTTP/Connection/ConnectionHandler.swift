@@ -10,8 +10,11 @@ import NIOHTTP1
 ///
 /// - HTTP/1.0 (which nginx speaks to its backends unless told otherwise) is answered as HTTP/1.0: no transfer coding, and
 ///   the end of the connection is the end of the body (RFC 9112, section 6.3).
-/// - A stream has no length that the answer to HEAD could name, so that answer has none.
-/// - Above the limit of connections every request is refused.
+/// - The answer to HEAD has no body, and where it would be a stream no length (RFC 9110, section 9.3.2).
+/// - `Expect: 100-continue` is answered (RFC 9110, section 10.1.1), and `Connection: close` is understood however it is
+///   written.
+/// - A request without a host, or with two, is refused (RFC 9112, section 3.2). Above the limit of connections every
+///   request is.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -19,8 +22,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private struct Exchange {
-        var version: HTTPVersion
+        var isHTTP10: Bool
         var isHead: Bool
+        var closes: Bool
     }
 
     private let limit: ConnectionLimit
@@ -35,18 +39,41 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     /// Whether the request that is being answered is an HTTP/1.0 request.
-    var isHTTP10: Bool { exchanges.first?.version.isHTTP10 ?? false }
+    var isHTTP10: Bool { exchanges.first?.isHTTP10 ?? false }
 
     func handlerAdded(context: ChannelHandlerContext) {
         isRefused = !limit.open()
         context.channel.closeFuture.assumeIsolated().whenComplete { [limit] _ in limit.close() }
+        // Who is refused has to ask soon to be told so.
+        guard isRefused else { return }
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: .init(limit.patience)) { channel.close(promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isRefused else { return refuse(unwrapInboundIn(data), context: context) }
-        guard case .head(var head) = unwrapInboundIn(data) else { return context.fireChannelRead(data) }
-        exchanges.append(Exchange(version: head.version, isHead: head.method == .HEAD))
-        if head.version.isHTTP10 { head.headers.replaceOrAdd(name: "connection", value: "close") }
+        guard case .head(var head) = unwrapInboundIn(data) else {
+            if !isRefused { context.fireChannelRead(data) }
+            return
+        }
+        if isRefused {
+            let problem = Problem(
+                .serviceUnavailable, "The server has all the connections it may have. Try again later.",
+                headers: [.retryAfter: "\(limit.retryAfter.components.seconds)"])
+            return refuse(head, problem, context: context)
+        }
+        let isHTTP10 = head.version.major < 1 || (head.version.major == 1 && head.version.minor == 0)
+        if head.headers["host"].count != 1, !(isHTTP10 && head.headers["host"].isEmpty) {
+            isRefused = true
+            let problem = Problem(.badRequest, "The request needs one Host header, and only one.", field: "Host")
+            return refuse(head, problem, context: context)
+        }
+        let closes = isHTTP10 || head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "close" }
+        exchanges.append(Exchange(isHTTP10: isHTTP10, isHead: head.method == .HEAD, closes: closes))
+        if closes { head.headers.replaceOrAdd(name: "connection", value: "close") }
+        if !isHTTP10, head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+            let goOn = HTTPResponseHead(version: .http1_1, status: .continue)
+            context.writeAndFlush(wrapOutboundOut(.head(goOn)), promise: nil)
+        }
         context.fireChannelRead(wrapInboundOut(.head(head)))
     }
 
@@ -57,33 +84,32 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard let exchange = exchanges.first else { return context.write(data, promise: promise) }
         switch unwrapOutboundIn(data) {
         case .head(var head):
-            if isHTTP10 {
-                head.version = .http1_0
-                head.headers.replaceOrAdd(name: "connection", value: "close")
-            }
-            if exchanges.first?.isHead == true, head.isEventStream { head.headers.remove(name: "content-length") }
+            if exchange.isHTTP10 { head.version = .http1_0 }
+            if exchange.closes { head.headers.replaceOrAdd(name: "connection", value: "close") }
+            if exchange.isHead, head.isEventStream { head.headers.remove(name: "content-length") }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body where exchange.isHead:
+            context.write(wrapOutboundOut(.nothing), promise: promise)
         case .body:
             context.write(data, promise: promise)
-        case .end(let trailers):
-            // The end of a chunked body would be a body. An empty part writes nothing and completes the promise.
-            let isHead = exchanges.popFirst()?.isHead == true
-            let part = isHead ? HTTPServerResponsePart.body(.byteBuffer(ByteBuffer())) : .end(trailers)
-            context.write(wrapOutboundOut(part), promise: promise)
+        case .end:
+            exchanges.removeFirst()
+            // The end of a chunked body would be a body.
+            context.write(exchange.isHead ? wrapOutboundOut(.nothing) : data, promise: promise)
         }
     }
 
-    private func refuse(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) {
-        guard case .head(let request) = part else { return }
-        let body = Problem(.serviceUnavailable, "The server has all the connections it may have. Try again later.")
-            .document
-        let headers: HTTPHeaders = [
-            "content-type": "application/problem+json", "content-length": "\(body.readableBytes)",
-            "retry-after": "\(limit.retryAfter.components.seconds)", "connection": "close",
-        ]
-        let head = HTTPResponseHead(version: request.version, status: .serviceUnavailable, headers: headers)
+    private func refuse(_ request: HTTPRequestHead, _ problem: Problem, context: ChannelHandlerContext) {
+        let body = problem.document
+        var headers = HTTPHeaders(problem.headers.map { ($0.name.canonicalName, $0.value) })
+        headers.add(name: "content-type", value: "application/problem+json")
+        headers.add(name: "content-length", value: "\(body.readableBytes)")
+        headers.add(name: "connection", value: "close")
+        let status = HTTPResponseStatus(statusCode: problem.status.code, reasonPhrase: problem.status.reasonPhrase)
+        let head = HTTPResponseHead(version: request.version, status: status, headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if request.method != .HEAD { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil))).assumeIsolated().whenComplete { _ in
@@ -92,9 +118,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 }
 
-extension HTTPVersion {
-    /// HTTP/1.0 or older: knows no transfer coding.
-    fileprivate var isHTTP10: Bool { major < 1 || (major == 1 && minor == 0) }
+extension HTTPServerResponsePart {
+    /// Writes nothing and completes its promise in its turn.
+    fileprivate static var nothing: HTTPServerResponsePart { .body(.byteBuffer(ByteBuffer())) }
 }
 
 extension HTTPResponseHead {

@@ -12,6 +12,8 @@ final class ConnectionLimit: Sendable {
 
     /// What a client that is refused is told to wait.
     let retryAfter = Duration.seconds(5)
+    /// How long a connection that is refused may stay open without a request.
+    let patience = Duration.seconds(2)
 
     init(maximum: Int, hub: Hub) {
         self.maximum = maximum

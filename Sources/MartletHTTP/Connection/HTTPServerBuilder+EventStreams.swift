@@ -13,7 +13,7 @@ extension HTTPServerBuilder {
     /// - Parameters:
     ///   - hub: The hub whose routes the application has.
     ///   - maximumConnections: Above it, new connections are answered with 503 and `Retry-After`; open ones stay.
-    ///   - idleTimeout: How long a connection stays open on which no request comes, or comes whole.
+    ///   - idleTimeout: How long a connection stays open on which nothing comes while a request is expected.
     public static func eventStreams(
         of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60)
     ) -> HTTPServerBuilder {

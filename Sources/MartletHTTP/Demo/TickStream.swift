@@ -18,7 +18,7 @@ struct TickStream<C: Clock>: Sendable where C.Duration == Duration {
             status: .ok, headers: .eventStream,
             body: ResponseBody { writer in
                 try await writer.write(ByteBuffer(bytes: ServerSentEvent(comment: "").encoded()))
-                // Returning normally lets the connection serve the next request; a client that leaves cancels the ticks.
+                // A client that leaves cancels the ticks.
                 try await request.body.consumeWithCancellationOnInboundClose { [writer] _ in
                     var writer = writer
                     try await tick(to: &writer)

@@ -9,10 +9,15 @@ import NIOCore
 /// A web page from anywhere can make the browser send requests to this machine. It cannot hide its `Origin`, and a name
 /// that was pointed at this machine to get around that (DNS rebinding) shows in `Host`.
 enum LocalOnly {
-    /// Throws 403 where the request may come from elsewhere.
+    /// Throws 403 where the request may come from elsewhere. A proxy on this machine that does not say for whom it asks
+    /// cannot be told from a program here; it must not pass on what publishes.
     static func check(_ request: Request, from channel: any Channel) throws(Problem) {
         guard let peer = channel.remoteAddress, peer.isLoopback else {
             throw Problem(.forbidden, "Only programs on this machine may publish.")
+        }
+        let proxied = [HTTPField.Name.forwarded, .forwardedFor, .realIP, .via].first { request.headers.contains($0) }
+        if let proxied {
+            throw Problem(.forbidden, "Publishing through a proxy is not possible here.", field: proxied.rawName)
         }
         guard let authority = request.head.authority, isLoopback(host(of: authority)) else {
             throw Problem(
@@ -30,11 +35,20 @@ enum LocalOnly {
         return address.isLoopback
     }
 
-    /// The host of `host`, `host:port` or `[address]:port`.
+    /// The host of `host`, `host:port` or `[address]:port`; empty for anything else.
     private static func host(of authority: String) -> Substring {
-        if authority.first == "[" { return authority.dropFirst().prefix { $0 != "]" } }
-        return authority.prefix { $0 != ":" }
+        let isBracketed = authority.first == "["
+        let host = isBracketed ? authority.dropFirst().prefix { $0 != "]" } : authority.prefix { $0 != ":" }
+        let rest = authority[host.endIndex...].dropFirst(isBracketed ? 1 : 0)
+        let isPort = rest.isEmpty || (rest.first == ":" && rest.dropFirst().allSatisfy { "0123456789".contains($0) })
+        return isPort ? host : ""
     }
+}
+
+extension HTTPField.Name {
+    fileprivate static let forwarded = HTTPField.Name("Forwarded")!
+    fileprivate static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
+    fileprivate static let realIP = HTTPField.Name("X-Real-IP")!
 }
 
 extension SocketAddress {

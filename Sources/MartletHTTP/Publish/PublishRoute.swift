@@ -21,7 +21,7 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
         if let topic = try target.topic {
             events = [try await event(to: topic, target, request)]
         } else {
-            guard request.headers[.contentType]?.prefix(while: { $0 != ";" }) == "application/x-ndjson" else {
+            guard Self.isBatch(request) else {
                 throw Problem(
                     .unsupportedMediaType,
                     "Post data to /events/{topic}, or a batch to /events as application/x-ndjson.",
@@ -29,11 +29,7 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
             }
             events = try EventBatch.parse(try await body(of: request), limits: hub.configuration.limits)
         }
-        do {
-            return .text(try await hub.publish(contentsOf: events).joined(separator: "\n"))
-        } catch let error as MartletError {
-            throw Problem(error)
-        }
+        return .text(try await hub.publish(contentsOf: events).joined(separator: "\n"))
     }
 
     private func event(to topic: Topic, _ target: RequestTarget, _ request: Request) async throws -> Event {
@@ -41,6 +37,11 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
         return Event(
             topic: topic, data: try await body(of: request), id: fields.id, type: fields.type, retry: fields.retry,
             key: fields.key, isPrivate: fields.isPrivate)
+    }
+
+    private static func isBatch(_ request: Request) -> Bool {
+        let type = request.headers[.contentType]?.prefix { $0 != ";" && $0 != " " }
+        return type?.lowercased() == "application/x-ndjson"
     }
 
     private func body(of request: Request) async throws -> String {

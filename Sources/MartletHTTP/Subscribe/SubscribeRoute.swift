@@ -16,7 +16,7 @@ struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
         let headers = HTTPFields.eventStream(subscription)
         if hub.isDraining {
             // Any status but 200 would make EventSource give up for good.
-            let comeBack = WireBytes.opening(after: subscription.position, retry: hub.retry())
+            let comeBack = WireBytes.opening(after: nil, retry: hub.retry())
             return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: comeBack.plain))
         }
         let channel = context.channel
@@ -50,26 +50,23 @@ struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
         let target = RequestTarget(request)
         let query = try target.query
         var topics: Set<Topic> = []
-        do {
-            if let topic = try target.topic { topics.insert(topic) }
-            for (name, value) in query where name == "topic" { topics.insert(try Topic(value)) }
-            return try await hub.subscribe(to: Selection(topics: topics), after: resumeID(request, query))
-        } catch let error as MartletError {
-            throw Problem(error)
-        }
+        if let topic = try target.topic { topics.insert(topic) }
+        for (name, value) in query where name == "topic" { topics.insert(try Topic(value)) }
+        return try await hub.subscribe(to: Selection(topics: topics), after: resumeID(request, query))
     }
 
     /// What the client saw last: the header of a reconnecting `EventSource`, else the parameter that a fresh page can set.
     private func resumeID(_ request: Request, _ query: [(name: String, value: String)]) -> String? {
-        let id =
-            request.headers[.lastEventID]
-            ?? query.first { $0.name == "lastEventID" || $0.name == "last_event_id" }?.value
-        return id?.isEmpty == true ? nil : id
+        let parameters = query.filter { $0.name == "lastEventID" || $0.name == "last_event_id" }.map(\.value)
+        return ([request.headers[.lastEventID] ?? ""] + parameters).first { !$0.isEmpty }
     }
 
     private func opening(of subscription: Subscription) -> ByteBuffer {
-        var bytes = WireBytes.opening(after: subscription.position, retry: hub.retry()).plain
-        if let gap = subscription.gap { bytes.writeImmutableBuffer(WireBytes.gap(gap).plain) }
+        guard let gap = subscription.gap else {
+            return WireBytes.opening(after: subscription.position, retry: hub.retry()).plain
+        }
+        var bytes = WireBytes.opening(after: nil, retry: hub.retry()).plain
+        bytes.writeImmutableBuffer(WireBytes.gap(gap).plain)
         return bytes
     }
 }
