@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import MartletCommand
+
+@Suite("Tally of a run")
+struct BenchTallyTests {
+    private var tally = BenchTally()
+    private var ledger = SequenceLedger()
+
+    private mutating func receive(_ mark: MarkScanner.Mark, at time: UInt64, run: UInt32? = 7) {
+        tally.receive(mark, at: time, run: run, ledger: &ledger)
+    }
+
+    private func event(_ sequence: UInt64, run: UInt32 = 7, sentAt: UInt64 = 0) -> MarkScanner.Mark {
+        .event(EventMark(run: run, sequence: sequence, sentAt: sentAt))
+    }
+
+    @Test("Deliveries are those received while measuring, latencies those of what was sent then")
+    mutating func measuring() {
+        receive(event(0, sentAt: 90), at: 95)
+        tally.beginMeasuring(at: 100)
+        receive(event(1, sentAt: 99), at: 110)
+        receive(event(2, sentAt: 100), at: 120)
+        tally.endMeasuring(at: 200)
+        receive(event(3, sentAt: 199), at: 299)
+        receive(event(4, sentAt: 200), at: 299)
+        #expect(tally.deliveries == 2)
+        #expect(tally.latency.count == 2)
+        #expect(tally.latency.percentile(0.5) == 20)
+        #expect(tally.latency.maximum == 100)
+    }
+
+    @Test("Duplicates and order are those of the whole run")
+    mutating func faults() {
+        for sequence: UInt64 in [0, 2, 1, 1, 5] { receive(event(sequence), at: 1) }
+        #expect(tally.duplicated == 1)
+        #expect(tally.outOfOrder == 1)
+        #expect(ledger.missing(of: 6, except: []) == 2)
+    }
+
+    @Test("Events of others are delivered, but not measured, in a run that publishes")
+    mutating func others() {
+        tally.beginMeasuring(at: 0)
+        receive(event(3, run: 8), at: 10)
+        receive(.time(5), at: 10)
+        receive(.none, at: 10)
+        #expect(tally.deliveries == 3)
+        #expect(tally.latency.count == 0)
+        #expect(ledger.end == 0)
+    }
+
+    @Test("Without publishing, all times are measured and no sequence is")
+    mutating func noPublishing() {
+        tally.beginMeasuring(at: 0)
+        receive(event(3, run: 8, sentAt: 4), at: 10, run: nil)
+        receive(.time(5), at: 10, run: nil)
+        #expect(tally.latency.count == 2)
+        #expect(ledger.end == 0)
+    }
+}
