@@ -12,8 +12,9 @@ import Testing
         case close, finish, reset
     }
 
-    @Test func `thousands of clients that come and go leave nothing behind`() async throws {
-        try await TestServer.run { server in
+    @Test(arguments: [0, 2])
+    func `thousands of clients that come and go leave nothing behind`(shards: Int) async throws {
+        try await TestServer.run(hub: quickHub { $0.shards = shards }) { server in
             func cycle(_ leave: Leave, readsHead: Bool) async throws {
                 let path = "/events/a?topic=\(Int.random(in: 0..<50))"
                 let connection: TestConnection
@@ -56,8 +57,9 @@ import Testing
         }
     }
 
-    @Test func `a stream with unread requests behind it still notices that its client is gone`() async throws {
-        try await TestServer.run { server in
+    @Test(arguments: [0, 2])
+    func `a stream with unread requests behind it still notices that its client is gone`(shards: Int) async throws {
+        try await TestServer.run(hub: quickHub { $0.shards = shards }) { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             let request = "POST /events/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
             try await source.connection.send(String(repeating: request, count: 2000))
@@ -71,11 +73,14 @@ import Testing
         }
     }
 
-    @Test(arguments: [TestServer.Arrangement.outerGroup, .applicationServices])
+    @Test(arguments: [TestServer.Arrangement.outerGroup, .applicationServices], [0, 2])
     func `shutting down tells every client when to come back and ends its stream`(
-        arrangement: TestServer.Arrangement
+        arrangement: TestServer.Arrangement, shards: Int
     ) async throws {
-        let hub = quickHub { $0.retry = .milliseconds(1234) ... .milliseconds(1234) }
+        let hub = quickHub {
+            $0.retry = .milliseconds(1234) ... .milliseconds(1234)
+            $0.shards = shards
+        }
         try await TestServer.run(hub: hub, arrangement: arrangement) { server in
             var sources: [TestEventSource] = []
             for _ in 0..<20 { sources.append(try await TestEventSource(port: server.port, path: "/events/a")) }
@@ -127,8 +132,12 @@ import Testing
         }
     }
 
-    @Test func `a client that does not read holds up nobody and gets everything once it does`() async throws {
-        let hub = quickHub { $0.windowBytes = 512 * 1024 }
+    @Test(arguments: [0, 2])
+    func `a client that does not read holds up nobody and gets everything once it does`(shards: Int) async throws {
+        let hub = quickHub {
+            $0.windowBytes = 512 * 1024
+            $0.shards = shards
+        }
         try await TestServer.run(hub: hub) { server in
             let slow = try await TestEventSource(port: server.port, path: "/events/a")
             let quick = try await TestEventSource(port: server.port, path: "/events/a")

@@ -9,14 +9,17 @@ import Testing
 @Suite(.serialized) struct ResumeTests {
     /// A stream is cut after a random number of bytes-worth of events, a hundred times, while a publisher sends as fast as
     /// it can; each time it is resumed with the last id that it has.
-    @Test(arguments: ["1.1", "1.0"])
+    @Test(arguments: ["1.1", "1.0"], [0, 2])
     func `a stream that is cut at any moment goes on without a gap and without a duplicate`(
-        version: String
+        version: String, shards: Int
     ) async throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         // A publisher in the same process outruns any client; history has to hold what that comes to.
-        let hub = quickHub(retention: Retention(events: .max, bytes: .max)) { $0.windowBytes = 64 * 1024 }
+        let hub = quickHub(retention: Retention(events: .max, bytes: .max)) {
+            $0.windowBytes = 64 * 1024
+            $0.shards = shards
+        }
         let cuts = (0..<100).map { _ in Int.random(in: 0..<60, using: &random) }
         try await TestServer.run(hub: hub) { server in
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -93,7 +93,7 @@ final class SocketShard: Shard, Sendable {
     // MARK: The thread
 
     private func run() {
-        var sinks = Sinks(hub: hub, transport: SocketTransport()) { request, token in
+        var sinks = Sinks(hub: hub, listener: self, transport: SocketTransport()) { request, token in
             self.hub.replayer.read(request) { result in self.leave { $0.slices.append((token, request, result)) } }
         }
         var schedule = Schedule<Token>(heartbeat: hub.configuration.heartbeat, grace: hub.configuration.grace)
@@ -140,11 +140,8 @@ final class SocketShard: Shard, Sendable {
         _ adoption: (subscription: Subscription, socket: Int32, framing: Framing), _ sinks: inout Sinks,
         _ schedule: inout Schedule<Token>, _ now: ContinuousClock.Instant
     ) {
-        // The feed reports its growth from before the group takes its place at the feed's end.
-        hub.listen(self, to: adoption.subscription.feed)
         SocketTransport.prepare(adoption.socket, timeout: hub.configuration.writeTimeout)
-        let (token, isNewFeed) = sinks.add(adoption.subscription, socket: adoption.socket, framing: adoption.framing)
-        if !isNewFeed { hub.ignore(self, adoption.subscription.feed) }
+        let token = sinks.add(adoption.subscription, socket: adoption.socket, framing: adoption.framing)
         // The first event of the poller says whether the socket takes bytes, or is closed already.
         if martlet_poller_add(poller, adoption.socket, token.rawValue) != 0 { return sinks.remove(token) }
         if hub.isDraining { schedule.end([token], now: now) }

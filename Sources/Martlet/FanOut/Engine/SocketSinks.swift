@@ -77,6 +77,7 @@ struct SocketSinks<T: Transport> {
     }
 
     let hub: Hub
+    let listener: any FeedListener
     let read: (Replayer.Request, Token) -> Void
     var transport: T
     var members: [Member] = []
@@ -89,9 +90,14 @@ struct SocketSinks<T: Transport> {
     /// How long an ended stream waits for its client to close its side.
     let lingering = Duration.seconds(1)
 
-    /// - Parameter read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:_:)``.
-    init(hub: Hub, transport: T, read: @escaping (Replayer.Request, Token) -> Void) {
+    /// - Parameters:
+    ///   - listener: Hears when feeds of the subscribers have grown, and has them advanced.
+    ///   - read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:_:now:)``.
+    init(
+        hub: Hub, listener: any FeedListener, transport: T, read: @escaping (Replayer.Request, Token) -> Void
+    ) {
         self.hub = hub
+        self.listener = listener
         self.transport = transport
         self.read = read
     }
@@ -105,14 +111,9 @@ struct SocketSinks<T: Transport> {
 
     // MARK: Coming and going
 
-    /// Takes over a socket. The feeds of whoever hears of their growth have to be listened to by the caller.
-    ///
-    /// - Returns: the new member, and whether its feed is new here.
-    mutating func add(
-        _ subscription: Subscription, socket: Int32, framing: Framing
-    ) -> (token: Token, isNewFeed: Bool) {
-        let known = groupIDs[subscription.feed]
-        let group = known ?? makeGroup(subscription)
+    /// Takes over a socket. Nothing is written to it before ``resume(_:now:)`` says that it takes bytes.
+    mutating func add(_ subscription: Subscription, socket: Int32, framing: Framing) -> Token {
+        let group = groupIDs[subscription.feed] ?? makeGroup(subscription)
         groups[Int(group)]?.memberCount += 1
         let index = free.popLast() ?? Int32(members.count)
         if index == members.count { members.append(Member()) }
@@ -121,10 +122,12 @@ struct SocketSinks<T: Transport> {
         members[Int(index)].place = -1
         members[Int(index)].framing = framing
         stragglers[index] = Straggler(cursor: subscription.start)
-        return (token(of: index), known == nil)
+        return token(of: index)
     }
 
     private mutating func makeGroup(_ subscription: Subscription) -> Int32 {
+        // Growth is heard of from before the group takes its place at the feed's end.
+        hub.listen(listener, to: subscription.feed)
         let group = Group(subscription: subscription, mark: hub.tail)
         let index = groups.firstIndex { $0 == nil } ?? groups.count
         if index == groups.count { groups.append(group) } else { groups[index] = group }
@@ -155,6 +158,7 @@ struct SocketSinks<T: Transport> {
         groups[Int(group)]?.memberCount -= 1
         hub.streamClosed(onOwnSocket: true)
         guard let left = groups[Int(group)], left.memberCount == 0 else { return }
+        hub.ignore(listener, left.subscription.feed)
         groupIDs[left.subscription.feed] = nil
         groups[Int(group)] = nil
     }

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import MartletTesting
+import Synchronization
+import Testing
+
+@testable import Martlet
+
+/// A shard without a thread and without sockets: the test says what happens when.
+private final class SimulatedShard {
+    private final class Listener: FeedListener {
+        let grown = Mutex<Set<FeedID>>([])
+        func feedsGrew(_ feeds: [FeedID]) { grown.withLock { $0.formUnion(feeds) } }
+    }
+
+    private final class Answers: Sendable {
+        typealias Answer = (
+            token: SocketSinks<FakeTransport>.Token, request: Replayer.Request,
+            result: Result<Replayer.Slice, any Error>
+        )
+        let waiting = Mutex<[Answer]>([])
+    }
+
+    let network: FakeNetwork
+    var sinks: SocketSinks<FakeTransport>
+    var now = ContinuousClock.now
+    private let hub: Hub
+    private let listener = Listener()
+    private let answers = Answers()
+
+    init(_ hub: Hub, seed: UInt64) {
+        self.hub = hub
+        network = FakeNetwork(seed: seed)
+        sinks = SocketSinks(hub: hub, listener: listener, transport: FakeTransport(network: network)) {
+            [answers] request, token in
+            hub.replayer.read(request) { result in answers.waiting.withLock { $0.append((token, request, result)) } }
+        }
+    }
+
+    func open(
+        _ subscription: Subscription, framing: Framing
+    ) -> (socket: Int32, token: SocketSinks<FakeTransport>.Token) {
+        hub.streamOpened(onOwnSocket: true)
+        let socket = network.open()
+        let token = sinks.add(subscription, socket: socket, framing: framing)
+        sinks.resume(token, now: now)
+        return (socket, token)
+    }
+
+    /// What a shard does when it wakes up: answers of the log, then one slice for each feed that has grown.
+    func pass() {
+        for answer in answers.waiting.withLock({ waiting in
+            defer { waiting = [] }
+            return waiting
+        }) {
+            sinks.finishReading(answer.token, answer.request, answer.result, now: now)
+        }
+        let grown = listener.grown.withLock { grown in
+            defer { grown = [] }
+            return grown
+        }
+        let left = grown.filter { !sinks.advance($0, now: now) }
+        listener.grown.withLock { $0.formUnion(left) }
+    }
+}
+
+/// A client with all its connections.
+private final class Client {
+    let selection: Selection
+    let framing: Framing
+    var socket: Int32 = -1
+    var token = SocketSinks<FakeTransport>.Token(index: 0, generation: .max)
+    private(set) var read: [String] = []
+    private var parser = EventStreamParser()
+    private var chunks = ChunkedDecoder()
+
+    init(_ selection: Selection, framing: Framing) {
+        self.selection = selection
+        self.framing = framing
+    }
+
+    func connect(to hub: Hub, _ shard: SimulatedShard) async throws {
+        let id = parser.lastEventID
+        let subscription = try await hub.subscribe(to: selection, after: id.isEmpty ? nil : id)
+        parser = EventStreamParser(lastEventID: subscription.position.text)
+        chunks = ChunkedDecoder(isChunked: framing == .chunked)
+        (socket, token) = shard.open(subscription, framing: framing)
+    }
+
+    func receive(from shard: SimulatedShard) throws {
+        for case .event(let event) in try parser.parse(try chunks.decode(shard.network.takeReceived(of: socket))) {
+            read.append(event.data ?? "")
+        }
+    }
+}
+
+@Suite struct SocketSinksTests {
+    @Test(arguments: 0..<12)
+    func `whatever sockets take and whenever they break, every client sees every event once and in order`(
+        round: Int
+    ) async throws {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = SeededGenerator(seed: seed)
+        let windowBytes = [1, 2000, 20_000, 1_000_000].randomElement(using: &random) ?? 1
+        let log: any Log =
+            round % 3 == 2 ? VectorLog(VectorLog.Store(), readsFirst: .first) : MemoryLog(clock: ContinuousClock())
+        try await withHub(log: log, windowBytes: windowBytes) { [random] hub in
+            var random = random
+            let shard = SimulatedShard(hub, seed: seed)
+            let topics: [Topic] = ["a", "b", "c"]
+            var clients: [Client] = []
+            for names in [["a"], ["a"], ["a"], ["b", "c"], Set(topics)] as [Set<Topic>] {
+                let framing: Framing = Bool.random(using: &random) ? .chunked : .plain
+                let client = Client(Selection(topics: names), framing: framing)
+                try await client.connect(to: hub, shard)
+                clients.append(client)
+            }
+            var published: [Event] = []
+            for _ in 0..<300 {
+                let client = clients[Int.random(in: 0..<clients.count, using: &random)]
+                switch Int.random(in: 0..<12, using: &random) {
+                case 0..<4:
+                    let events = (0..<Int.random(in: 1...20, using: &random)).map { offset in
+                        let topic = topics[Int.random(in: 0..<3, using: &random)]
+                        return Event(topic: topic, data: "\(published.count + offset)")
+                    }
+                    try await hub.publish(contentsOf: events)
+                    published += events
+                case 4..<7: shard.pass()
+                case 7, 8: if shard.network.unblock(client.socket) { shard.sinks.resume(client.token, now: shard.now) }
+                case 9: shard.sinks.beat(now: shard.now)
+                case 10: try client.receive(from: shard)
+                default:
+                    if Bool.random(using: &random) { try client.receive(from: shard) }
+                    shard.network.breakConnection(of: client.socket)
+                    // The shard hears of it now, or finds out when it writes.
+                    if Bool.random(using: &random) { shard.sinks.receive(client.token) }
+                    try await client.connect(to: hub, shard)
+                }
+            }
+            shard.network.isKind = true
+            for client in clients {
+                let expected = published.filter { client.selection.contains($0) }
+                let end = ContinuousClock.now + TestConnection.patience
+                while client.read.count < expected.count {
+                    try #require(ContinuousClock.now < end, "seed \(seed): \(client.read.count) of \(expected.count)")
+                    if shard.network.unblock(client.socket) { shard.sinks.resume(client.token, now: shard.now) }
+                    shard.pass()
+                    try client.receive(from: shard)
+                    await Task.yield()
+                }
+                #expect(client.read.sorted() == expected.map(\.data).sorted(), "seed \(seed)")
+                for topic in client.selection.topics {
+                    let own = expected.filter { $0.topic == topic }.map(\.data)
+                    #expect(client.read.filter(Set(own).contains) == own, "seed \(seed), topic \(topic)")
+                }
+            }
+            for token in shard.sinks.tokens { shard.sinks.remove(token) }
+            #expect(shard.sinks.count == 0)
+            #expect(hub.streamCount == 0)
+            #expect(hub.feedCount == 0)
+            #expect(shard.network.sockets.values.allSatisfy { $0.isClosed })
+        }
+    }
+
+    @Test func `a stream that is ended ends what it has begun, says when to come back, and lingers`() async throws {
+        try await withHub { hub in
+            let shard = SimulatedShard(hub, seed: 1)
+            shard.network.isKind = true
+            let subscription = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)
+            let (socket, token) = shard.open(subscription, framing: .chunked)
+            shard.sinks.end(token, retry: .milliseconds(1500), now: shard.now)
+            let text = String(decoding: shard.network.takeReceived(of: socket), as: UTF8.self)
+            #expect(text == "d\r\nretry: 1500\n\n\r\n0\r\n\r\n")
+            #expect(shard.network.sockets[socket]?.isFinished == true)
+            shard.sinks.expire(now: shard.now + .milliseconds(999))
+            #expect(shard.network.sockets[socket]?.isClosed == false)
+            shard.sinks.expire(now: shard.now + .seconds(1))
+            #expect(shard.network.sockets[socket]?.isClosed == true)
+        }
+    }
+
+    @Test func `a client that takes nothing for the write timeout is disconnected, and not before`() async throws {
+        try await withHub { hub in
+            let shard = SimulatedShard(hub, seed: 3)
+            let subscription = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)
+            let (socket, _) = shard.open(subscription, framing: .plain)
+            while shard.network.sockets[socket]?.isBlocked == false {
+                try await hub.publish(numbers: 0..<1, to: "a")
+                shard.pass()
+            }
+            shard.sinks.expire(now: shard.now + hub.configuration.writeTimeout - .milliseconds(1))
+            #expect(shard.network.sockets[socket]?.isClosed == false)
+            shard.sinks.expire(now: shard.now + hub.configuration.writeTimeout)
+            #expect(shard.network.sockets[socket]?.isClosed == true)
+            #expect(hub.feedCount == 1)
+        }
+    }
+}
