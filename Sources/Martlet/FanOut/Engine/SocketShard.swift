@@ -16,6 +16,8 @@ final class SocketShard: Shard, Sendable {
         var isAwake = false
         /// Not `nil`: the thread is to end, and to say so.
         var stopping: CheckedContinuation<Void, Never>?
+        /// The thread is gone; nobody looks in here any more.
+        var hasEnded = false
         var isDraining = false
         var grown: Set<FeedID> = []
         var adopted: [(subscription: Subscription, socket: Int32, framing: Framing)] = []
@@ -67,7 +69,14 @@ final class SocketShard: Shard, Sendable {
     /// Takes over a socket that does not block, to the end of its life.
     func adopt(_ subscription: Subscription, socket: Int32, framing: Framing) {
         hub.streamOpened(onOwnSocket: true)
-        leave { $0.adopted.append((subscription, socket, framing)) }
+        var isTooLate = false
+        leave { mailbox in
+            isTooLate = mailbox.hasEnded
+            if !isTooLate { mailbox.adopted.append((subscription, socket, framing)) }
+        }
+        guard isTooLate else { return }
+        Glibc.close(socket)
+        hub.streamClosed(onOwnSocket: true)
     }
 
     func feedsGrew(_ feeds: [FeedID]) { leave { $0.grown.formUnion(feeds) } }
@@ -105,7 +114,7 @@ final class SocketShard: Shard, Sendable {
             let now = ContinuousClock.now
             for event in events.prefix(Int(max(0, count))) { handle(event, &sinks, now) }
             let mail = mailbox.withLock { mailbox in
-                defer { mailbox = Mailbox() }
+                defer { mailbox = Mailbox(hasEnded: mailbox.stopping != nil) }
                 return mailbox
             }
             if let stopping = mail.stopping {
