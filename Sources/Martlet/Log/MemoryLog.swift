@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DequeModule
 import Synchronization
 
 /// The embedded log that keeps history in memory: nothing to install, nothing survives the process.

@@ -109,17 +109,15 @@ extension SocketSinks {
     /// Sends a slice of a feed to everybody who stands where the group stands. Returns whether that was all.
     mutating func advance(_ feed: FeedID, now: ContinuousClock.Instant) -> Bool {
         guard let index = groupIDs[feed].map(Int.init), let group = groups[index] else { return true }
+        let isAll: Bool
         switch hub.step(feed, .at(group.mark)) {
         case .deliver(let entries, let mark, let isLast):
-            let from = group.mark
             groups[index]?.mark = mark
-            send(entries.map { ($0.frame.bytes, $0.mark) }, from: from, to: index, now: now)
-            wakeWaiting(in: index, now: now)
-            return isLast
+            send(entries.map { ($0.frame.bytes, $0.mark) }, from: group.mark, to: index, now: now)
+            isAll = isLast
         case .caughtUp(let mark):
             groups[index]?.mark = mark
-            wakeWaiting(in: index, now: now)
-            return true
+            isAll = true
         case .replay, .ahead:
             // The place is gone from the window. Whoever stands there reads history; the group waits at the end.
             let tail = hub.tail
@@ -129,8 +127,10 @@ extension SocketSinks {
                 stragglers[member] = Straggler(cursor: .at(group.mark))
                 move(member, now: now)
             }
-            return true
+            isAll = true
         }
+        wakeWaiting(in: index, now: now)
+        return isAll
     }
 
     /// Sends blocks to all who stand where their group stands.
