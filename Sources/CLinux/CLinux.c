@@ -5,9 +5,13 @@
 
 #if defined(__linux__)
 
+#include <features.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 int martlet_poller_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
@@ -37,6 +41,12 @@ int martlet_processor_count(void) {
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int count = CPU_COUNT(&set);
     return count > 0 ? count : 1;
+}
+
+void martlet_heap_trim(void) {
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
 }
 
 #endif

@@ -13,10 +13,15 @@ extension Hub {
 
         var phase = Phase.starting
         var isDraining = false
-        /// The streams that are written to channels.
-        var streams = 0
+        /// How many streams there ever were.
+        var arrivals = 0
+        /// How many of them have ended.
+        var departures = 0
+        var streams: Int { arrivals - departures }
         /// Those of them whose sockets were handed off to a shard.
         var sockets = 0
+        /// Nothing more is read from the log before a shard has come further.
+        var waitsForShards = false
         /// `nil` until the log is open.
         var feeds: FeedTable?
         /// Those who write from event loops, by event loop.
@@ -62,6 +67,9 @@ extension Hub {
     /// A time to wait before reconnecting, different for every client.
     package func retry() -> Duration { .random(in: configuration.retry) }
 
+    /// How old a new connection may get, different for every one.
+    func connectionAge() -> Duration { configuration.maximumConnectionAge * Double.random(in: 0.8...1) }
+
     var isRunning: Bool { state.withLock { $0.phase == .running } }
 
     func waitUntilRunning() async throws {
@@ -102,19 +110,24 @@ extension Hub {
         state.withLock { $0.channelShards = [:] }
     }
 
+    /// A server of the hub has refused a connection because it has too many.
+    package func connectionRefused() { metrics.connectionRefused() }
+
     /// How many sockets the hub has taken over from a server.
     package var socketCount: Int { state.withLock { $0.sockets } }
 
     func streamOpened(onOwnSocket: Bool = false) {
+        metrics.streamOpened()
         state.withLock { state in
-            state.streams += 1
+            state.arrivals += 1
             if onOwnSocket { state.sockets += 1 }
         }
     }
 
-    func streamClosed(onOwnSocket: Bool = false) {
+    func streamClosed(_ reason: StreamEnd, onOwnSocket: Bool = false) {
+        metrics.streamClosed(reason)
         state.withLock { state in
-            state.streams -= 1
+            state.departures += 1
             if onOwnSocket { state.sockets -= 1 }
         }
         changed.fire()
@@ -129,6 +142,10 @@ extension MartletError {
 protocol Shard: FeedListener {
     /// Ends all streams, each at a moment of its own within the grace period.
     func drain()
+}
+
+extension Shard {
+    var holdsUpPublishers: Bool { true }
 }
 
 extension Hub.State {

@@ -25,7 +25,14 @@ extension Hub {
     public func publish(contentsOf events: [Event]) async throws -> [String] {
         for event in events { try configuration.limits.check(event) }
         try await waitUntilRunning()
-        let positions = try await log.append(events)
+        let positions: [Position]
+        do {
+            positions = try await log.append(events)
+        } catch let error as MartletError where error.code == .overloaded {
+            metrics.overloaded(events.count)
+            throw error
+        }
+        metrics.published(events.count)
         return zip(events, positions).map { Record(position: $1, event: $0).id }
     }
 }

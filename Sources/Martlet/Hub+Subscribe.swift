@@ -30,6 +30,7 @@ extension Hub {
         }
         do {
             let found = try await log.resolve(id, for: selection)
+            if let reason = found.gap { metrics.gap(reason) }
             return Subscription(
                 hub: self, selection: selection, feed: feed, start: .after(found.position), position: found.position,
                 gap: found.gap.map { Gap(reason: $0, from: found.position) }

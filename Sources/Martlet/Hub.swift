@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Logging
+public import Metrics
 public import ServiceLifecycle
 import Synchronization
 
@@ -22,20 +23,26 @@ public final class Hub: Service {
     let replayer: Replayer
     let state = Mutex(State())
     let changed = Signal()
+    /// Fires when publishers do not need to wait for shards any more.
+    let progressed = Signal()
+    let metrics: HubMetrics
     private let logger: Logger
 
     /// - Parameters:
     ///   - log: Where events are kept; by default in memory.
     ///   - configuration: Bounds and times.
     ///   - logger: Where the hub says what happens to it; never what is in events.
+    ///   - metrics: What counts; by default what the process has set up.
     public init(
         log: any Log = MemoryLog(clock: ContinuousClock()),
         configuration: HubConfiguration = HubConfiguration(),
-        logger: Logger = Logger(label: "martlet")
+        logger: Logger = Logger(label: "martlet"),
+        metrics: any MetricsFactory = MetricsSystem.factory
     ) {
         self.log = log
         self.configuration = configuration
         self.logger = logger
+        self.metrics = HubMetrics(metrics)
         self.replayer = Replayer(limit: configuration.slice, concurrency: configuration.concurrentReads)
     }
 
@@ -52,6 +59,9 @@ public final class Hub: Service {
         await withTaskGroup { group in
             group.addTask { await self.followLog(after: end) }
             group.addTask { await self.replayer.run(self.log) }
+            #if os(Linux)
+            group.addTask { await self.trimHeap() }
+            #endif
             // Where the hub is the last to hear of a shutdown, streams that left their server are still here.
             try? await gracefulShutdown()
             if !Task.isCancelled { try? await drain() }
@@ -65,6 +75,7 @@ public final class Hub: Service {
         var position = start
         while !Task.isCancelled {
             do {
+                try await waitForShards()
                 let slice = try await log.tail(after: position, limit: configuration.slice)
                 position = slice.end
                 if slice.gap != nil { logger.warning("The log removed events before the hub had read them.") }

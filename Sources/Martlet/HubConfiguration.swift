@@ -10,6 +10,13 @@ public struct HubConfiguration: Sendable {
     public var limits = Limits()
     /// The most bytes of frames that all feeds together hold in memory; a subscriber that is further behind reads history.
     public var windowBytes = 32 * 1024 * 1024
+    /// The most bytes of frames that a shard may have to write before no more is read from the log; half the window where
+    /// nothing else is set. A log that lives in this process holds back publishers then.
+    public var maximumShardLag: Int {
+        get { shardLag ?? windowBytes / 2 }
+        set { shardLag = newValue }
+    }
+    private var shardLag: Int?
     /// How much a subscriber that catches up is given at once.
     public var slice = SliceLimit()
     /// The most slices of history that are read from the log at the same time.
@@ -20,6 +27,9 @@ public struct HubConfiguration: Sendable {
     public var retry = Duration.seconds(1)...Duration.seconds(3)
     /// How long a client may take nothing of what is written to it before its connection is closed.
     public var writeTimeout = Duration.seconds(30)
+    /// How old a connection may get. Its stream ends after between eight and ten tenths of it, and the client comes back;
+    /// so that clients spread over new nodes, and nothing stays for ever.
+    public var maximumConnectionAge = Duration.seconds(24 * 60 * 60)
     /// How many threads write to clients; by default one for each processor that this process may use. 0: clients are
     /// written to from the event loops of their connections, as they are everywhere but on Linux.
     public var shards = HubConfiguration.processorCount

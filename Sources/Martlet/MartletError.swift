@@ -23,6 +23,8 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let tooLarge = Code(description: "tooLarge")
         /// The subscription names no topic, or more than the hub allows.
         public static let invalidSubscription = Code(description: "invalidSubscription")
+        /// More is published than the hub gets rid of.
+        public static let overloaded = Code(description: "overloaded")
         /// The hub is not running yet, or no more.
         public static let notRunning = Code(description: "notRunning")
     }

@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import Martlet
 import MartletHTTP
+import MartletMetrics
 import NIOCore
 import ServiceLifecycle
 
@@ -19,26 +20,52 @@ enum Serve {
     ///
     /// - Throws: What keeps the hub from listening, or a service from running.
     static func run(settings: ServeSettings, logger: Logger) async throws {
+        let metrics = PrometheusRegistry(help: help)
         let hub = Hub(
-            log: MemoryLog(retention: settings.retention, clock: ContinuousClock()),
+            log: MemoryLog(retention: settings.retention, clock: ContinuousClock(), queue: settings.queue),
             configuration: settings.hub,
-            logger: logger
+            logger: logger,
+            metrics: metrics
         )
+        metrics.onCollect { hub.updateGauges() }
         // Services are stopped from the last to the first: streams are let go, then the server stops, then the hub.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: hub)]
         if settings.demo {
-            let metrics = SystemMetricsPublisher { try await hub.publish($0, to: "system/metrics") }
-            services.append(.init(service: metrics, failureTerminationBehavior: .ignore))
+            let publisher = SystemMetricsPublisher { try await hub.publish($0, to: "system/metrics") }
+            services.append(.init(service: publisher, failureTerminationBehavior: .ignore))
         }
-        services.append(.init(service: application(hub, settings, logger)))
+        if let port = settings.metricsPort {
+            services.append(.init(service: operations(hub, metrics, port: port, settings, logger)))
+        }
+        services.append(.init(service: application(hub, metrics, settings, logger)))
         services.append(.init(service: DrainService(hub)))
         try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
     }
 
-    private static func application(_ hub: Hub, _ settings: ServeSettings, _ logger: Logger) -> some Service {
+    /// What is for whoever operates the hub, on a port of its own.
+    private static func operations(
+        _ hub: Hub, _ metrics: PrometheusRegistry, port: Int, _ settings: ServeSettings, _ logger: Logger
+    ) -> some Service {
+        let router = Router()
+        router.add(middleware: ProblemMiddleware())
+        router.addHealth(of: hub).addMetrics(as: PrometheusRegistry.contentType, metrics.render)
+        return Application(
+            router: router,
+            configuration: .init(address: .hostname(settings.host, port: port)),
+            onServerRunning: { channel in
+                logger.info("Metrics are on port \(channel.localAddress?.port ?? port)")
+            },
+            logger: quieter(logger)
+        )
+    }
+
+    private static func application(
+        _ hub: Hub, _ metrics: PrometheusRegistry, _ settings: ServeSettings, _ logger: Logger
+    ) -> some Service {
         let router = Router(context: EventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         router.addDemo(of: hub).addHealth(of: hub).addHub(hub)
+        if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
         return Application(
             router: router,
             server: .eventStreams(of: hub, maximumConnections: settings.maxConnections),
@@ -68,12 +95,21 @@ extension ServeSettings {
         Retention(events: historyEvents, bytes: historyBytes, age: historyAge)
     }
 
+    fileprivate var queue: PublishQueue {
+        var queue = PublishQueue()
+        queue.publishers = publishQueue
+        queue.patience = publishTimeout
+        return queue
+    }
+
     fileprivate var hub: HubConfiguration {
         var configuration = HubConfiguration()
         configuration.heartbeat = heartbeat
         configuration.windowBytes = windowBytes
         configuration.shards = shards
         configuration.writeTimeout = writeTimeout
+        configuration.maximumConnectionAge = maxConnectionAge
+        if let maxShardLag { configuration.maximumShardLag = maxShardLag }
         configuration.grace = grace
         return configuration
     }

@@ -13,13 +13,22 @@ struct ServeSettings: Equatable, Sendable {
     var historyAge = Retention().age
     /// Bytes of encoded events kept in memory for live streams.
     var windowBytes = HubConfiguration().windowBytes
+    /// Bytes that a shard may have to write before publishers wait; `nil`: half the window.
+    var maxShardLag: Int?
+    /// How many publishers wait at the same time.
+    var publishQueue = PublishQueue().publishers
+    /// How long a publisher waits.
+    var publishTimeout = PublishQueue().patience
     var maxConnections: Int
+    var maxConnectionAge = HubConfiguration().maximumConnectionAge
     /// How many threads write to clients.
     var shards: Int
     /// How long a client may take nothing of what is written to it.
     var writeTimeout = HubConfiguration().writeTimeout
     /// How long the streams are given to end at shutdown.
     var grace = HubConfiguration().grace
+    /// The port on which metrics and health are served besides; `nil`: none.
+    var metricsPort: Int?
     /// Whether this machine's metrics are published.
     var demo = false
     var logLevel = Logger.Level.info
@@ -68,6 +77,22 @@ struct ServeSettings: Equatable, Sendable {
             "max-connections", \.maxConnections, .count(1...mostConnections),
             default: "the descriptor limit less \(spareDescriptors)",
             help: "Connections open at the same time"),
+        Setting(
+            "max-connection-age", \.maxConnectionAge, .duration(.seconds(1) ... .seconds(365 * 86_400)),
+            help: "Age after which a stream is ended, for its client to come back"),
+        Setting(
+            "max-shard-lag", \.maxShardLag, .optional(.bytes((64 << 10)...(1 << 40)), example: 16 << 20),
+            default: "half of window-bytes",
+            help: "Bytes that may wait to be written before publishers wait"),
+        Setting(
+            "publish-queue", \.publishQueue, .count(0...1_000_000),
+            help: "Publishers that wait at the same time when streams do not keep up"),
+        Setting(
+            "publish-timeout", \.publishTimeout, .duration(.zero ... .seconds(3600)),
+            help: "Time that a publisher waits before it is refused"),
+        Setting(
+            "metrics-port", \.metricsPort, .optional(.count(0...65_535), example: 9090), default: "none",
+            help: "Another port for /metrics and /health, which are on both then"),
         Setting(
             "grace", \.grace, .duration(.zero ... .seconds(3600)),
             help: "Time over which streams are ended at shutdown"),

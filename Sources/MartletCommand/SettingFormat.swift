@@ -94,3 +94,15 @@ extension SettingFormat<Logger.Level> {
         )
     }
 }
+
+extension SettingFormat {
+    /// A value that need not be given.
+    ///
+    /// - Parameter example: A good value, for messages.
+    static func optional<Wrapped>(_ format: SettingFormat<Wrapped>, example: Wrapped) -> Self
+    where Value == Wrapped? {
+        Self(
+            valueName: format.valueName, expectation: format.expectation, parse: { format.parse($0) },
+            describe: { format.describe($0 ?? example) })
+    }
+}

@@ -38,6 +38,9 @@ extension RouterMethods where Context: ChannelRequestContext {
         return self
     }
 
+}
+
+extension RouterMethods {
     /// Adds `/health/live` and `/health/ready`: whether the process answers, and whether it should be sent clients.
     @discardableResult
     public func addHealth(of hub: Hub) -> Self {
@@ -48,6 +51,21 @@ extension RouterMethods where Context: ChannelRequestContext {
                 .get: { _, _ in
                     guard hub.isReady else { throw Problem(.serviceUnavailable, "The hub is starting or stopping.") }
                     return .text("ready")
+                }
+            ])
+        return self
+    }
+
+    /// Adds `/metrics`: what a metrics backend has kept, in its own format.
+    @discardableResult
+    public func addMetrics(as contentType: String, _ text: @escaping @Sendable () -> String) -> Self {
+        on(
+            "metrics",
+            answering: [
+                .get: { _, _ in
+                    Response(
+                        status: .ok, headers: [.contentType: contentType, .cacheControl: "no-store"],
+                        body: ResponseBody(byteBuffer: ByteBuffer(string: text())))
                 }
             ])
         return self

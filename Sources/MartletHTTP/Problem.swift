@@ -34,7 +34,7 @@ public struct Problem: Error, Sendable, HTTPResponseError {
         switch error.code {
         case .tooLarge:
             self.init(.contentTooLarge, error.message, field: error.field, line: line)
-        case .notRunning:
+        case .notRunning, .overloaded:
             self.init(.serviceUnavailable, error.message, headers: [.retryAfter: "1"])
         default:
             self.init(.badRequest, error.message, field: error.field, line: line)

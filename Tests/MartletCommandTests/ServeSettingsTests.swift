@@ -10,7 +10,9 @@ struct ServeSettingsTests {
     /// A text for each setting that differs from its default.
     private static let texts = [
         "host": "localhost", "port": "0", "heartbeat": "500ms", "history-events": "7", "history-bytes": "1GiB",
-        "history-age": "7d", "window-bytes": "65536", "max-connections": "100", "shards": "3", "write-timeout": "9s",
+        "history-age": "7d", "window-bytes": "65536", "max-connections": "100",
+        "max-connection-age": "1h", "max-shard-lag": "1MiB", "publish-queue": "5", "publish-timeout": "1s",
+        "metrics-port": "9000", "shards": "3", "write-timeout": "9s",
         "grace": "0", "demo": "true",
         "log-level": "debug",
     ]
@@ -25,6 +27,11 @@ struct ServeSettingsTests {
         settings.historyAge = .seconds(7 * 86_400)
         settings.windowBytes = 65_536
         settings.maxConnections = 100
+        settings.maxConnectionAge = .seconds(3600)
+        settings.maxShardLag = 1 << 20
+        settings.publishQueue = 5
+        settings.publishTimeout = .seconds(1)
+        settings.metricsPort = 9000
         settings.shards = 3
         settings.writeTimeout = .seconds(9)
         settings.grace = .zero
@@ -44,6 +51,11 @@ struct ServeSettingsTests {
         #expect(settings.historyAge == .seconds(86_400))
         #expect(settings.windowBytes == 33_554_432)
         #expect(settings.maxConnections == 4096 - 512)
+        #expect(settings.maxConnectionAge == .seconds(86_400))
+        #expect(settings.maxShardLag == nil)
+        #expect(settings.publishQueue == 1000)
+        #expect(settings.publishTimeout == .seconds(2))
+        #expect(settings.metricsPort == nil)
         #expect(settings.grace == .seconds(8))
         #expect(!settings.demo)
         #expect(settings.logLevel == .info)

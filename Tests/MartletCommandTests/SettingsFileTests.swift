@@ -40,7 +40,8 @@ struct SettingsFileTests {
         #expect(
             try await problem(file: #"{"port": 1, "\#(key)": "1"}"#)
                 == "unknown key \"\(key)\" in hub.json; use one of host, port, heartbeat, history-events, "
-                + "history-bytes, history-age, window-bytes, max-connections, grace, shards, write-timeout, demo, log-level"
+                + "history-bytes, history-age, window-bytes, max-connections, max-connection-age, max-shard-lag, publish-queue, "
+                + "publish-timeout, metrics-port, grace, shards, write-timeout, demo, log-level"
         )
     }
 

@@ -103,6 +103,32 @@ import Testing
         }
     }
 
+    @Test func `a client that takes nothing for the write timeout is disconnected, and not before`() async throws {
+        try await withHub { [news] hub in
+            let client = try await SinkClient(hub, news)
+            try await client.setWritable(false)
+            await client.loop.advanceTime(by: .seconds(29))
+            try await client.setWritable(true)
+            try await client.setWritable(false)
+            await client.loop.advanceTime(by: .seconds(29))
+            #expect(hub.streamCount == 1)
+            await client.loop.advanceTime(by: .seconds(1))
+            try await client.channel.closeFuture.get()
+            #expect(hub.streamCount == 0)
+        }
+    }
+
+    @Test func `a stream ends at eight to ten tenths of the greatest age`() async throws {
+        try await withHub(base: .with { $0.maximumConnectionAge = .seconds(10) }) { [news] hub in
+            let client = try await SinkClient(hub, news)
+            await client.loop.advanceTime(by: .milliseconds(7999))
+            try await client.read()
+            #expect(client.text.isEmpty)
+            await client.loop.advanceTime(by: .milliseconds(2001))
+            try await client.read { $0.text.hasPrefix("retry: ") }
+        }
+    }
+
     @Test func `a closed channel releases its subscription at once`() async throws {
         try await withHub { [news] hub in
             let client = try await SinkClient(hub, news)

@@ -43,7 +43,12 @@ private final class Reader {
         let log: any Log =
             round % 3 == 2
             ? VectorLog(VectorLog.Store(), readsFirst: .second) : MemoryLog(clock: ContinuousClock())
-        try await withHub(log: log, windowBytes: windowBytes) { [random, topics] hub in
+        let base = HubConfiguration.with {
+            $0.writeTimeout = .seconds(86_400)
+            // The loops of this test run only now and then, and hold up nobody.
+            $0.maximumShardLag = .max
+        }
+        try await withHub(log: log, windowBytes: windowBytes, base: base) { [random, topics] hub in
             var random = random
             let loops = [NIOAsyncTestingEventLoop(), NIOAsyncTestingEventLoop()]
             var readers: [Reader] = []

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("How the log in memory holds back publishers", .timeLimit(.minutes(1)))
 struct MemoryLogBacklogTests {
-    private let log = MemoryLog(clock: ManualClock(), backlog: 3)
+    private let log = MemoryLog(clock: ManualClock(), queue: .backlog(of: 3))
 
     @Test("They wait when the tail is behind by the backlog, and not before")
     func edge() async throws {
@@ -18,6 +18,41 @@ struct MemoryLogBacklogTests {
         _ = try await log.tail(after: start, limit: SliceLimit(events: 1))
         #expect(await !log.holdsBackPublishers())
         #expect(await log.holdsBackPublishers())
+    }
+
+    @Test("Who has waited for as long as is set is refused, and not before")
+    func patience() async throws {
+        let clock = ManualClock()
+        let log = MemoryLog(clock: clock, queue: .backlog(of: 1))
+        _ = try await log.open()
+        try await log.append("news", "1")
+        let publisher = Task { try await log.append("news", "2") }
+        try await clock.waitForSleepers(1)
+        clock.advance(by: .milliseconds(1999))
+        #expect(clock.sleeperCount == 1)
+        clock.advance(by: .milliseconds(1))
+        let error = await #expect(throws: MartletError.self) { try await publisher.value }
+        #expect(error?.code == .overloaded)
+        #expect(log.size.events == 1)
+    }
+
+    @Test("Only so many wait; the next is refused at once, and who waited goes on when there is room")
+    func publishers() async throws {
+        let clock = ManualClock()
+        var queue = PublishQueue.backlog(of: 1)
+        queue.publishers = 2
+        let log = MemoryLog(clock: clock, queue: queue)
+        let start = try await log.open()
+        try await log.append("news", "1")
+        let publishers = (2...3).map { number in Task { try await log.append("news", "\(number)") } }
+        try await clock.waitForSleepers(2)
+        let error = await #expect(throws: MartletError.self) { try await log.append("news", "4") }
+        #expect(error?.code == .overloaded)
+        var end = try await log.tail(after: start, limit: SliceLimit()).end
+        end = try await log.tail(after: end, limit: SliceLimit()).end
+        _ = try await log.tail(after: end, limit: SliceLimit())
+        for publisher in publishers { _ = try await publisher.value }
+        #expect(log.size.events == 3)
     }
 
     @Test("They go on when the tail reads, in whole batches")
@@ -73,7 +108,7 @@ struct MemoryLogBacklogTests {
 
     @Test("They do not wait once the tail has come to the end past a gap")
     func gap() async throws {
-        let log = MemoryLog(retention: Retention(events: 1), clock: ManualClock(), backlog: 3)
+        let log = MemoryLog(retention: Retention(events: 1), clock: ManualClock(), queue: .backlog(of: 3))
         let positions = try await log.append("news", "1", "2", "3", "4", "5")
         let slice = try await log.tail(after: positions[0], limit: SliceLimit())
         #expect(slice.end == positions[4])

@@ -170,7 +170,7 @@ private final class Client {
             shard.network.isKind = true
             let subscription = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)
             let (socket, token) = shard.open(subscription, framing: .chunked)
-            shard.sinks.end(token, retry: .milliseconds(1500), now: shard.now)
+            shard.sinks.end(token, because: .drained, retry: .milliseconds(1500), now: shard.now)
             let text = String(decoding: shard.network.takeReceived(of: socket), as: UTF8.self)
             #expect(text == "d\r\nretry: 1500\n\n\r\n0\r\n\r\n")
             #expect(shard.network.sockets[socket]?.isFinished == true)
@@ -178,6 +178,34 @@ private final class Client {
             #expect(shard.network.sockets[socket]?.isClosed == false)
             shard.sinks.expire(now: shard.now + .seconds(1))
             #expect(shard.network.sockets[socket]?.isClosed == true)
+        }
+    }
+
+    @Test func `streams end when their time comes, and not before`() async throws {
+        try await withHub { hub in
+            let shard = SimulatedShard(hub, seed: 2)
+            shard.network.isKind = true
+            let start = shard.sinks.start
+            var streams: [(socket: Int32, token: SocketSinks<FakeTransport>.Token)] = []
+            for tenths in [3, 2, 2] {
+                let subscription = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)
+                streams.append(shard.open(subscription, framing: .plain))
+                shard.sinks.end(streams.last!.token, at: start + .milliseconds(tenths * 100))
+            }
+            let ended = { streams.map { shard.network.sockets[$0.socket]?.isFinished } }
+            #expect(shard.sinks.nextEnd == start + .milliseconds(200))
+            shard.sinks.endDue(because: .age, now: start + .milliseconds(199))
+            #expect(ended() == [false, false, false])
+            // Whoever comes in the place of one that has left has not got its time.
+            shard.sinks.remove(streams[2].token)
+            let next = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)
+            streams[2] = shard.open(next, framing: .plain)
+            shard.sinks.endDue(because: .age, now: start + .milliseconds(200))
+            #expect(ended() == [false, true, false])
+            #expect(shard.sinks.nextEnd == start + .milliseconds(300))
+            shard.sinks.endDue(because: .age, now: start + .seconds(60))
+            #expect(ended() == [true, true, false])
+            #expect(shard.sinks.nextEnd == nil)
         }
     }
 

@@ -27,6 +27,18 @@ struct WindowTests {
         return popped
     }
 
+    @Test("It knows how many bytes came after a number, whatever became of them")
+    mutating func bytesAfter() {
+        append(3, bytes: 10, feed)
+        append(5, bytes: 20, feed, other)
+        append(6, bytes: 30, other)
+        #expect([0, 2].map { window.byteCount(after: SequenceNumber(rawValue: $0)) } == [60, 60])
+        #expect([3, 4].map { window.byteCount(after: SequenceNumber(rawValue: $0)) } == [50, 50])
+        #expect([5, 6, 7].map { window.byteCount(after: SequenceNumber(rawValue: $0)) } == [30, 0, 0])
+        release(6, from: other)
+        #expect(window.byteCount(after: SequenceNumber(rawValue: 3)) == 50)
+    }
+
     @Test("It is full at its capacity, and over it with one byte more")
     mutating func edge() {
         append(1, bytes: 60, feed)

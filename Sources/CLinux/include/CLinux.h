@@ -37,5 +37,8 @@ int martlet_signal_create(void);
 /// How many processors this process may run on; at least 1.
 int martlet_processor_count(void);
 
+/// Gives free memory of the heap back to the system, where the C library can.
+void martlet_heap_trim(void);
+
 #endif
 #endif

@@ -55,7 +55,7 @@ final class ChannelShard: Shard {
     func drain() {
         eventLoop.execute {
             for group in self.members.value.groups.values {
-                for sink in group.sinks.values { self.end(sink) }
+                for sink in group.sinks.values { self.endSoon(sink) }
             }
         }
     }
@@ -71,18 +71,26 @@ final class ChannelShard: Shard {
         members.value.groups[feed]?.sinks[ObjectIdentifier(sink)] = sink
         hub.streamOpened()
         startHeartbeat()
-        if hub.isDraining { end(sink) }
+        end(sink, in: hub.connectionAge(), because: .age)
+        if hub.isDraining { endSoon(sink) }
     }
 
-    func remove(_ sink: ChannelSink) {
+    func remove(_ sink: ChannelSink, because reason: StreamEnd) {
         let feed = sink.subscription.feed
         members.value.groups[feed]?.sinks[ObjectIdentifier(sink)] = nil
-        hub.streamClosed()
+        hub.streamClosed(reason)
         if members.value.groups[feed]?.sinks.isEmpty == true {
             members.value.groups[feed] = nil
             hub.ignore(self, feed)
         }
         if members.value.groups.isEmpty { stopHeartbeat() }
+    }
+
+    var writeTimeout: TimeAmount { TimeAmount(hub.configuration.writeTimeout) }
+
+    /// Tells the hub's metrics what was written.
+    func count(deliveries: Int, bytes: Int) {
+        hub.metrics.delivered(deliveries, bytes: bytes)
     }
 
     func step(_ feed: FeedID, _ cursor: Cursor) -> Step { hub.step(feed, cursor) }
@@ -96,9 +104,11 @@ final class ChannelShard: Shard {
             defer { pending.feeds = [] }
             return pending.feeds
         }
-        for feed in feeds {
-            if !advance(feed) { pending.withLock { _ = $0.feeds.insert(feed) } }
-        }
+        // Taken after the feeds: whoever grows later has another pass.
+        let tail = hub.tail.sequence
+        let left = feeds.filter { !advance($0) }
+        pending.withLock { $0.feeds.formUnion(left) }
+        hub.reached(left.lazy.compactMap { self.members.value.groups[$0]?.mark.sequence }.min() ?? tail, by: self)
         let goesOn = pending.withLock { pending in
             pending.isScheduled = !pending.feeds.isEmpty
             return pending.isScheduled
@@ -113,6 +123,7 @@ final class ChannelShard: Shard {
         case .deliver(let entries, let mark, let isLast):
             members.value.groups[feed]?.mark = mark
             for sink in group.sinks.values { sink.take(entries, through: mark) }
+            if let first = entries.first { hub.metrics.delivered(since: first.frame.time) }
             return isLast
         case .caughtUp(let mark):
             members.value.groups[feed]?.mark = mark
@@ -125,10 +136,16 @@ final class ChannelShard: Shard {
         }
     }
 
-    private func end(_ sink: ChannelSink) {
-        let delay = Duration.random(in: .zero...hub.configuration.grace)
-        let sink = NIOLoopBound(sink, eventLoop: eventLoop)
-        eventLoop.scheduleTask(in: TimeAmount(delay)) { sink.value.end(retry: self.hub.retry()) }
+    private func endSoon(_ sink: ChannelSink) {
+        end(sink, in: .random(in: .zero...hub.configuration.grace), because: .drained)
+    }
+
+    private func end(_ sink: ChannelSink, in delay: Duration, because reason: StreamEnd) {
+        let bound = NIOLoopBound(sink, eventLoop: eventLoop)
+        sink.tasks.append(
+            eventLoop.scheduleTask(in: TimeAmount(delay)) {
+                bound.value.end(because: reason, retry: self.hub.retry())
+            })
     }
 
     // MARK: The heartbeat

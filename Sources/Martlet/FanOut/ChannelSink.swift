@@ -27,6 +27,11 @@ final class ChannelSink: ChannelInboundHandler {
     private let framing: Framing
     private var context: ChannelHandlerContext?
     private var state = State.alone
+    private var reason = StreamEnd.client
+    /// What is to happen to the stream at certain times.
+    var tasks: [Scheduled<Void>] = []
+    /// Closes a channel that takes nothing.
+    private var writeDeadline: Scheduled<Void>?
     private var cursor: Cursor
 
     init(_ subscription: Subscription, shard: ChannelShard, framing: Framing) {
@@ -44,6 +49,7 @@ final class ChannelSink: ChannelInboundHandler {
         self.context = context
         shard.add(self)
         context.channel.closeOnPeerClose()
+        watchWritability(of: context.channel)
         context.read()
         pump()
     }
@@ -62,6 +68,7 @@ final class ChannelSink: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        watchWritability(of: context.channel)
         pump()
         context.fireChannelWritabilityChanged()
     }
@@ -76,7 +83,24 @@ final class ChannelSink: ChannelInboundHandler {
         guard context != nil else { return }
         context = nil
         state = .ended
-        shard.remove(self)
+        for task in tasks { task.cancel() }
+        writeDeadline?.cancel()
+        shard.remove(self, because: reason)
+    }
+
+    /// A client that takes nothing for the write timeout is disconnected.
+    private func watchWritability(of channel: any Channel) {
+        guard !channel.isWritable else {
+            writeDeadline?.cancel()
+            writeDeadline = nil
+            return
+        }
+        guard writeDeadline == nil else { return }
+        let sink = NIOLoopBound(self, eventLoop: shard.eventLoop)
+        writeDeadline = shard.eventLoop.scheduleTask(in: shard.writeTimeout) {
+            sink.value.reason = .slow
+            channel.close(promise: nil)
+        }
     }
 
     // MARK: Moving the cursor
@@ -136,6 +160,7 @@ final class ChannelSink: ChannelInboundHandler {
             state = .alone
             return
         }
+        if slice.gap != nil { subscription.hub.metrics.gap(.trimmed) }
         if let gap = slice.gap { write(.gap(Gap(reason: .trimmed, from: gap))) }
         write(slice.frames)
         cursor = slice.isComplete ? .at(request.through) : .after(slice.end)
@@ -166,7 +191,14 @@ final class ChannelSink: ChannelInboundHandler {
 
     private func write(_ frames: some Sequence<Frame>) {
         guard let context else { return }
-        for frame in frames { context.write(wrapOutboundOut(frame.bytes.framed(as: framing)), promise: nil) }
+        var (count, bytes) = (0, 0)
+        for frame in frames {
+            let buffer = frame.bytes.framed(as: framing)
+            count += 1
+            bytes += buffer.readableBytes
+            context.write(wrapOutboundOut(buffer), promise: nil)
+        }
+        shard.count(deliveries: count, bytes: bytes)
         context.flush()
     }
 
@@ -176,9 +208,10 @@ final class ChannelSink: ChannelInboundHandler {
 
     /// Ends the stream properly: a last block that says when to come back, the end of the body, the end of the
     /// connection once the client has closed its side too, or after a while without that.
-    func end(retry: Duration) {
+    func end(because reason: StreamEnd, retry: Duration) {
         guard let context, state != .ended else { return }
         state = .ended
+        self.reason = reason
         context.write(wrapOutboundOut(WireBytes.retry(retry).framed(as: framing)), promise: nil)
         if case .chunked = framing { context.write(wrapOutboundOut(ByteBuffer(string: "0\r\n\r\n")), promise: nil) }
         context.flush()

@@ -9,7 +9,13 @@ struct FeedID: Hashable, Sendable {
 
 /// Hears when feeds have grown. Called from any thread, without a lock held, once for each group of published events.
 protocol FeedListener: AnyObject, Sendable {
+    /// Whether publishers have to wait when it does not keep up, and it says how far it has come.
+    var holdsUpPublishers: Bool { get }
     func feedsGrew(_ feeds: [FeedID])
+}
+
+extension FeedListener {
+    var holdsUpPublishers: Bool { false }
 }
 
 /// The events that one selection picks from the log, as far as they are in the window. All subscribers that select the

@@ -11,6 +11,7 @@ struct FeedTable {
     private var ids: [Selection: FeedID] = [:]
     private var index = TopicIndex()
     private var window: Window
+    private var progress = ShardProgress()
     private var nextID: UInt64 = 0
 
     /// What a frame costs in every feed that holds it; an estimate.
@@ -24,11 +25,15 @@ struct FeedTable {
     var feedCount: Int { feeds.count }
     var topicCount: Int { index.topicCount }
     var windowByteCount: Int { window.byteCount }
+    /// How many bytes of frames the slowest shard has not written yet.
+    var lag: Int { progress.slowest.map(window.byteCount(after:)) ?? 0 }
 
     /// Numbers what the node has read from the log and gives it to the feeds that select it.
     ///
     /// - Returns: whom to tell about which feeds.
     mutating func append(_ slice: Slice) -> [(listener: any FeedListener, feeds: [FeedID])] {
+        let before = tail.sequence
+        let now = ContinuousClock.now
         var grown: Set<FeedID> = []
         if let gap = slice.gap {
             restart(at: gap)
@@ -38,7 +43,7 @@ struct FeedTable {
             tail = Mark(sequence: tail.sequence.next, position: record.position)
             let reached = index[record.event.topic].filter { feeds[$0]?.selection.contains(record.event) == true }
             guard !reached.isEmpty else { continue }
-            let frame = Frame(record)
+            let frame = Frame(record, time: now)
             for id in reached { feeds[id]?.append(Feed.Entry(sequence: tail.sequence, frame: frame)) }
             grown.formUnion(reached)
             let byteCount = frame.byteCount + reached.count * Self.bytesPerFeed
@@ -48,7 +53,16 @@ struct FeedTable {
             }
         }
         tail.position = slice.end
-        return listeners(of: grown)
+        let calls = listeners(of: grown)
+        for (listener, _) in calls where listener.holdsUpPublishers {
+            progress.tell(ObjectIdentifier(listener), before: before, last: tail.sequence)
+        }
+        return calls
+    }
+
+    /// A shard has written everything up to a number to everybody who takes it.
+    mutating func reach(_ shard: any FeedListener, _ sequence: SequenceNumber) {
+        progress.reach(ObjectIdentifier(shard), sequence)
     }
 
     /// The log lost events before this node had read them: everybody has to ask the log what that means for him.

@@ -7,10 +7,13 @@ import Synchronization
 /// An event as it goes to everybody who receives it: immutable, shared, encoded when the first one needs it.
 final class Frame: Sendable {
     let record: Record
+    /// When this node had read it from the log.
+    let time: ContinuousClock.Instant
     private let encoded = Mutex<WireBytes?>(nil)
 
-    init(_ record: Record) {
+    init(_ record: Record, time: ContinuousClock.Instant = .now) {
         self.record = record
+        self.time = time
         let lineEnds = record.event.data.utf8.count { $0 == 0x0A || $0 == 0x0D }
         byteCount = record.event.byteCount + lineEnds * "data: ".utf8.count
     }

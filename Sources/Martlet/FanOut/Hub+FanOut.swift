@@ -39,6 +39,32 @@ extension Hub {
         for (listener, feeds) in calls { listener.feedsGrew(feeds) }
     }
 
+    /// A shard has written everything up to a number to everybody who takes it.
+    func reached(_ sequence: SequenceNumber, by shard: any Shard) {
+        let goesOn = state.withLock { state in
+            state.feeds?.reach(shard, sequence)
+            guard state.waitsForShards, !isHeldUp(state) else { return false }
+            state.waitsForShards = false
+            return true
+        }
+        if goesOn { progressed.fire() }
+    }
+
+    /// Whether a shard is too far behind for more to be read from the log.
+    private func isHeldUp(_ state: borrowing State) -> Bool {
+        (state.feeds?.lag ?? 0) > configuration.maximumShardLag
+    }
+
+    /// Returns once all shards are near enough to the end of what this node has read.
+    func waitForShards() async throws {
+        try await progressed.wait {
+            state.withLock { state in
+                state.waitsForShards = isHeldUp(state)
+                return state.waitsForShards ? nil : ()
+            }
+        }
+    }
+
     func shard(of eventLoop: any EventLoop) -> ChannelShard {
         state.withLock { state in
             let key = ObjectIdentifier(eventLoop)

@@ -64,7 +64,8 @@ final class Replayer: Sendable {
             )
             result = .success(
                 Slice(
-                    frames: slice.records.map(Frame.init), end: slice.end, isComplete: slice.isComplete, gap: slice.gap
+                    frames: slice.records.map { Frame($0) }, end: slice.end, isComplete: slice.isComplete,
+                    gap: slice.gap
                 )
             )
         } catch {

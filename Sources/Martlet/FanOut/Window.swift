@@ -9,19 +9,32 @@ struct Window {
         var sequence: SequenceNumber
         var byteCount: Int
         var feeds: [FeedID]
+        /// How many bytes there ever were before it.
+        fileprivate var offset = 0
+
+        init(sequence: SequenceNumber, byteCount: Int, feeds: [FeedID]) {
+            self.sequence = sequence
+            self.byteCount = byteCount
+            self.feeds = feeds
+        }
     }
 
     let capacity: Int
     private(set) var byteCount = 0
     private var items: Deque<Item> = []
+    /// How many bytes there ever were.
+    private var total = 0
     /// How many of the items no feed holds any more. They are swept out before they are the most.
     private var released = 0
 
     init(capacity: Int) { self.capacity = capacity }
 
     mutating func append(_ item: Item) {
+        var item = item
+        item.offset = total
         items.append(item)
         byteCount += item.byteCount
+        total += item.byteCount
     }
 
     /// Takes out the oldest item while the window is over its capacity; the newest item always stays.
@@ -46,13 +59,24 @@ struct Window {
         released = 0
     }
 
+    /// How many bytes have come after a number, among them what was released since.
+    func byteCount(after sequence: SequenceNumber) -> Int {
+        let index = firstIndex(from: sequence.next)
+        return index < items.endIndex ? total - items[index].offset : 0
+    }
+
     private func index(of sequence: SequenceNumber) -> Int? {
+        let index = firstIndex(from: sequence)
+        return index < items.endIndex && items[index].sequence == sequence ? index : nil
+    }
+
+    private func firstIndex(from sequence: SequenceNumber) -> Int {
         var low = items.startIndex
         var high = items.endIndex
         while low < high {
             let middle = (low + high) / 2
             if items[middle].sequence < sequence { low = middle + 1 } else { high = middle }
         }
-        return low < items.endIndex && items[low].sequence == sequence ? low : nil
+        return low
     }
 }

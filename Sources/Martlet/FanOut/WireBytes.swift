@@ -15,6 +15,8 @@ package enum Framing: Sendable {
 package struct WireBytes: Sendable {
     private let chunk: ByteBuffer
     private let prefixLength: Int
+    /// Whether a client dispatches it, which it does not with heartbeats and the like.
+    package let isEvent: Bool
 
     package init(_ event: ServerSentEvent) throws(EventStreamError) {
         let bytes = try event.encoded()
@@ -26,6 +28,7 @@ package struct WireBytes: Sendable {
         chunk.writeStaticString("\r\n")
         self.chunk = chunk
         self.prefixLength = prefix.utf8.count
+        self.isEvent = event.data != nil
     }
 
     package func framed(as framing: Framing) -> ByteBuffer {

@@ -12,12 +12,14 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
         var history: MemoryHistory<C.Instant>
         /// How far the tail has been given; `nil`: the log was not opened.
         var tailed: UInt64?
+        /// How many bytes of events the tail has not been given yet.
+        var backlogBytes = 0
     }
 
     private let clock: C
     private let epoch: Epoch
     private let retention: Retention
-    private let backlog: Int
+    private let gate: PublishGate<C>
     private let state: Mutex<State>
     private let appended = Signal()
     private let tailed = Signal()
@@ -25,14 +27,15 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     /// - Parameters:
     ///   - retention: How much history to keep.
     ///   - clock: What the age of an event is measured with.
-    ///   - backlog: By how many events the tail may be behind before publishers wait.
+    ///   - queue: When publishers wait, and for how long.
     ///   - trimmedTopics: The most topics to remember after all their events were removed.
     public init(
-        retention: Retention = Retention(), clock: C, backlog: Int = 10_000, trimmedTopics: Int = 65_536
+        retention: Retention = Retention(), clock: C, queue: PublishQueue = PublishQueue(),
+        trimmedTopics: Int = 65_536
     ) {
         self.clock = clock
         self.retention = retention
-        self.backlog = backlog
+        self.gate = PublishGate(queue, clock: clock)
         self.epoch = Epoch()
         self.state = Mutex(State(history: MemoryHistory(trimmedTopics: trimmedTopics)))
     }
@@ -40,19 +43,21 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     public func open() async throws -> Position {
         let last = state.withLock { state in
             state.tailed = state.history.last
+            state.backlogBytes = 0
             return state.history.last
         }
         return epoch.position(last)
     }
 
-    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log.
+    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, and where the tail
+    ///   stays behind for too long.
     public func append(_ events: [Event]) async throws -> [Position] {
         for event in events {
             guard let id = event.id, epoch.offset(Position(id)) != nil else { continue }
             let message = "The id has the form of the hub's own ids. Choose another, or leave it out."
             throw MartletError(.invalidID, field: "id", message)
         }
-        let offsets = try await tailed.wait { tryAppend(events) }
+        let offsets = try await gate.enter(tailed) { self.tryAppend(events) }
         appended.fire()
         return offsets.map(epoch.position)
     }
@@ -60,9 +65,12 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     private func tryAppend(_ events: [Event]) -> Range<UInt64>? {
         let now = clock.now
         return state.withLock { state in
-            if let tailed = state.tailed, state.history.last - tailed >= backlog { return nil }
+            if state.tailed != nil, state.backlogBytes >= gate.queue.backlogBytes { return nil }
             let first = state.history.last + 1
-            for event in events { state.history.append(event, at: now) }
+            for event in events {
+                state.history.append(event, at: now)
+                if state.tailed != nil { state.backlogBytes += event.byteCount }
+            }
             trim(&state, now: now)
             return first..<state.history.last + 1
         }
@@ -87,6 +95,8 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
                 let last = state.history.last
                 let slice = state.history.read(nil, after: after, through: last, limit: limit, in: epoch)
                 state.tailed = epoch.offset(slice.end)
+                let read = slice.records.reduce(0) { $0 + $1.event.byteCount }
+                state.backlogBytes = slice.isComplete ? 0 : max(0, state.backlogBytes - read)
                 return slice
             }
             tailed.fire()

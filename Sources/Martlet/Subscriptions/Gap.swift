@@ -3,7 +3,7 @@
 /// A client cannot be given everything that it missed. It is told in its stream, by an event of the type `gap` with the
 /// data `{"reason":"trimmed","from":"…"}`, so that it can fetch the present state anew.
 public struct Gap: Hashable, Sendable {
-    public enum Reason: String, Hashable, Sendable {
+    public enum Reason: String, CaseIterable, Hashable, Sendable {
         /// Events were removed from history, by its retention, that the client had not seen.
         case trimmed
         /// The id is of another life of the log, such as before a restart of a hub that keeps history in memory.

@@ -21,7 +21,11 @@ final class ConnectionLimit: Sendable {
     }
 
     /// Counts a connection. Returns whether it is within the limit; it counts in any case, until it is closed.
-    func open() -> Bool { count.add(1, ordering: .relaxed).newValue + hub.socketCount <= maximum }
+    func open() -> Bool {
+        let isWithin = count.add(1, ordering: .relaxed).newValue + hub.socketCount <= maximum
+        if !isWithin { hub.connectionRefused() }
+        return isWithin
+    }
 
     func close() { count.subtract(1, ordering: .relaxed) }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CoreMetrics
 import Logging
 import MartletTesting
 
@@ -13,18 +14,28 @@ func withHub<Value: Sendable>(
     windowBytes: Int = HubConfiguration().windowBytes,
     heartbeat: Duration = .seconds(15),
     retry: Duration = .seconds(2),
+    base: HubConfiguration = HubConfiguration(),
+    metrics: any MetricsFactory = NOOPMetricsHandler.instance,
     _ body: @Sendable @escaping (Hub) async throws -> Value
 ) async throws -> Value {
-    var configuration = HubConfiguration()
+    var configuration = base
     configuration.windowBytes = windowBytes
     configuration.heartbeat = heartbeat
     configuration.retry = retry...retry
     configuration.grace = .zero
-    let hub = Hub(log: log, configuration: configuration, logger: quiet)
+    let hub = Hub(log: log, configuration: configuration, logger: quiet, metrics: metrics)
     return try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await hub.run() }
         defer { group.cancelAll() }
         return try await body(hub)
+    }
+}
+
+extension HubConfiguration {
+    static func with(_ change: (inout HubConfiguration) -> Void) -> HubConfiguration {
+        var configuration = HubConfiguration()
+        change(&configuration)
+        return configuration
     }
 }
 

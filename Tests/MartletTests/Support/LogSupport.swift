@@ -24,6 +24,15 @@ extension Log {
     }
 }
 
+extension PublishQueue {
+    /// Room for so many events of the topic `news` with one byte of data.
+    static func backlog(of events: Int) -> PublishQueue {
+        var queue = PublishQueue()
+        queue.backlogBytes = events * Event(topic: "news", data: "1").byteCount
+        return queue
+    }
+}
+
 extension MemoryLog {
     /// Whether a publisher has to wait. If not, an event of the topic `probe` is appended.
     func holdsBackPublishers() async -> Bool {

@@ -76,7 +76,7 @@ final class SocketShard: Shard, Sendable {
         }
         guard isTooLate else { return }
         Glibc.close(socket)
-        hub.streamClosed(onOwnSocket: true)
+        hub.streamClosed(.stopped, onOwnSocket: true)
     }
 
     func feedsGrew(_ feeds: [FeedID]) { leave { $0.grown.formUnion(feeds) } }
@@ -105,11 +105,13 @@ final class SocketShard: Shard, Sendable {
         var sinks = Sinks(hub: hub, listener: self, transport: SocketTransport()) { request, token in
             self.hub.replayer.read(request) { result in self.leave { $0.slices.append((token, request, result)) } }
         }
-        var schedule = Schedule<Token>(heartbeat: hub.configuration.heartbeat, grace: hub.configuration.grace)
+        var schedule = Schedule(heartbeat: hub.configuration.heartbeat)
         var pending: Set<FeedID> = []
         var events = [martlet_event](repeating: martlet_event(), count: Self.mostEvents)
         while true {
-            let timeout = pending.isEmpty ? schedule.milliseconds(hasStragglers: sinks.hasStragglers) : 0
+            let timeout =
+                pending.isEmpty
+                ? schedule.milliseconds(hasStragglers: sinks.hasStragglers, nextEnd: sinks.nextEnd) : 0
             let count = martlet_poller_wait(poller, &events, Int32(events.count), timeout)
             let now = ContinuousClock.now
             for event in events.prefix(Int(max(0, count))) { handle(event, &sinks, now) }
@@ -118,18 +120,24 @@ final class SocketShard: Shard, Sendable {
                 return mailbox
             }
             if let stopping = mail.stopping {
-                for adoption in mail.adopted { adopt(adoption, &sinks, &schedule, now) }
-                for token in sinks.tokens { sinks.remove(token) }
+                for adoption in mail.adopted { adopt(adoption, &sinks, now) }
+                for token in sinks.tokens { sinks.remove(token, because: .stopped) }
                 return stopping.resume()
             }
-            for adoption in mail.adopted { adopt(adoption, &sinks, &schedule, now) }
+            for adoption in mail.adopted { adopt(adoption, &sinks, now) }
             for (token, request, result) in mail.slices { sinks.finishReading(token, request, result, now: now) }
-            if mail.isDraining { schedule.end(sinks.tokens, now: now) }
+            if mail.isDraining { for token in sinks.tokens { endSoon(token, &sinks, now) } }
             pending.formUnion(mail.grown)
-            pending = pending.filter { !sinks.advance($0, now: now) }
-            for token in schedule.due(now: now) { sinks.end(token, retry: hub.retry(), now: now) }
+            if !pending.isEmpty {
+                // Taken after the mail: whoever grows later rings the bell again.
+                let tail = hub.tail.sequence
+                pending = pending.filter { !sinks.advance($0, now: now) }
+                hub.reached(sinks.slowest(of: pending) ?? tail, by: self)
+            }
+            sinks.endDue(because: hub.isDraining ? .drained : .age, now: now)
             if schedule.isHeartbeatDue(now: now) { sinks.beat(now: now) }
             if sinks.hasStragglers, schedule.isLookDue(now: now) { sinks.expire(now: now) }
+            sinks.reportTally()
         }
     }
 
@@ -147,13 +155,18 @@ final class SocketShard: Shard, Sendable {
 
     private func adopt(
         _ adoption: (subscription: Subscription, socket: Int32, framing: Framing), _ sinks: inout Sinks,
-        _ schedule: inout Schedule<Token>, _ now: ContinuousClock.Instant
+        _ now: ContinuousClock.Instant
     ) {
         SocketTransport.prepare(adoption.socket, timeout: hub.configuration.writeTimeout)
         let token = sinks.add(adoption.subscription, socket: adoption.socket, framing: adoption.framing)
         // The first event of the poller says whether the socket takes bytes, or is closed already.
         if martlet_poller_add(poller, adoption.socket, token.rawValue) != 0 { return sinks.remove(token) }
-        if hub.isDraining { schedule.end([token], now: now) }
+        sinks.end(token, at: now + hub.connectionAge())
+        if hub.isDraining { endSoon(token, &sinks, now) }
+    }
+
+    private func endSoon(_ token: Token, _ sinks: inout Sinks, _ now: ContinuousClock.Instant) {
+        sinks.end(token, at: now + .random(in: .zero...hub.configuration.grace))
     }
 }
 #endif

@@ -28,6 +28,7 @@ extension SocketSinks {
         // A log that is away is asked again with the next heartbeat.
         guard case .success(let slice) = result else { return }
         var unsent = slice.frames.map(\.bytes)
+        if slice.gap != nil { hub.metrics.gap(.trimmed) }
         if let gap = slice.gap { unsent.insert(.gap(Gap(reason: .trimmed, from: gap)), at: 0) }
         // It may have been begun with a comment meanwhile.
         stragglers[index]?.unsent += unsent
@@ -91,10 +92,12 @@ extension SocketSinks {
             remove(index)
             return false
         }
+        tally.bytes += count
         var offset = straggler.offset + count
         var unsent = straggler.unsent
         while let first = unsent.first, offset >= first.count(as: member.framing) {
             offset -= first.count(as: member.framing)
+            if first.isEvent { tally.deliveries += 1 }
             unsent.removeFirst()
         }
         stragglers[index]?.unsent = unsent
@@ -114,6 +117,7 @@ extension SocketSinks {
         case .deliver(let entries, let mark, let isLast):
             groups[index]?.mark = mark
             send(entries.map { ($0.frame.bytes, $0.mark) }, from: group.mark, to: index, now: now)
+            if let first = entries.first { hub.metrics.delivered(since: first.frame.time) }
             isAll = isLast
         case .caughtUp(let mark):
             groups[index]?.mark = mark
@@ -146,12 +150,15 @@ extension SocketSinks {
             guard !list.isEmpty else { continue }
             scratch.removeAll(keepingCapacity: true)
             for block in blocks { scratch += block.bytes.framed(as: framing).readableBytesView }
+            let events = blocks.count { $0.bytes.isEvent }
             let bytes = scratch
             // Members that leave the list meanwhile are replaced by its last, which has had its turn.
             for member in list.reversed() {
                 let socket = members[Int(member)].socket
                 switch bytes.withUnsafeBytes({ transport.send($0, to: socket) }) {
-                case .sent(bytes.count): break
+                case .sent(bytes.count):
+                    tally.bytes += bytes.count
+                    tally.deliveries += events
                 case .sent(let count): lag(member, after: count, of: blocks, from: from, framing, now: now)
                 case .broken: remove(member)
                 }
@@ -164,6 +171,7 @@ extension SocketSinks {
         _ index: Int32, after count: Int, of blocks: [(bytes: WireBytes, mark: Mark)], from: Mark,
         _ framing: Framing, now: ContinuousClock.Instant
     ) {
+        tally.bytes += count
         var straggler = Straggler(cursor: .at(from), offset: count, blockedSince: now)
         for block in blocks {
             let size = block.bytes.count(as: framing)
@@ -175,9 +183,15 @@ extension SocketSinks {
                 break
             }
             straggler.offset -= size
+            if block.bytes.isEvent { tally.deliveries += 1 }
         }
         leaveGroup(index)
         stragglers[index] = straggler
+    }
+
+    /// What all groups of these feeds have been sent; `nil` where there are none.
+    func slowest(of feeds: Set<FeedID>) -> SequenceNumber? {
+        feeds.lazy.compactMap { groupIDs[$0] }.compactMap { groups[Int($0)]?.mark.sequence }.min()
     }
 
     /// Moves those who have waited for the group to come this far.

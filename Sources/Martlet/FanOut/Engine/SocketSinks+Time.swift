@@ -37,38 +37,16 @@ extension SocketSinks {
     mutating func expire(now: ContinuousClock.Instant) {
         for (index, straggler) in stragglers {
             if case .lingering(let end) = straggler.phase, now >= end { remove(index) }
-            if let since = straggler.blockedSince, now - since >= hub.configuration.writeTimeout { remove(index) }
+            if let since = straggler.blockedSince, now - since >= hub.configuration.writeTimeout {
+                remove(index, because: .slow)
+            }
         }
     }
 
-    /// Ends a stream properly: what it was being sent, a last block that says when to come back, the end of the body,
-    /// the end of what is sent. The connection is closed when the client has closed its side too, or after a while.
-    mutating func end(_ token: Token, retry: Duration, now: ContinuousClock.Instant) {
-        guard let index = index(of: token) else { return }
-        switch stragglers[index]?.phase {
-        case .ending, .lingering: return
-        default: break
-        }
-        leaveGroup(index)
-        var straggler = stragglers[index] ?? Straggler(cursor: .after(.earliest))
-        // Only what was begun is ended; the client asks for the rest when it is back.
-        straggler.unsent = straggler.offset > 0 ? straggler.unsent.prefix(1) : []
-        straggler.unsent.append(.retry(retry))
-        straggler.phase = .ending
-        stragglers[index] = straggler
-        finish(index, now: now)
-    }
-
-    /// Goes on ending a stream whose socket takes bytes again.
-    mutating func finish(_ index: Int32, now: ContinuousClock.Instant) {
-        guard flush(index, now: now) else { return }
-        let member = members[Int(index)]
-        if case .chunked = member.framing {
-            // A socket that has taken everything before takes five bytes too; if not, the client sees a cut stream.
-            _ = Array("0\r\n\r\n".utf8).withUnsafeBytes { transport.send($0, to: member.socket) }
-        }
-        transport.finish(member.socket)
-        let end = now + lingering
-        stragglers[index]?.phase = .lingering(until: end)
+    /// Tells the hub's metrics what was written since the last time.
+    mutating func reportTally() {
+        guard tally.bytes > 0 else { return }
+        hub.metrics.delivered(tally.deliveries, bytes: tally.bytes)
+        tally = Tally()
     }
 }

@@ -32,6 +32,8 @@ struct SocketSinks<T: Transport> {
         /// Where in the group's list of its framing; -1 for a straggler.
         var place: Int32 = -1
         var generation: UInt32 = 0
+        /// When its stream is to be ended.
+        var end = Tick.never
         var framing = Framing.chunked
     }
 
@@ -74,9 +76,18 @@ struct SocketSinks<T: Transport> {
         var phase = Phase.moving
         /// Since when its socket takes nothing; `nil` while it does.
         var blockedSince: ContinuousClock.Instant?
+        /// Why its stream ends, where it does.
+        var reason = StreamEnd.client
+    }
+
+    /// What was written since it was last told to the hub's metrics.
+    struct Tally {
+        var deliveries = 0
+        var bytes = 0
     }
 
     let hub: Hub
+    let start: ContinuousClock.Instant
     let listener: any FeedListener
     let read: (Replayer.Request, Token) -> Void
     var transport: T
@@ -86,6 +97,9 @@ struct SocketSinks<T: Transport> {
     var groupIDs: [FeedID: Int32] = [:]
     var stragglers: [Int32: Straggler] = [:]
     var scratch: [UInt8] = []
+    /// When the next stream is to end, or sooner.
+    var earliestEnd = Tick.never
+    var tally = Tally()
 
     /// How long an ended stream waits for its client to close its side.
     let lingering = Duration.seconds(1)
@@ -94,9 +108,11 @@ struct SocketSinks<T: Transport> {
     ///   - listener: Hears when feeds of the subscribers have grown, and has them advanced.
     ///   - read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:_:now:)``.
     init(
-        hub: Hub, listener: any FeedListener, transport: T, read: @escaping (Replayer.Request, Token) -> Void
+        hub: Hub, start: ContinuousClock.Instant = .now, listener: any FeedListener, transport: T,
+        read: @escaping (Replayer.Request, Token) -> Void
     ) {
         self.hub = hub
+        self.start = start
         self.listener = listener
         self.transport = transport
         self.read = read
@@ -120,6 +136,7 @@ struct SocketSinks<T: Transport> {
         members[Int(index)].socket = socket
         members[Int(index)].group = group
         members[Int(index)].place = -1
+        members[Int(index)].end = .never
         members[Int(index)].framing = framing
         stragglers[index] = Straggler(cursor: subscription.start)
         return token(of: index)
@@ -143,20 +160,23 @@ struct SocketSinks<T: Transport> {
     }
 
     /// Closes a socket and forgets it.
-    mutating func remove(_ token: Token) {
-        if let index = index(of: token) { remove(index) }
+    mutating func remove(_ token: Token, because reason: StreamEnd? = nil) {
+        if let index = index(of: token) { remove(index, because: reason) }
     }
 
-    mutating func remove(_ index: Int32) {
+    /// - Parameter reason: `nil`: why its stream was ending, else because of the client.
+    mutating func remove(_ index: Int32, because reason: StreamEnd? = nil) {
+        let reason = reason ?? stragglers[index]?.reason ?? .client
         leaveGroup(index)
         stragglers[index] = nil
         let group = members[Int(index)].group
         transport.close(members[Int(index)].socket)
         members[Int(index)].socket = -1
         members[Int(index)].generation &+= 1
+        members[Int(index)].end = .never
         free.append(index)
         groups[Int(group)]?.memberCount -= 1
-        hub.streamClosed(onOwnSocket: true)
+        hub.streamClosed(reason, onOwnSocket: true)
         guard let left = groups[Int(group)], left.memberCount == 0 else { return }
         hub.ignore(listener, left.subscription.feed)
         groupIDs[left.subscription.feed] = nil

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a stream has ended.
+enum StreamEnd: String, CaseIterable, Sendable {
+    /// The client left, or its connection broke.
+    case client
+    /// The client took nothing for the write timeout.
+    case slow
+    /// The connection was as old as it may get.
+    case age
+    /// The hub drained.
+    case drained
+    /// The hub stopped.
+    case stopped
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CoreMetrics
+import Metrics
+import Synchronization
+
+/// What a hub counts. Never by topic or by client, so that the number of metrics does not depend on who uses the hub.
+struct HubMetrics: Sendable {
+    private let published: Counter
+    private let overloaded: Counter
+    private let refused: Counter
+    private let opened: Counter
+    private let deliveries: Counter
+    private let deliveredBytes: Counter
+    /// From when this node had read an event from the log to when it was written to those who wait for it on one shard.
+    private let deliveryLag: Timer
+    private let streams: Gauge
+    private let sockets: Gauge
+    private let feeds: Gauge
+    private let windowBytes: Gauge
+    private let windowCapacity: Gauge
+    private let shardLag: Gauge
+    private let closed: [StreamEnd: Counter]
+    private let gaps: [Gap.Reason: Counter]
+
+    init(_ factory: any MetricsFactory) {
+        func counter(_ name: String, _ dimensions: [(String, String)] = []) -> Counter {
+            Counter(label: "martlet_\(name)", dimensions: dimensions, factory: factory)
+        }
+        func gauge(_ name: String) -> Gauge {
+            Gauge(label: "martlet_\(name)", dimensions: [], factory: factory)
+        }
+        published = counter("events_published")
+        overloaded = counter("publishes_overloaded")
+        refused = counter("connections_refused")
+        opened = counter("streams_opened")
+        deliveries = counter("deliveries")
+        deliveredBytes = counter("delivered_bytes")
+        deliveryLag = Timer(label: "martlet_delivery_lag", dimensions: [], factory: factory)
+        streams = gauge("streams")
+        sockets = gauge("streams_on_shards")
+        feeds = gauge("feeds")
+        windowBytes = gauge("window_bytes")
+        windowCapacity = gauge("window_capacity_bytes")
+        shardLag = gauge("shard_lag_bytes")
+        closed = Dictionary(
+            uniqueKeysWithValues: StreamEnd.allCases.map {
+                ($0, counter("streams_closed", [("reason", $0.rawValue)]))
+            })
+        gaps = Dictionary(
+            uniqueKeysWithValues: Gap.Reason.allCases.map { ($0, counter("gaps", [("reason", $0.rawValue)])) })
+    }
+
+    struct Levels {
+        var streams: Int
+        var sockets: Int
+        var feeds: Int
+        var windowBytes: Int
+        var shardLag: Int
+    }
+
+    func record(_ levels: Levels, windowCapacity: Int) {
+        streams.record(levels.streams)
+        sockets.record(levels.sockets)
+        feeds.record(levels.feeds)
+        windowBytes.record(levels.windowBytes)
+        self.windowCapacity.record(windowCapacity)
+        shardLag.record(levels.shardLag)
+    }
+
+    func published(_ count: Int) { published.increment(by: count) }
+    func overloaded(_ count: Int) { overloaded.increment(by: count) }
+    func connectionRefused() { refused.increment() }
+    func streamOpened() { opened.increment() }
+    func delivered(_ count: Int, bytes: Int) {
+        deliveries.increment(by: count)
+        deliveredBytes.increment(by: bytes)
+    }
+    /// Everybody of a feed was written what this node has since then.
+    func delivered(since time: ContinuousClock.Instant) { deliveryLag.record(duration: .now - time) }
+    func streamClosed(_ reason: StreamEnd) { closed[reason]?.increment() }
+    func gap(_ reason: Gap.Reason) { gaps[reason]?.increment() }
+}
+
+extension Hub {
+    /// Sets the gauges to what is so now. For whoever is about to read them; the counters are always up to date.
+    public func updateGauges() {
+        let now = state.withLock { state in
+            HubMetrics.Levels(
+                streams: state.streams, sockets: state.sockets, feeds: state.feeds?.feedCount ?? 0,
+                windowBytes: state.feeds?.windowByteCount ?? 0, shardLag: state.feeds?.lag ?? 0)
+        }
+        metrics.record(now, windowCapacity: configuration.windowBytes)
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletMetrics
+import MartletTesting
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import Martlet
+
+@Suite("What a hub counts")
+struct HubMetricsTests {
+    private let registry = PrometheusRegistry()
+
+    /// The samples that begin with one of the names.
+    private func samples(_ names: String...) -> [String] {
+        registry.render().split(separator: "\n").map(String.init).filter { line in names.contains(where: line.hasPrefix)
+        }
+    }
+
+    @Test("Streams, what they were written, and why they ended")
+    func streams() async throws {
+        try await withHub(base: .with { $0.writeTimeout = .seconds(30) }, metrics: registry) { hub in
+            let first = try await SinkClient(hub, .of("news"))
+            let second = try await SinkClient(hub, .of("news"), loop: first.loop)
+            try await hub.publish(numbers: 0..<3, to: "news")
+            try await first.read { $0.events.count == 3 }
+            try await second.read { $0.events.count == 3 }
+            hub.updateGauges()
+            #expect(samples("martlet_streams ", "martlet_feeds ") == ["martlet_feeds 1", "martlet_streams 2"])
+            #expect(samples("martlet_events_published") == ["martlet_events_published_total 3"])
+            #expect(samples("martlet_deliveries") == ["martlet_deliveries_total 6"])
+            let bytes = first.text.utf8.count + second.text.utf8.count
+            #expect(samples("martlet_delivered_bytes") == ["martlet_delivered_bytes_total \(bytes)"])
+            #expect(samples("martlet_delivery_lag_seconds_count").count == 1)
+
+            try await first.setWritable(false)
+            await first.loop.advanceTime(by: .seconds(30))
+            try await second.close()
+            #expect(samples("martlet_streams_opened") == ["martlet_streams_opened_total 2"])
+            #expect(samples(#"martlet_streams_closed_total{reason="slow"}"#).first?.hasSuffix(" 1") == true)
+            #expect(samples(#"martlet_streams_closed_total{reason="client"}"#).first?.hasSuffix(" 1") == true)
+            #expect(samples(#"martlet_streams_closed_total{reason="drained"}"#).first?.hasSuffix(" 0") == true)
+        }
+    }
+
+    @Test("Gaps by their reason")
+    func gaps() async throws {
+        try await withHub(metrics: registry) { hub in
+            _ = try await hub.subscribe(to: .of("news"), after: "rubbish")
+            #expect(samples(#"martlet_gaps_total{reason="unknown"}"#).first?.hasSuffix(" 1") == true)
+        }
+    }
+}
