@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured, and of whom."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from processes import Generators, Herd, RunningServer, Server, Usage
+from report import Column, Metrics, median, ratio, spread, worst
+from servers import Floor, Martlet, Nchan, Node, Starlette
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a scenario does to a running server."""
+
+    generators: Generators
+    server: RunningServer
+    path: str
+    subscribers: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row of a table."""
+
+    label: str
+    server: Server
+    path: str
+
+
+@dataclass(frozen=True)
+class Scenario:
+    title: str
+    subscribers: int
+    candidates: list[Candidate]
+    measure: Callable[[Load], Metrics]
+    columns: list[Column]
+
+
+# Loads with `martlet bench`.
+
+def delivery(load: Load) -> Metrics:
+    return stream(load, rate=10)
+
+
+def saturation(load: Load) -> Metrics:
+    return stream(load, rate=1000)
+
+
+def stream(load: Load, rate: int) -> Metrics:
+    report = load.generators.bench(
+        load.server, load.path, subscribers=load.subscribers, rate=rate, seconds=load.seconds)
+    subscribers, published = report["subscribers"], report["published"]
+    latency = report.get("latencyMicroseconds")
+    return {
+        "cpu": report["server"].get("cpuMicrosecondsPerDelivery"),
+        "p50": latency and latency["p50"] / 1000,
+        "p99": latency and latency["p99"] / 1000,
+        "deliveries": report["deliveries"]["perSecond"],
+        "accepted": published["acceptedPerSecond"],
+        "cut": subscribers["failed"] + subscribers["closed"],
+        "lost": published["lost"],
+        "generator": report["generator"]["cpuPercent"],
+    }
+
+
+# Loads with a herd.
+
+@dataclass(frozen=True)
+class Visit:
+    """What a herd cost the server."""
+
+    subscribers: int
+    before: Usage
+    present: Usage
+    after: Usage
+    arrivals: float  # a second
+    events: int
+    closed: int
+
+    @property
+    def cpu(self) -> float:
+        """Microseconds to accept a subscriber."""
+        return (self.present.cpu - self.before.cpu) * 1e6 / self.subscribers
+
+    @property
+    def memory(self) -> float:
+        """Kilobytes (1000 bytes) of a subscriber."""
+        return (self.present.anonymous - self.before.anonymous) / 1e3 / self.subscribers
+
+
+def visit(load: Load, rate: int, meanwhile: Callable[[], None] = lambda: None) -> Visit:
+    """Subscribers come, all are connected while `meanwhile` is called, and they go. Each time the server settles."""
+    before = load.server.settle()
+    with Herd(load.generators.herd, load.server, load.path, load.subscribers, rate) as herd:
+        present = load.server.settle()
+        meanwhile()
+    after = load.server.settle()
+    arrivals = load.subscribers / max(herd.seconds, 1e-9)
+    return Visit(load.subscribers, before, present, after, arrivals, herd.events, herd.closed)
+
+
+def idle(load: Load) -> Metrics:
+    first, second = visit(load, rate=4000), visit(load, rate=4000)
+    fresh, warm, present, left = (
+        usage.anonymous for usage in (first.before, second.before, second.present, second.after))
+    return {
+        # Not above the warm start, because most servers keep what the first herd has freed.
+        "memory": (present - fresh) / 1e3 / load.subscribers,
+        "first": first.memory,
+        "growth": second.memory,
+        "fresh": fresh / 1e6,
+        "warm": warm / 1e6,
+        "present": present / 1e6,
+        "left": (left - warm) / 1e6,
+        "cut": first.closed + second.closed,
+    }
+
+
+def accept(load: Load) -> Metrics:
+    first, second = visit(load, rate=4000), visit(load, rate=4000)
+    return {"cpu": second.cpu, "first": first.cpu, "arrivals": second.arrivals, "cut": first.closed + second.closed}
+
+
+def private(load: Load) -> Metrics:
+    """The events are published by a generator that is one more subscriber, of the common topic only."""
+    report: dict[str, dict[str, float]] = {}
+
+    def publish() -> None:
+        common = load.server.server.publish_path
+        report.update(load.generators.bench(load.server, common, subscribers=1, rate=10, seconds=load.seconds))
+        load.server.settle()
+
+    herd = visit(load, rate=2000, meanwhile=publish)
+    published = report["published"]
+    deliveries = published["acceptedPerSecond"] * (load.subscribers + 1)  # a second
+    return {
+        "cpu": report["server"]["cpuPercent"] / 100 * 1e6 / deliveries if deliveries else None,
+        "memory": herd.memory,
+        "cut": herd.closed,
+        "lost": published["accepted"] * load.subscribers - herd.events,
+    }
+
+
+def scenarios(martlet: Path, folder: Path) -> dict[str, Scenario]:
+    """
+    - martlet: The program.
+    - folder: Where programs are built.
+    """
+    floor, hub, nchan, node, starlette = Floor(folder), Martlet(martlet), Nchan(), Node(), Starlette()
+    coalescing = Floor(folder, mode="coalesce")
+    peers: list[Server] = [hub, nchan, node, starlette]
+
+    def candidates(*servers: Server) -> list[Candidate]:
+        return [Candidate(server.name, server, server.path) for server in servers]
+
+    loss = [worst("lost or late", "lost"), worst("cut", "cut")]
+    memory = [
+        median("KB/subscriber", "memory", ".2f"), spread("range", "memory", ".2f"), ratio("nchan", "memory"),
+        median("first herd", "first", ".2f"), median("above warm", "growth", ".2f"), median("fresh MB", "fresh"),
+        median("warm MB", "warm"), median("with all MB", "present"), median("left MB", "left", "+.2f"),
+        worst("cut", "cut"),
+    ]
+    return {
+        "delivery": Scenario(
+            "delivery: one topic, 10 events/s of 200 B", 5000, candidates(floor, *peers), delivery,
+            [median("CPU µs/delivery", "cpu", ".2f"), spread("range", "cpu", ".2f"), ratio("floor", "cpu"),
+             ratio("nchan", "cpu"), median("p50 ms", "p50"), median("p99 ms", "p99"),
+             median("events/s accepted", "accepted"), *loss, median("generator CPU %", "generator", ".0f")]),
+        "saturation": Scenario(
+            "saturation: one topic, 1 000 events/s of 200 B", 5000, candidates(coalescing, *peers), saturation,
+            [median("deliveries/s", "deliveries", ",.0f"), spread("range", "deliveries", ",.0f"),
+             ratio("floor", "deliveries"), ratio("nchan", "deliveries"), median("events/s accepted", "accepted"),
+             median("p50 ms", "p50"), median("p99 ms", "p99"), *loss, median("generator CPU %", "generator", ".0f")]),
+        "idle": Scenario(
+            "idle: memory of subscribers of one topic", 18_000, candidates(floor, *peers), idle, memory),
+        "topics": Scenario(
+            "topics: memory of subscribers of a topic each", 18_000,
+            [Candidate(server.name, server, server.own_path) for server in (hub, nchan)], idle, memory),
+        "accept": Scenario(
+            "accept: processor time to accept a subscriber, at 4 000 a second", 5000, candidates(floor, *peers), accept,
+            [median("CPU µs/subscriber", "cpu"), spread("range", "cpu"), ratio("floor", "cpu"), ratio("nchan", "cpu"),
+             median("first herd: µs", "first"), median("accepted/s", "arrivals", ".0f"), worst("cut", "cut")]),
+        "private": Scenario(
+            "private: the common topic only, and besides it an own topic each; 10 events/s of 200 B to the common one",
+            5000,
+            [Candidate("common", hub, hub.path), Candidate("own", hub, f"{hub.path}?topic=own-%d")], private,
+            [median("CPU µs/delivery", "cpu", ".2f"), spread("range", "cpu", ".2f"), ratio("common", "cpu"),
+             median("KB/subscriber", "memory", ".2f"), *loss]),
+    }
