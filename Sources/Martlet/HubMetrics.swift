@@ -76,7 +76,7 @@ struct HubMetrics: Sendable {
         deliveries.increment(by: count)
         deliveredBytes.increment(by: bytes)
     }
-    /// Everybody of a feed was written what this node has since then.
+    /// A shard has written what this node has since then, and nothing older is left.
     func delivered(since time: ContinuousClock.Instant) { deliveryLag.record(duration: .now - time) }
     func streamClosed(_ reason: StreamEnd) { closed[reason]?.increment() }
     func gap(_ reason: Gap.Reason) { gaps[reason]?.increment() }

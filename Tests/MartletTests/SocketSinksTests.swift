@@ -60,8 +60,8 @@ private final class SimulatedShard {
             defer { grown = [] }
             return grown
         }
-        let left = grown.filter { !sinks.advance($0, now: now) }
-        listener.grown.withLock { $0.formUnion(left) }
+        sinks.grow(Array(grown))
+        sinks.advancePending(now: now)
     }
 }
 

@@ -5,6 +5,18 @@ import DequeModule
 /// Names a feed for as long as the hub lives; never given twice.
 struct FeedID: Hashable, Sendable {
     var rawValue: UInt64
+
+    init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// - Parameters:
+    ///   - index: Where the feed is kept; another may be there once it is gone.
+    ///   - generation: How many feeds were kept there before.
+    init(index: Int, generation: UInt32) {
+        self.init(rawValue: UInt64(generation) << 32 | UInt64(UInt32(index)))
+    }
+
+    var index: Int { Int(UInt32(truncatingIfNeeded: rawValue)) }
+    var generation: UInt32 { UInt32(rawValue >> 32) }
 }
 
 /// Hears when feeds have grown. Called from any thread, without a lock held, once for each group of published events.
@@ -20,7 +32,9 @@ extension FeedListener {
 
 /// The events that one selection picks from the log, as far as they are in the window. All subscribers that select the
 /// same share it.
-struct Feed {
+///
+/// An object, so that looking at it touches no more than is asked for; it belongs to its table, behind the table's lock.
+final class Feed {
     struct Entry: Sendable {
         var sequence: SequenceNumber
         var frame: Frame
@@ -28,31 +42,41 @@ struct Feed {
         var mark: Mark { Mark(sequence: sequence, position: frame.record.position) }
     }
 
+    let id: FeedID
     let selection: Selection
     /// Every selected event after this mark is among the entries.
     private(set) var coveredFrom: Mark
     private(set) var entries: Deque<Entry> = []
     /// How many subscriptions use the feed. It is freed with the last one.
     var users = 0
+    /// The last group of events that reached it.
+    private var group: UInt64 = 0
     private(set) var listeners: [(listener: any FeedListener, uses: Int)] = []
 
-    init(selection: Selection, coveredFrom: Mark) {
+    init(id: FeedID = FeedID(rawValue: 0), selection: Selection, coveredFrom: Mark) {
+        self.id = id
         self.selection = selection
         self.coveredFrom = coveredFrom
     }
 
-    mutating func append(_ entry: Entry) { entries.append(entry) }
+    func append(_ entry: Entry) { entries.append(entry) }
+
+    /// Whether it is the first time that the feed is reached in this group of events.
+    func isReachedFirst(in group: UInt64) -> Bool {
+        defer { self.group = group }
+        return group != self.group
+    }
 
     /// Drops the oldest entry, which the window has no room for.
-    mutating func dropFirst() { coveredFrom = entries.removeFirst().mark }
+    func dropFirst() { coveredFrom = entries.removeFirst().mark }
 
     /// Forgets all entries: the log lost events before this mark before the node had read them.
-    mutating func restart(at mark: Mark) {
+    func restart(at mark: Mark) {
         entries = []
         coveredFrom = mark
     }
 
-    mutating func add(_ listener: any FeedListener) {
+    func add(_ listener: any FeedListener) {
         if let index = listeners.firstIndex(where: { $0.listener === listener }) {
             listeners[index].uses += 1
         } else {
@@ -60,7 +84,7 @@ struct Feed {
         }
     }
 
-    mutating func remove(_ listener: any FeedListener) {
+    func remove(_ listener: any FeedListener) {
         guard let index = listeners.firstIndex(where: { $0.listener === listener }) else { return }
         listeners[index].uses -= 1
         if listeners[index].uses == 0 { listeners.remove(at: index) }

@@ -2,17 +2,21 @@
 
 import DequeModule
 
-/// All feeds of this node and the window that they share: the state that publishing and subscribing meet in. A value;
+/// All feeds of this node and the window that they share: the state that publishing and subscribing meet in;
 /// the hub keeps it behind one lock and does everything that it returns outside that lock.
 struct FeedTable {
     /// The end of the log as this node knows it.
     private(set) var tail: Mark
-    private var feeds: [FeedID: Feed] = [:]
+    /// The feeds, each at the index of its id.
+    private var feeds: [Feed?] = []
+    private var generations: [UInt32] = []
+    private var free: [Int] = []
     private var ids: [Selection: FeedID] = [:]
     private var index = TopicIndex()
     private var window: Window
     private var progress = ShardProgress()
-    private var nextID: UInt64 = 0
+    /// How many groups of events there were.
+    private var group: UInt64 = 0
 
     /// What a frame costs in every feed that holds it; an estimate.
     static let bytesPerFeed = 48
@@ -22,7 +26,7 @@ struct FeedTable {
         self.window = Window(capacity: windowBytes)
     }
 
-    var feedCount: Int { feeds.count }
+    var feedCount: Int { ids.count }
     var topicCount: Int { index.topicCount }
     var windowByteCount: Int { window.byteCount }
     /// How many bytes of frames the slowest shard has not written yet.
@@ -34,23 +38,22 @@ struct FeedTable {
     mutating func append(_ slice: Slice) -> [(listener: any FeedListener, feeds: [FeedID])] {
         let before = tail.sequence
         let now = ContinuousClock.now
-        var grown: Set<FeedID> = []
-        if let gap = slice.gap {
-            restart(at: gap)
-            grown.formUnion(feeds.keys)
-        }
+        group += 1
+        var grown: [FeedID] = []
+        if let gap = slice.gap { restart(at: gap, &grown) }
         for record in slice.records {
             tail = Mark(sequence: tail.sequence.next, position: record.position)
-            let reached = index[record.event.topic].filter { feeds[$0]?.selection.contains(record.event) == true }
+            let reached = reached(by: record.event)
             guard !reached.isEmpty else { continue }
             let frame = Frame(record, time: now)
-            for id in reached { feeds[id]?.append(Feed.Entry(sequence: tail.sequence, frame: frame)) }
-            grown.formUnion(reached)
+            for id in reached {
+                guard let feed = feeds[id.index] else { continue }
+                feed.append(Feed.Entry(sequence: tail.sequence, frame: frame))
+                if feed.isReachedFirst(in: group) { grown.append(id) }
+            }
             let byteCount = frame.byteCount + reached.count * Self.bytesPerFeed
             window.append(Window.Item(sequence: tail.sequence, byteCount: byteCount, feeds: reached))
-            while let dropped = window.popOverflow() {
-                for id in dropped.feeds { feeds[id]?.dropFirst() }
-            }
+            while let dropped = window.popOverflow() { drop(dropped) }
         }
         tail.position = slice.end
         let calls = listeners(of: grown)
@@ -60,44 +63,70 @@ struct FeedTable {
         return calls
     }
 
+    /// The feeds that select an event: all those of its topic, as far as they may see it.
+    private func reached(by event: Event) -> [FeedID] {
+        let feeds = index[event.topic]
+        guard event.isPrivate else { return feeds }
+        return feeds.filter { self[$0]?.selection.contains(event) == true }
+    }
+
+    private mutating func drop(_ item: Window.Item) {
+        for id in item.feeds {
+            if let feed = self[id], feed.entries.first?.sequence == item.sequence { feed.dropFirst() }
+        }
+    }
+
     /// A shard has written everything up to a number to everybody who takes it.
     mutating func reach(_ shard: any FeedListener, _ sequence: SequenceNumber) {
         progress.reach(ObjectIdentifier(shard), sequence)
     }
 
     /// The log lost events before this node had read them: everybody has to ask the log what that means for him.
-    private mutating func restart(at position: Position) {
+    private mutating func restart(at position: Position, _ grown: inout [FeedID]) {
         tail = Mark(sequence: tail.sequence.next, position: position)
-        for (id, feed) in feeds {
-            for entry in feed.entries { window.release(entry.sequence, from: id) }
-            feeds[id]?.restart(at: tail)
+        for case let feed? in feeds {
+            for entry in feed.entries { window.release(entry.sequence) }
+            feed.restart(at: tail)
+            if feed.isReachedFirst(in: group) { grown.append(feed.id) }
         }
     }
 
     /// Everybody who listens to any feed.
-    func allListeners() -> [(listener: any FeedListener, feeds: [FeedID])] { listeners(of: Set(feeds.keys)) }
+    func allListeners() -> [(listener: any FeedListener, feeds: [FeedID])] { listeners(of: Array(ids.values)) }
 
-    private func listeners(of grown: Set<FeedID>) -> [(listener: any FeedListener, feeds: [FeedID])] {
-        var calls: [ObjectIdentifier: (listener: any FeedListener, feeds: [FeedID])] = [:]
+    private func listeners(of grown: [FeedID]) -> [(listener: any FeedListener, feeds: [FeedID])] {
+        var calls: [(listener: any FeedListener, feeds: [FeedID])] = []
+        var places: [ObjectIdentifier: Int] = [:]
         for id in grown {
-            for (listener, _) in feeds[id]?.listeners ?? [] {
-                calls[ObjectIdentifier(listener), default: (listener, [])].feeds.append(id)
+            for (listener, _) in feeds[id.index]?.listeners ?? [] {
+                let key = ObjectIdentifier(listener)
+                if let place = places[key] {
+                    calls[place].feeds.append(id)
+                } else {
+                    places[key] = calls.count
+                    calls.append((listener, [id]))
+                }
             }
         }
-        return Array(calls.values)
+        return calls
     }
 
     /// Joins the feed of a selection, which keeps everything from now on until ``close(_:)``.
     mutating func open(_ selection: Selection) -> FeedID {
         let id = ids[selection] ?? make(selection)
-        feeds[id]?.users += 1
+        feeds[id.index]?.users += 1
         return id
     }
 
     private mutating func make(_ selection: Selection) -> FeedID {
-        nextID += 1
-        let id = FeedID(rawValue: nextID)
-        feeds[id] = Feed(selection: selection, coveredFrom: tail)
+        let place = free.popLast() ?? feeds.count
+        if place == feeds.count {
+            feeds.append(nil)
+            generations.append(0)
+        }
+        generations[place] += 1
+        let id = FeedID(index: place, generation: generations[place])
+        feeds[place] = Feed(id: id, selection: selection, coveredFrom: tail)
         ids[selection] = id
         index.insert(id, for: selection.topics)
         return id
@@ -105,22 +134,26 @@ struct FeedTable {
 
     /// Leaves a feed. With its last user the feed and all it holds are freed.
     mutating func close(_ id: FeedID) {
-        guard let feed = feeds[id] else { return }
-        guard feed.users == 1 else {
-            feeds[id]?.users -= 1
-            return
-        }
-        for entry in feed.entries { window.release(entry.sequence, from: id) }
+        guard let feed = self[id] else { return }
+        feed.users -= 1
+        guard feed.users == 0 else { return }
+        for entry in feed.entries { window.release(entry.sequence) }
         index.remove(id, for: feed.selection.topics)
         ids[feed.selection] = nil
-        feeds[id] = nil
+        feeds[id.index] = nil
+        free.append(id.index)
     }
 
-    mutating func add(_ listener: any FeedListener, to id: FeedID) { feeds[id]?.add(listener) }
-    mutating func remove(_ listener: any FeedListener, from id: FeedID) { feeds[id]?.remove(listener) }
+    func add(_ listener: any FeedListener, to id: FeedID) { self[id]?.add(listener) }
+
+    func remove(_ listener: any FeedListener, from id: FeedID) { self[id]?.remove(listener) }
 
     func step(_ id: FeedID, _ cursor: Cursor, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
-        guard let feed = feeds[id] else { return .caughtUp(tail) }
-        return feed.step(cursor, tail: tail, limit: limit, covers: covers)
+        self[id]?.step(cursor, tail: tail, limit: limit, covers: covers) ?? .caughtUp(tail)
+    }
+
+    private subscript(id: FeedID) -> Feed? {
+        guard feeds.indices.contains(id.index), let feed = feeds[id.index], feed.id == id else { return nil }
+        return feed
     }
 }

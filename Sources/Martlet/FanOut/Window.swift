@@ -8,7 +8,10 @@ struct Window {
     struct Item {
         var sequence: SequenceNumber
         var byteCount: Int
+        /// Those that it was given to. Some may be gone by now.
         var feeds: [FeedID]
+        /// How many of them still hold it.
+        fileprivate var holders: Int
         /// How many bytes there ever were before it.
         fileprivate var offset = 0
 
@@ -16,6 +19,7 @@ struct Window {
             self.sequence = sequence
             self.byteCount = byteCount
             self.feeds = feeds
+            self.holders = feeds.count
         }
     }
 
@@ -46,11 +50,12 @@ struct Window {
         return item
     }
 
-    /// A feed no longer holds the frame of this number.
-    mutating func release(_ sequence: SequenceNumber, from feed: FeedID) {
+    /// A feed that was given the frame of this number no longer holds it.
+    mutating func release(_ sequence: SequenceNumber) {
         guard let index = index(of: sequence) else { return }
-        items[index].feeds.removeAll { $0 == feed }
-        guard items[index].feeds.isEmpty else { return }
+        items[index].holders -= 1
+        guard items[index].holders == 0 else { return }
+        items[index].feeds = []
         byteCount -= items[index].byteCount
         items[index].byteCount = 0
         released += 1

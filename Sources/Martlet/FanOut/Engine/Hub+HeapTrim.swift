@@ -8,7 +8,7 @@ extension Hub {
     /// How many streams have to have come or gone for it to be worth while.
     private static let herd = 1000
     /// How long it has to have been quiet.
-    private static let quiet = Duration.seconds(2)
+    private static let quiet = Duration.milliseconds(500)
 
     /// Gives memory back to the system whenever a herd of clients has come or gone: what their connections needed for a
     /// moment lies about in many small pieces, which the allocator keeps by itself.

@@ -19,7 +19,7 @@ final class SocketShard: Shard, Sendable {
         /// The thread is gone; nobody looks in here any more.
         var hasEnded = false
         var isDraining = false
-        var grown: Set<FeedID> = []
+        var grown: [FeedID] = []
         var adopted: [(subscription: Subscription, socket: Int32, framing: Framing)] = []
         var slices: [(Token, Replayer.Request, Result<Replayer.Slice, any Error>)] = []
     }
@@ -79,7 +79,7 @@ final class SocketShard: Shard, Sendable {
         hub.streamClosed(.stopped, onOwnSocket: true)
     }
 
-    func feedsGrew(_ feeds: [FeedID]) { leave { $0.grown.formUnion(feeds) } }
+    func feedsGrew(_ feeds: [FeedID]) { leave { $0.grown += feeds } }
 
     func drain() { leave { $0.isDraining = true } }
 
@@ -106,11 +106,10 @@ final class SocketShard: Shard, Sendable {
             self.hub.replayer.read(request) { result in self.leave { $0.slices.append((token, request, result)) } }
         }
         var schedule = Schedule(heartbeat: hub.configuration.heartbeat)
-        var pending: Set<FeedID> = []
         var events = [martlet_event](repeating: martlet_event(), count: Self.mostEvents)
         while true {
             let timeout =
-                pending.isEmpty
+                sinks.pending.isEmpty
                 ? schedule.milliseconds(hasStragglers: sinks.hasStragglers, nextEnd: sinks.nextEnd) : 0
             let count = martlet_poller_wait(poller, &events, Int32(events.count), timeout)
             let now = ContinuousClock.now
@@ -127,12 +126,12 @@ final class SocketShard: Shard, Sendable {
             for adoption in mail.adopted { adopt(adoption, &sinks, now) }
             for (token, request, result) in mail.slices { sinks.finishReading(token, request, result, now: now) }
             if mail.isDraining { for token in sinks.tokens { endSoon(token, &sinks, now) } }
-            pending.formUnion(mail.grown)
-            if !pending.isEmpty {
+            sinks.grow(mail.grown)
+            if !sinks.pending.isEmpty || !mail.grown.isEmpty {
                 // Taken after the mail: whoever grows later rings the bell again.
                 let tail = hub.tail.sequence
-                pending = pending.filter { !sinks.advance($0, now: now) }
-                hub.reached(sinks.slowest(of: pending) ?? tail, by: self)
+                sinks.advancePending(now: now)
+                hub.reached(sinks.slowestPending ?? tail, by: self)
             }
             sinks.endDue(because: hub.isDraining ? .drained : .age, now: now)
             if schedule.isHeartbeatDue(now: now) { sinks.beat(now: now) }

@@ -109,26 +109,49 @@ extension SocketSinks {
 
     // MARK: A group
 
-    /// Sends a slice of a feed to everybody who stands where the group stands. Returns whether that was all.
-    mutating func advance(_ feed: FeedID, now: ContinuousClock.Instant) -> Bool {
-        guard let index = groupIDs[feed].map(Int.init), let group = groups[index] else { return true }
+    /// Feeds have grown.
+    mutating func grow(_ feeds: [FeedID]) {
+        for feed in feeds {
+            guard let index = groupIndex(of: feed), let group = groups[Int(index)], !group.isPending else { continue }
+            group.isPending = true
+            pending.append(index)
+        }
+    }
+
+    /// Sends a slice of each feed that has grown. Those that have more to send stay pending.
+    mutating func advancePending(now: ContinuousClock.Instant) {
+        let grown = pending
+        pending.removeAll(keepingCapacity: true)
+        for index in grown {
+            guard let group = groups[Int(index)], group.isPending else { continue }
+            group.isPending = !advance(Int(index), now: now)
+            if group.isPending { pending.append(index) }
+        }
+    }
+
+    /// What all groups that are pending have been sent; `nil` where there are none.
+    var slowestPending: SequenceNumber? { pending.lazy.compactMap { groups[Int($0)]?.mark.sequence }.min() }
+
+    /// Sends a slice of its feed to everybody who stands where the group stands. Returns whether that was all.
+    mutating func advance(_ index: Int, now: ContinuousClock.Instant) -> Bool {
+        guard let group = groups[index] else { return true }
+        let from = group.mark
         let isAll: Bool
-        switch hub.step(feed, .at(group.mark)) {
+        switch hub.step(group.feed, .at(from)) {
         case .deliver(let entries, let mark, let isLast):
-            groups[index]?.mark = mark
-            send(entries.map { ($0.frame.bytes, $0.mark) }, from: group.mark, to: index, now: now)
-            if let first = entries.first { hub.metrics.delivered(since: first.frame.time) }
+            group.mark = mark
+            send(entries.map { ($0.frame.bytes, $0.mark) }, from: from, to: index, now: now)
+            if let time = entries.first?.frame.time { tally.oldest = min(tally.oldest ?? time, time) }
             isAll = isLast
         case .caughtUp(let mark):
-            groups[index]?.mark = mark
+            group.mark = mark
             isAll = true
         case .replay, .ahead:
             // The place is gone from the window. Whoever stands there reads history; the group waits at the end.
-            let tail = hub.tail
-            groups[index]?.mark = tail
+            group.mark = hub.tail
             for member in group.chunked + group.plain {
                 leaveGroup(member)
-                stragglers[member] = Straggler(cursor: .at(group.mark))
+                stragglers[member] = Straggler(cursor: .at(from))
                 move(member, now: now)
             }
             isAll = true
@@ -148,22 +171,30 @@ extension SocketSinks {
         for framing in [Framing.chunked, .plain] {
             let list = groups[group]?.list(framing) ?? []
             guard !list.isEmpty else { continue }
-            scratch.removeAll(keepingCapacity: true)
-            for block in blocks { scratch += block.bytes.framed(as: framing).readableBytesView }
+            let bytes = joined(blocks, framing)
             let events = blocks.count { $0.bytes.isEvent }
-            let bytes = scratch
-            // Members that leave the list meanwhile are replaced by its last, which has had its turn.
-            for member in list.reversed() {
-                let socket = members[Int(member)].socket
-                switch bytes.withUnsafeBytes({ transport.send($0, to: socket) }) {
-                case .sent(bytes.count):
-                    tally.bytes += bytes.count
-                    tally.deliveries += events
-                case .sent(let count): lag(member, after: count, of: blocks, from: from, framing, now: now)
-                case .broken: remove(member)
+            bytes.withUnsafeReadableBytes { bytes in
+                // Members that leave the list meanwhile are replaced by its last, which has had its turn.
+                for member in list.reversed() {
+                    switch transport.send(bytes, to: members[Int(member)].socket) {
+                    case .sent(bytes.count):
+                        tally.bytes += bytes.count
+                        tally.deliveries += events
+                    case .sent(let count): lag(member, after: count, of: blocks, from: from, framing, now: now)
+                    case .broken: remove(member)
+                    }
                 }
             }
         }
+    }
+
+    /// The bytes of all blocks, one after the other. One block is not copied.
+    private func joined(_ blocks: [(bytes: WireBytes, mark: Mark)], _ framing: Framing) -> ByteBuffer {
+        guard var bytes = blocks.first?.bytes.framed(as: framing) else { return ByteBuffer() }
+        guard blocks.count > 1 else { return bytes }
+        bytes.reserveCapacity(blocks.reduce(0) { $0 + $1.bytes.count(as: framing) })
+        for block in blocks.dropFirst() { bytes.writeImmutableBuffer(block.bytes.framed(as: framing)) }
+        return bytes
     }
 
     /// Makes a straggler of a member whose socket has taken only some bytes of what the group was sent.
@@ -189,14 +220,11 @@ extension SocketSinks {
         stragglers[index] = straggler
     }
 
-    /// What all groups of these feeds have been sent; `nil` where there are none.
-    func slowest(of feeds: Set<FeedID>) -> SequenceNumber? {
-        feeds.lazy.compactMap { groupIDs[$0] }.compactMap { groups[Int($0)]?.mark.sequence }.min()
-    }
-
     /// Moves those who have waited for the group to come this far.
     private mutating func wakeWaiting(in group: Int, now: ContinuousClock.Instant) {
-        guard let waiting = groups[group]?.waiting, let mark = groups[group]?.mark, !waiting.isEmpty else { return }
+        guard groups[group]?.waiting.isEmpty == false, let waiting = groups[group]?.waiting,
+            let mark = groups[group]?.mark
+        else { return }
         groups[group]?.waiting.removeAll { $0.sequence <= mark.sequence }
         for (index, sequence) in waiting where sequence <= mark.sequence {
             stragglers[index]?.phase = .moving

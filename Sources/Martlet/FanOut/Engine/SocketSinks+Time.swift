@@ -7,8 +7,7 @@ extension SocketSinks {
     mutating func beat(now: ContinuousClock.Instant) {
         for index in groups.indices {
             // Who is being sent events needs no heartbeat.
-            guard let feed = groups[index]?.subscription.feed, advance(feed, now: now) else { continue }
-            guard let mark = groups[index]?.mark else { continue }
+            guard groups[index] != nil, advance(index, now: now), let mark = groups[index]?.mark else { continue }
             send([(WireBytes.id(mark.position), mark)], from: mark, to: index, now: now)
         }
         for index in Array(stragglers.keys) { nudge(index, now: now) }
@@ -47,6 +46,7 @@ extension SocketSinks {
     mutating func reportTally() {
         guard tally.bytes > 0 else { return }
         hub.metrics.delivered(tally.deliveries, bytes: tally.bytes)
+        if let oldest = tally.oldest { hub.metrics.delivered(since: oldest) }
         tally = Tally()
     }
 }

@@ -37,15 +37,25 @@ struct SocketSinks<T: Transport> {
         var framing = Framing.chunked
     }
 
-    struct Group {
+    /// An object, because it is looked at for every delivery, and copying it would touch all that it holds.
+    final class Group {
         /// Keeps the feed open.
         let subscription: Subscription
+        let feed: FeedID
         var mark: Mark
         var chunked: [Int32] = []
         var plain: [Int32] = []
         /// Stragglers that go on once the group has come to a number: to where they are themselves, or anywhere.
         var waiting: [(index: Int32, sequence: SequenceNumber)] = []
         var memberCount = 0
+        /// Whether it is among those that are to be advanced.
+        var isPending = false
+
+        init(subscription: Subscription, mark: Mark) {
+            self.subscription = subscription
+            self.feed = subscription.feed
+            self.mark = mark
+        }
 
         func list(_ framing: Framing) -> [Int32] {
             switch framing {
@@ -84,6 +94,8 @@ struct SocketSinks<T: Transport> {
     struct Tally {
         var deliveries = 0
         var bytes = 0
+        /// Since when the oldest of them was here.
+        var oldest: ContinuousClock.Instant?
     }
 
     let hub: Hub
@@ -94,7 +106,11 @@ struct SocketSinks<T: Transport> {
     var members: [Member] = []
     var free: [Int32] = []
     var groups: [Group?] = []
-    var groupIDs: [FeedID: Int32] = [:]
+    private var freeGroups: [Int32] = []
+    /// The group of each feed, at the index of the feed; -1 for none.
+    private var groupIndices: [Int32] = []
+    /// Groups whose feeds have grown.
+    var pending: [Int32] = []
     var stragglers: [Int32: Straggler] = [:]
     var scratch: [UInt8] = []
     /// When the next stream is to end, or sooner.
@@ -129,7 +145,7 @@ struct SocketSinks<T: Transport> {
 
     /// Takes over a socket. Nothing is written to it before ``resume(_:now:)`` says that it takes bytes.
     mutating func add(_ subscription: Subscription, socket: Int32, framing: Framing) -> Token {
-        let group = groupIDs[subscription.feed] ?? makeGroup(subscription)
+        let group = groupIndex(of: subscription.feed) ?? makeGroup(subscription)
         groups[Int(group)]?.memberCount += 1
         let index = free.popLast() ?? Int32(members.count)
         if index == members.count { members.append(Member()) }
@@ -146,10 +162,18 @@ struct SocketSinks<T: Transport> {
         // Growth is heard of from before the group takes its place at the feed's end.
         hub.listen(listener, to: subscription.feed)
         let group = Group(subscription: subscription, mark: hub.tail)
-        let index = groups.firstIndex { $0 == nil } ?? groups.count
+        let index = freeGroups.popLast().map(Int.init) ?? groups.count
         if index == groups.count { groups.append(group) } else { groups[index] = group }
-        groupIDs[subscription.feed] = Int32(index)
+        let missing = subscription.feed.index + 1 - groupIndices.count
+        if missing > 0 { groupIndices += repeatElement(-1, count: missing) }
+        groupIndices[subscription.feed.index] = Int32(index)
         return Int32(index)
+    }
+
+    func groupIndex(of feed: FeedID) -> Int32? {
+        guard groupIndices.indices.contains(feed.index), groupIndices[feed.index] >= 0 else { return nil }
+        let index = groupIndices[feed.index]
+        return groups[Int(index)]?.feed == feed ? index : nil
     }
 
     func token(of index: Int32) -> Token { Token(index: index, generation: members[Int(index)].generation) }
@@ -179,8 +203,9 @@ struct SocketSinks<T: Transport> {
         hub.streamClosed(reason, onOwnSocket: true)
         guard let left = groups[Int(group)], left.memberCount == 0 else { return }
         hub.ignore(listener, left.subscription.feed)
-        groupIDs[left.subscription.feed] = nil
+        groupIndices[left.subscription.feed.index] = -1
         groups[Int(group)] = nil
+        freeGroups.append(group)
     }
 
     mutating func joinGroup(_ index: Int32) {
