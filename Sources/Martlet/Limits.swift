@@ -5,7 +5,7 @@ import EventStream
 /// What the hub accepts, in bytes and counts. Whatever is over a limit is refused as a whole with an error that names
 /// the field.
 public struct Limits: Sendable {
-    /// The longest topic, in bytes of UTF-8.
+    /// The longest topic and the longest selector of topics, in bytes of UTF-8.
     public var topicBytes = 1024
     /// The longest id, in bytes of UTF-8. Browsers send ids of more than 128 bytes only after a CORS preflight.
     public var idBytes = 1024
@@ -17,14 +17,14 @@ public struct Limits: Sendable {
     public var dataBytes = 1024 * 1024
     /// The longest time before a client reconnects that a publisher may set, in milliseconds.
     public var retryMilliseconds = 24 * 60 * 60 * 1000
-    /// The most topics that one subscription names.
+    /// The most topics and selectors of topics that one subscription names.
     public var topicsPerSubscription = 100
 
     public init() {}
 
     /// Throws where the event breaks a limit or could not be written to a stream.
     public func check(_ event: Event) throws(MartletError) {
-        try check(event.topic)
+        try check(event.topic.name)
         try check(event.id, as: "id", atMost: idBytes, or: .invalidID)
         try check(event.type, as: "type", atMost: typeBytes, or: .invalidType)
         try check(event.key, as: "key", atMost: keyBytes, or: .invalidKey)
@@ -47,17 +47,17 @@ public struct Limits: Sendable {
         }
     }
 
-    /// Throws where no subscription may ask for these topics.
+    /// Throws where no subscription may ask for this.
     public func check(_ selection: Selection) throws(MartletError) {
-        guard !selection.topics.isEmpty, selection.topics.count <= topicsPerSubscription else {
-            let message = "Name 1 to \(topicsPerSubscription) topics; these are \(selection.topics.count)."
+        guard !selection.selectors.isEmpty, selection.selectors.count <= topicsPerSubscription else {
+            let message = "Name 1 to \(topicsPerSubscription) topics; these are \(selection.selectors.count)."
             throw MartletError(.invalidSubscription, field: "topic", message)
         }
-        for topic in selection.topics { try check(topic) }
+        for selector in selection.selectors { try check(selector.text) }
     }
 
-    private func check(_ topic: Topic) throws(MartletError) {
-        if topic.name.utf8.count > topicBytes {
+    private func check(_ topic: String) throws(MartletError) {
+        if topic.utf8.count > topicBytes {
             throw MartletError(.invalidTopic, field: "topic", "The topic is over \(topicBytes) bytes. Shorten it.")
         }
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A log does not do what it promises.
+/// A promise is broken.
 public struct ContractViolation: Error, Hashable, Sendable, CustomStringConvertible {
     /// The name of the check that found out.
     public internal(set) var check = ""
-    /// What the log did.
+    /// What was seen.
     public let message: String
 
     init(_ message: String) { self.message = message }

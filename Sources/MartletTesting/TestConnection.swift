@@ -13,7 +13,8 @@ import Musl
 import Darwin
 #endif
 
-/// A TCP connection to a server on this machine, byte by byte: for what a well-behaved client never does.
+/// A TCP connection to a server on this machine, byte by byte: for what a well-behaved client never does. It reads only
+/// while somebody waits to receive; what nobody asks for stays with the system.
 ///
 /// Every wait ends with ``Overdue`` after ``patience``, so that a test fails instead of hanging.
 public final class TestConnection: Sendable {
@@ -33,6 +34,7 @@ public final class TestConnection: Sendable {
         self.inbox = inbox
         self.channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.autoRead, value: false)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(Receiver(inbox))
@@ -46,7 +48,9 @@ public final class TestConnection: Sendable {
     public func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
 
     /// Takes what has come, as soon as there is anything; `nil` once the server has closed its side.
-    public func receive() async throws -> [UInt8]? { try await Self.withPatience { try await self.inbox.take() } }
+    public func receive() async throws -> [UInt8]? {
+        try await Self.withPatience { try await self.inbox.take { self.channel.read() } }
+    }
 
     /// Takes everything up to the end.
     public func receiveAll() async throws -> String {
@@ -102,7 +106,8 @@ private final class Inbox: Sendable {
         changed.fire()
     }
 
-    func take() async throws -> [UInt8]? {
+    /// - Parameter read: Has some bytes, or the end, come in.
+    func take(reading read: () -> Void) async throws -> [UInt8]? {
         while true {
             let seen = changed.version
             let (bytes, isClosed) = state.withLock { state in
@@ -111,6 +116,7 @@ private final class Inbox: Sendable {
             }
             if !bytes.isEmpty { return bytes }
             if isClosed { return nil }
+            read()
             try await changed.wait(past: seen)
         }
     }

@@ -126,9 +126,12 @@ struct VectorHistory {
     private func isTrimmed(
         _ selection: Selection?, after place: PositionVector, in partition: VectorLog.Partition
     ) -> Bool {
-        guard var selection else { return place[partition] < start[partition] }
+        guard let selection else { return place[partition] < start[partition] }
         // A partition knows nothing of the topics of the other.
-        selection.topics = selection.topics.filter { VectorLog.partition(of: $0) == partition }
-        return partitions[partition.rawValue].trimmed.contains(selection, after: place[partition])
+        let own = selection.selectors.filter { selector in
+            selector.exactTopic.map { VectorLog.partition(of: $0) == partition } ?? true
+        }
+        return partitions[partition.rawValue].trimmed.contains(
+            Selection(selectors: own, grants: selection.grants), after: place[partition])
     }
 }

@@ -40,7 +40,7 @@ struct FeedTableTests {
         #expect(other != first)
         append("a")
         #expect(table.feedCount == 2)
-        #expect(table.topicCount == 2)
+        #expect(table.selectorCount == 2)
         table.close(first)
         #expect(table.feedCount == 2)
         table.close(first)
@@ -48,7 +48,7 @@ struct FeedTableTests {
         #expect(table.windowByteCount > 0)
         table.close(other)
         #expect(table.feedCount == 0)
-        #expect(table.topicCount == 0)
+        #expect(table.selectorCount == 0)
         #expect(table.windowByteCount == 0)
         #expect(table.open(.of("a", "b")) != first)
     }

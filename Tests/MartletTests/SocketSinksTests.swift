@@ -48,14 +48,18 @@ private final class SimulatedShard {
         return (socket, token)
     }
 
-    /// What a shard does when it wakes up: answers of the log, then one slice for each feed that has grown.
-    func pass() {
+    func takeAnswers() {
         for answer in answers.waiting.withLock({ waiting in
             defer { waiting = [] }
             return waiting
         }) {
             sinks.finishReading(answer.token, answer.request, answer.result, now: now)
         }
+    }
+
+    /// What a shard does when it wakes up: answers of the log, then one slice for each feed that has grown.
+    func pass() {
+        takeAnswers()
         let grown = listener.grown.withLock { grown in
             defer { grown = [] }
             return grown
@@ -151,7 +155,7 @@ private final class Client {
                     await Task.yield()
                 }
                 #expect(client.read.sorted() == expected.map(\.data).sorted(), "seed \(seed)")
-                for topic in client.selection.topics {
+                for topic in client.selection.selectors.compactMap(\.exactTopic) {
                     let own = expected.filter { $0.topic == topic }.map(\.data)
                     #expect(client.read.filter(Set(own).contains) == own, "seed \(seed), topic \(topic)")
                 }
@@ -178,6 +182,70 @@ private final class Client {
             #expect(shard.network.sockets[socket]?.isClosed == false)
             shard.sinks.expire(now: shard.now + .seconds(1))
             #expect(shard.network.sockets[socket]?.isClosed == true)
+        }
+    }
+
+    @Test(arguments: [1_000_000, 1])
+    func `who has overtaken its group joins it with its next pass, whatever that comes to`(
+        windowBytes: Int
+    ) async throws {
+        try await withHub(windowBytes: windowBytes) { hub in
+            let shard = SimulatedShard(hub, seed: 4)
+            shard.network.isKind = true
+            let subscriptions = [
+                try await hub.subscribe(to: Selection(topics: ["a"]), after: nil),
+                try await hub.subscribe(to: Selection(topics: ["a"]), after: nil),
+            ]
+            let (slow, token) = shard.open(subscriptions[0], framing: .plain)
+            let (quick, _) = shard.open(subscriptions[1], framing: .plain)
+            shard.network.full = [slow]
+            try await hub.publish(numbers: 0..<1, to: "a")
+            shard.pass()
+            // The group has not had its turn when the slow one comes further.
+            try await hub.publish(numbers: 1..<3, to: "a")
+            shard.network.full = []
+            #expect(shard.network.unblock(slow))
+            shard.sinks.resume(token, now: shard.now)
+            let isGrouped = { shard.sinks.members[Int(token.index)].place >= 0 }
+            // With a window of nothing both have to read history.
+            let end = ContinuousClock.now + TestConnection.patience
+            while case .reading? = shard.sinks.stragglers[token.index]?.phase {
+                try #require(ContinuousClock.now < end)
+                shard.takeAnswers()
+                await Task.yield()
+            }
+            #expect(!isGrouped())
+            shard.pass()
+            #expect(isGrouped())
+            let text = String(decoding: shard.network.takeReceived(of: slow), as: UTF8.self)
+            #expect(text.split(separator: "\n").filter { $0.hasPrefix("data: ") } == ["data: 0", "data: 1", "data: 2"])
+            #expect(shard.network.sockets[quick]?.isClosed == false)
+        }
+    }
+
+    @Test func `a busy feed delays a quiet one by one slice`() async throws {
+        try await withHub { hub in
+            let shard = SimulatedShard(hub, seed: 5)
+            shard.network.isKind = true
+            var busy: [Int32] = []
+            for _ in 0..<20 {
+                let subscription = try await hub.subscribe(to: Selection(topics: ["busy"]), after: nil)
+                busy.append(shard.open(subscription, framing: .plain).socket)
+            }
+            let quiet = shard.open(
+                try await hub.subscribe(to: Selection(topics: ["quiet"]), after: nil), framing: .plain
+            ).socket
+            let received = { (socket: Int32) in
+                String(decoding: shard.network.takeReceived(of: socket), as: UTF8.self)
+                    .split(separator: "\n").count { $0.hasPrefix("data: ") }
+            }
+            try await hub.publish(numbers: 0..<1000, to: "busy")
+            try await hub.publish(numbers: 0..<1, to: "quiet")
+            shard.pass()
+            #expect(received(quiet) == 1)
+            #expect(busy.map(received) == Array(repeating: hub.configuration.slice.events, count: 20))
+            for _ in 0..<3 { shard.pass() }
+            #expect(busy.map(received) == Array(repeating: 1000 - hub.configuration.slice.events, count: 20))
         }
     }
 

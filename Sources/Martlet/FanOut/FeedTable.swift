@@ -27,7 +27,7 @@ struct FeedTable {
     }
 
     var feedCount: Int { ids.count }
-    var topicCount: Int { index.topicCount }
+    var selectorCount: Int { index.selectorCount }
     var windowByteCount: Int { window.byteCount }
     /// How many bytes of frames the slowest shard has not written yet.
     var lag: Int { progress.slowest.map(window.byteCount(after:)) ?? 0 }
@@ -64,10 +64,10 @@ struct FeedTable {
     }
 
     /// The feeds that select an event: all those of its topic, as far as they may see it.
-    private func reached(by event: Event) -> [FeedID] {
-        let feeds = index[event.topic]
-        guard event.isPrivate else { return feeds }
-        return feeds.filter { self[$0]?.selection.contains(event) == true }
+    private mutating func reached(by event: Event) -> [FeedID] {
+        let reached = index.feeds(of: event.topic)
+        guard event.isPrivate else { return reached }
+        return reached.filter { self[$0]?.selection.maySeePrivate(event.topic) == true }
     }
 
     private mutating func drop(_ item: Window.Item) {
@@ -128,7 +128,7 @@ struct FeedTable {
         let id = FeedID(index: place, generation: generations[place])
         feeds[place] = Feed(id: id, selection: selection, coveredFrom: tail)
         ids[selection] = id
-        index.insert(id, for: selection.topics)
+        index.insert(id, for: selection.selectors)
         return id
     }
 
@@ -138,7 +138,7 @@ struct FeedTable {
         feed.users -= 1
         guard feed.users == 0 else { return }
         for entry in feed.entries { window.release(entry.sequence) }
-        index.remove(id, for: feed.selection.topics)
+        index.remove(id, for: feed.selection.selectors)
         ids[feed.selection] = nil
         feeds[id.index] = nil
         free.append(id.index)

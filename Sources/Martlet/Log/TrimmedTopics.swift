@@ -28,9 +28,20 @@ package struct TrimmedTopics {
 
     /// Whether an event was removed that is selected and came after the offset.
     package func contains(_ selection: Selection, after offset: UInt64) -> Bool {
-        selection.topics.contains { topic in
-            isTrimmed(topic, isPrivate: false, after: offset)
-                || (selection.includesPrivate && isTrimmed(topic, isPrivate: true, after: offset))
+        selection.selectors.contains { selector in
+            if let topic = selector.exactTopic {
+                return isTrimmed(topic, isPrivate: false, after: offset)
+                    || (selection.maySeePrivate(topic) && isTrimmed(topic, isPrivate: true, after: offset))
+            }
+            return !selector.isExact && containsAny(of: selector, selection, after: offset)
+        }
+    }
+
+    /// Whether an event was removed that a pattern selects. Looks at all that is remembered.
+    private func containsAny(of pattern: TopicSelector, _ selection: Selection, after offset: UInt64) -> Bool {
+        if floor > offset { return true }
+        return last.contains { key, last in
+            last > offset && pattern.matches(key.topic) && (!key.isPrivate || selection.maySeePrivate(key.topic))
         }
     }
 

@@ -1,28 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which feeds an event reaches, by the exact name of its topic.
+/// Which feeds an event reaches: those of its exact topic, and those of the patterns that select it.
 ///
-/// The cost of a look-up does not depend on how many topics there are, and that of a change not on how many feeds.
+/// The cost of a look-up does not depend on how many topics there are, and that of a change not on how many feeds. Patterns
+/// are held against a topic once, and the answer is remembered for as many topics as the bound says, until there is
+/// another pattern or one less.
 struct TopicIndex {
-    private var lists: [Topic: FeedList] = [:]
+    private var lists: [TopicSelector: FeedList] = [:]
+    /// The selectors among those that are not one topic.
+    private var patterns: Set<TopicSelector> = []
+    private var answers: [Topic: [TopicSelector]] = [:]
+    private let mostAnswers: Int
 
-    var topicCount: Int { lists.count }
+    /// - Parameter mostAnswers: For how many topics it is remembered which patterns select them.
+    init(mostAnswers: Int = 4096) { self.mostAnswers = mostAnswers }
 
-    subscript(topic: Topic) -> [FeedID] { lists[topic]?.feeds ?? [] }
+    /// How many different selectors there are.
+    var selectorCount: Int { lists.count }
 
-    mutating func insert(_ feed: FeedID, for topics: Set<Topic>) {
-        for topic in topics { lists[topic, default: FeedList()].append(feed) }
+    /// The feeds that an event of a topic reaches, each once.
+    mutating func feeds(of topic: Topic) -> [FeedID] {
+        let exact = lists[TopicSelector(topic)]?.feeds ?? []
+        guard !patterns.isEmpty else { return exact }
+        var all = exact
+        for pattern in patterns(selecting: topic) { all += lists[pattern]?.feeds ?? [] }
+        guard all.count > exact.count, all.count > 1 else { return all }
+        var seen: Set<FeedID> = []
+        return all.filter { seen.insert($0).inserted }
     }
 
-    mutating func remove(_ feed: FeedID, for topics: Set<Topic>) {
-        for topic in topics {
-            lists[topic]?.remove(feed)
-            if lists[topic]?.feeds.isEmpty == true { lists[topic] = nil }
+    private mutating func patterns(selecting topic: Topic) -> [TopicSelector] {
+        if let known = answers[topic] { return known }
+        let selecting = patterns.filter { $0.matches(topic) }
+        if answers.count >= mostAnswers { answers = [:] }
+        answers[topic] = Array(selecting)
+        return Array(selecting)
+    }
+
+    mutating func insert(_ feed: FeedID, for selectors: Set<TopicSelector>) {
+        for selector in selectors {
+            lists[selector, default: FeedList()].append(feed)
+            if !selector.isExact, patterns.insert(selector).inserted { answers = [:] }
+        }
+    }
+
+    mutating func remove(_ feed: FeedID, for selectors: Set<TopicSelector>) {
+        for selector in selectors {
+            lists[selector]?.remove(feed)
+            guard lists[selector]?.feeds.isEmpty == true else { continue }
+            lists[selector] = nil
+            if patterns.remove(selector) != nil { answers = [:] }
         }
     }
 }
 
-/// The feeds of a topic, in no order.
+/// The feeds of a selector, in no order.
 private struct FeedList {
     private(set) var feeds: [FeedID] = []
     /// Where in the list a feed is; only for lists that take long to search.

@@ -52,7 +52,7 @@ extension LogContract {
             for selection in SampleEvents.selections {
                 let read = try await probe.read(selection, after: .earliest, limit: SliceLimit(events: 3))
                 let expected = SampleEvents.mixed.filter(selection.contains)
-                try require(read.events, are: expected, "reading \(selection.topics)")
+                try require(read.events, are: expected, "reading \(selection.selectors)")
             }
         },
         Check("Reading up to a position gives everything up to there and nothing behind it") { log in

@@ -69,7 +69,7 @@ struct BrokenLog: Log {
     ) async throws -> Slice {
         var (selection, through, limit) = (selection, through, limit)
         switch fault {
-        case .showsPrivateEvents: selection?.includesPrivate = true
+        case .showsPrivateEvents: selection = selection.map { Selection(selectors: $0.selectors, grants: [.every]) }
         case .readsPastTheEnd: through = try await log.open()
         case .ignoresTheLimit: limit = SliceLimit()
         default: break

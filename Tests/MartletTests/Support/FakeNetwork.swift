@@ -18,6 +18,8 @@ final class FakeNetwork {
     private(set) var sockets: [Int32: Socket] = [:]
     /// Whether sockets take everything from now on.
     var isKind = false
+    /// Sockets that take nothing.
+    var full: Set<Int32> = []
     private var random: SeededGenerator
 
     init(seed: UInt64) { random = SeededGenerator(seed: seed) }
@@ -45,8 +47,10 @@ final class FakeNetwork {
         guard let state = sockets[socket], !state.isBroken, !state.isClosed, !state.isFinished else { return .broken }
         precondition(!state.isBlocked, "A full socket is left alone until it says that it takes bytes.")
         let count =
-            isKind || Int.random(in: 0..<3, using: &random) > 0
-            ? bytes.count : Int.random(in: 0...bytes.count, using: &random)
+            full.contains(socket)
+            ? 0
+            : isKind || Int.random(in: 0..<3, using: &random) > 0
+                ? bytes.count : Int.random(in: 0...bytes.count, using: &random)
         sockets[socket]?.received += bytes.prefix(count)
         sockets[socket]?.isBlocked = count < bytes.count
         return .sent(count)
