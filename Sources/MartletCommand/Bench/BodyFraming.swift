@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Finds the content among the bytes of a response's body, whatever pieces they arrive in.
-struct BodyFraming: Sendable {
+struct BodyFraming: Equatable, Sendable {
     enum Step: Equatable, Sendable {
         /// The bytes up to this position are content; tell ``BodyFraming/take(_:)`` how many of them were taken.
         case content(end: Int)

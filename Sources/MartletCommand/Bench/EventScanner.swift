@@ -12,7 +12,7 @@ import Darwin
 ///
 /// An event is one that a browser would dispatch: lines ended by a blank one, at least one of them `data`. Lines end with
 /// LF, CR or CRLF. Only the first line of data is looked into, and no line is kept. A byte order mark is not skipped.
-struct EventScanner: Sendable {
+struct EventScanner: Equatable, Sendable {
     private enum State: UInt8 {
         /// In the name of a field, of which `matched` bytes are those of "data".
         case name

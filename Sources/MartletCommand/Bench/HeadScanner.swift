@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Collects the head of a response, whatever pieces it arrives in, and passes over interim responses.
-struct HeadScanner: Sendable {
+struct HeadScanner: Equatable, Sendable {
     enum Result: Equatable, Sendable {
         case head(ResponseHead)
         /// Not HTTP/1, or longer than ``HeadScanner/mostBytes``.

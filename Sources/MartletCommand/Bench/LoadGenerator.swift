@@ -30,6 +30,7 @@ struct LoadGenerator {
     private var publisher: Publisher?
     private var subscribers: [Subscriber]
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    private var memo = ScanMemo()
     private var tally = BenchTally()
 
     /// - Parameters:
@@ -266,6 +267,15 @@ struct LoadGenerator {
     private mutating func take(_ count: Int, for index: Int) {
         let now = MonotonicTime.now
         if tally.isMeasuring { tally.bytes += count }
+        if memo.scans(buffer, count, with: &subscribers[index].scanner) {
+            for mark in memo.marks {
+                tally.receive(mark, at: now, run: publisher?.run, ledger: &subscribers[index].ledger)
+            }
+            return
+        }
+        let before = subscribers[index].scanner
+        var marks: [MarkScanner.Mark] = []
+        var isMemorable = true
         var position = 0
         var end: String?
         // Another reference to the bytes, not a copy, so that the rest can be changed while they are read.
@@ -273,8 +283,10 @@ struct LoadGenerator {
         while let item = subscribers[index].scanner.next(in: received.span.extracting(..<count), from: &position) {
             switch item {
             case .event(let mark):
+                marks.append(mark)
                 tally.receive(mark, at: now, run: publisher?.run, ledger: &subscribers[index].ledger)
             case .accepted:
+                isMemorable = false
                 subscribers[index].state = .open
                 tally.connected += 1
                 tally.lastConnected = now
@@ -283,7 +295,11 @@ struct LoadGenerator {
             case .malformed: end = "the answer is not HTTP/1.1"
             }
         }
-        if let end { self.end(index, end) }
+        if let end {
+            self.end(index, end)
+        } else if isMemorable {
+            memo.remember(buffer, count, before: before, after: subscribers[index].scanner, marks: marks)
+        }
     }
 
     /// Ends a subscriber, which has failed if it has not been open.

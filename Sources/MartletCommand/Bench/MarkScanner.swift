@@ -3,7 +3,7 @@
 /// Reads the mark at the start of a line of data, byte by byte.
 ///
 /// Besides ``EventMark`` it knows `ts=<time>`, the form of servers that push by themselves.
-struct MarkScanner: Sendable {
+struct MarkScanner: Equatable, Sendable {
     /// What a line of data begins with.
     enum Mark: Equatable, Sendable {
         /// Nothing that is known.

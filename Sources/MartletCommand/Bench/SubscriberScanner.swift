@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What a subscriber makes of the bytes that the server sends it, whatever pieces they arrive in.
-struct SubscriberScanner: Sendable {
+struct SubscriberScanner: Equatable, Sendable {
     enum Item: Equatable, Sendable {
         /// The server has answered with a stream of events.
         case accepted
