@@ -55,22 +55,6 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `a stream with unread requests behind it still notices that its client is gone`(shards: Int) async throws {
-        try await TestServer.run(hub: quickHub { $0.shards = shards }) { server in
-            let source = try await TestEventSource(port: server.port, path: "/events/a")
-            let request = "POST /events/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
-            try await source.connection.send(String(repeating: request, count: 2000))
-            try await server.until { $0.streamCount == 1 }
-            try await source.connection.finishSending()
-            try await server.until { $0.streamCount == 0 && $0.feedCount == 0 }
-            // None of the requests was executed.
-            let history = try await TestEventSource(port: server.port, path: "/events/a?lastEventID=earliest")
-            try await server.hub.publish("first", to: "a")
-            #expect(try await history.next()?.data == "first")
-        }
-    }
-
     @Test(arguments: [TestServer.Arrangement.outerGroup, .applicationServices], [0, 2])
     func `shutting down tells every client when to come back and ends its stream`(
         arrangement: TestServer.Arrangement, shards: Int
@@ -127,27 +111,6 @@ import Testing
             try await first.connection.close()
             try await server.until { $0.streamCount == 1 }
             #expect(try await server.request("HEAD", "/events/a").status == 200)
-        }
-    }
-
-    @Test(arguments: [0, 2])
-    func `a client that does not read holds up nobody and gets everything once it does`(shards: Int) async throws {
-        let hub = quickHub {
-            $0.windowBytes = 512 * 1024
-            $0.shards = shards
-        }
-        try await TestServer.run(hub: hub) { server in
-            let slow = try await TestEventSource(port: server.port, path: "/events/a")
-            let quick = try await TestEventSource(port: server.port, path: "/events/a")
-            let data = String(repeating: "x", count: 64 * 1024)
-            // Far more than the sockets and the window hold, so that the slow one has to read history.
-            for number in 0..<300 {
-                try await server.hub.publish("\(number) \(data)", to: "a")
-                #expect(try await quick.next()?.data?.prefix { $0 != " " } == "\(number)")
-            }
-            for number in 0..<300 {
-                #expect(try await slow.next()?.data?.prefix { $0 != " " } == "\(number)")
-            }
         }
     }
 }

@@ -151,24 +151,6 @@ import Testing
         }
     }
 
-    @Test func `the opening and the heartbeats carry an id to resume from`() async throws {
-        let hub = quickHub { $0.heartbeat = .milliseconds(20) }
-        try await TestServer.run(hub: hub) { server in
-            let source = try await TestEventSource(port: server.port, path: "/events/quiet")
-            let opening = try await source.nextID()
-            let busy = try await server.hub.publish("1", to: "busy")
-            let heartbeat = try await source.nextID()
-            #expect(heartbeat != opening)
-            #expect(heartbeat == busy)
-            // The heartbeat dispatches nothing, and resuming from it misses nothing.
-            try await server.hub.publish("2", to: "quiet")
-            let resumed = try await TestEventSource(
-                port: server.port, path: "/events/quiet", lastEventID: try #require(heartbeat))
-            #expect(try await resumed.next()?.data == "2")
-            #expect(try await source.next()?.data == "2")
-        }
-    }
-
     @Test func `HTTP/1.0 clients get raw frames that end with the connection`() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a", version: "1.0")
