@@ -132,6 +132,8 @@ struct FeedTable {
         return id
     }
 
+    func keep(_ id: FeedID) { self[id]?.users += 1 }
+
     /// Leaves a feed. With its last user the feed and all it holds are freed.
     mutating func close(_ id: FeedID) {
         guard let feed = self[id] else { return }

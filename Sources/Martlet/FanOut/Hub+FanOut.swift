@@ -20,6 +20,9 @@ extension Hub {
         return opened
     }
 
+    /// Keeps a feed that is open, until another ``close(_:)``.
+    func keep(_ feed: FeedID) { state.withLock { $0.feeds?.keep(feed) } }
+
     func close(_ feed: FeedID) { state.withLock { $0.feeds?.close(feed) } }
 
     func listen(_ listener: any FeedListener, to feed: FeedID) {

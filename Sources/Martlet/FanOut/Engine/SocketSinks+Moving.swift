@@ -40,15 +40,14 @@ extension SocketSinks {
     mutating func move(_ index: Int32, now: ContinuousClock.Instant) {
         while flush(index, now: now), let straggler = stragglers[index] {
             guard case .moving = straggler.phase, let group = groups[Int(members[Int(index)].group)] else { return }
-            switch hub.step(group.subscription.feed, straggler.cursor) {
+            switch hub.step(group.feed, straggler.cursor) {
             case .deliver(let entries, let mark, _):
                 stragglers[index]?.unsent = entries.map(\.frame.bytes)[...]
                 stragglers[index]?.cursor = .at(mark)
             case .replay(let position, let mark):
                 stragglers[index]?.phase = .reading
-                let selection = group.subscription.selection
                 return read(
-                    Replayer.Request(selection: selection, after: position, through: mark), token(of: index))
+                    Replayer.Request(selection: group.selection, after: position, through: mark), token(of: index))
             case .caughtUp(let mark):
                 stragglers[index]?.cursor = .at(mark)
                 return join(index, at: mark)
@@ -225,7 +224,8 @@ extension SocketSinks {
         guard groups[group]?.waiting.isEmpty == false, let waiting = groups[group]?.waiting,
             let mark = groups[group]?.mark
         else { return }
-        groups[group]?.waiting.removeAll { $0.sequence <= mark.sequence }
+        // Usually nobody is left, and the group shall not hold on to the memory.
+        groups[group]?.waiting = waiting.filter { $0.sequence > mark.sequence }
         for (index, sequence) in waiting where sequence <= mark.sequence {
             stragglers[index]?.phase = .moving
             move(index, now: now)

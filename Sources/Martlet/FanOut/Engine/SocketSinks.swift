@@ -39,9 +39,9 @@ struct SocketSinks<T: Transport> {
 
     /// An object, because it is looked at for every delivery, and copying it would touch all that it holds.
     final class Group {
-        /// Keeps the feed open.
-        let subscription: Subscription
+        /// Kept open for as long as there is the group.
         let feed: FeedID
+        let selection: Selection
         var mark: Mark
         var chunked: [Int32] = []
         var plain: [Int32] = []
@@ -51,9 +51,9 @@ struct SocketSinks<T: Transport> {
         /// Whether it is among those that are to be advanced.
         var isPending = false
 
-        init(subscription: Subscription, mark: Mark) {
-            self.subscription = subscription
-            self.feed = subscription.feed
+        init(feed: FeedID, selection: Selection, mark: Mark) {
+            self.feed = feed
+            self.selection = selection
             self.mark = mark
         }
 
@@ -161,7 +161,8 @@ struct SocketSinks<T: Transport> {
     private mutating func makeGroup(_ subscription: Subscription) -> Int32 {
         // Growth is heard of from before the group takes its place at the feed's end.
         hub.listen(listener, to: subscription.feed)
-        let group = Group(subscription: subscription, mark: hub.tail)
+        hub.keep(subscription.feed)
+        let group = Group(feed: subscription.feed, selection: subscription.selection, mark: hub.tail)
         let index = freeGroups.popLast().map(Int.init) ?? groups.count
         if index == groups.count { groups.append(group) } else { groups[index] = group }
         let missing = subscription.feed.index + 1 - groupIndices.count
@@ -202,8 +203,9 @@ struct SocketSinks<T: Transport> {
         groups[Int(group)]?.memberCount -= 1
         hub.streamClosed(reason, onOwnSocket: true)
         guard let left = groups[Int(group)], left.memberCount == 0 else { return }
-        hub.ignore(listener, left.subscription.feed)
-        groupIndices[left.subscription.feed.index] = -1
+        hub.ignore(listener, left.feed)
+        hub.close(left.feed)
+        groupIndices[left.feed.index] = -1
         groups[Int(group)] = nil
         freeGroups.append(group)
     }
