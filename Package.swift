@@ -69,6 +69,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "MartletMercure",
+            dependencies: ["Martlet"],
+            swiftSettings: settings
+        ),
+        .target(
             name: "MartletMetrics",
             dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")],
             swiftSettings: settings
@@ -114,6 +119,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "EventStreamTests", dependencies: ["EventStream"], swiftSettings: settings),
+        .testTarget(
+            name: "MartletMercureTests",
+            dependencies: ["Martlet", "MartletMercure", "MartletTesting"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "MartletMetricsTests",
             dependencies: [

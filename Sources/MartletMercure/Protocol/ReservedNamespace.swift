@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The topics that only the hub publishes to: its own path, and all below.
+///
+/// A topic of v0 is a text, and the hub compares it byte for byte; but a client may take it for a URL. So a topic is
+/// reserved when any reader of URLs could come to the hub's path with it: percent-encoding is undone once (`%2F` and
+/// `%5C` too), `\` is `/`, dot segments are resolved (WHATWG URL section 4.4, RFC 3986 section 5.2.4), empty segments
+/// are dropped, white space around it is dropped, the query and the fragment are cut off, and the scheme and the host
+/// do not matter, since a hub has several names and does not know them all.
+///
+/// A relative path is resolved against the root: `.well-known/mercure` is reserved, and the topics `mercure` and
+/// `#general` are not, although the hub's URL would make its own path of them.
+enum ReservedNamespace {
+    /// The path of the hub.
+    static let path = "/.well-known/mercure"
+
+    private static let segments = [Array(".well-known".utf8), Array("mercure".utf8)]
+
+    /// Takes time in proportion to the length of the topic.
+    static func contains(_ topic: String) -> Bool {
+        let bytes = topic.utf8.filter { $0 > 0x20 && $0 != 0x7F }
+        let url = bytes.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        let rest = withoutScheme(url)
+        return isReserved(url) || isReserved(rest) || isReserved(withoutAuthority(rest))
+    }
+
+    private static func isReserved(_ path: ArraySlice<UInt8>) -> Bool {
+        var resolved: [ArraySlice<UInt8>] = []
+        for segment in decoded(path).split(whereSeparator: \.isSlash) {
+            if segment.elementsEqual(".".utf8) { continue }
+            if segment.elementsEqual("..".utf8) {
+                _ = resolved.popLast()
+            } else {
+                resolved.append(segment)
+            }
+        }
+        return resolved.count >= 2 && zip(resolved, segments).allSatisfy { $0.elementsEqual($1) }
+    }
+
+    /// Undoes percent-encoding once; what is no triplet stays.
+    private static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.count)
+        var rest = text
+        while let byte = rest.popFirst() {
+            let digits = rest.prefix(2).compactMap(\.hexDigit)
+            if byte == UInt8(ascii: "%"), digits.count == 2 {
+                bytes.append(digits[0] << 4 | digits[1])
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return bytes
+    }
+
+    /// What follows `scheme:` (RFC 3986 section 3.1), where there is one.
+    private static func withoutScheme(_ url: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let scheme = url.prefix { $0.isSchemeCharacter }
+        let rest = url[scheme.endIndex...]
+        guard scheme.first?.isLetter == true, rest.first == UInt8(ascii: ":") else { return url }
+        return rest.dropFirst()
+    }
+
+    /// What follows `//authority`. Browsers read any number of slashes before the host of an http URL.
+    private static func withoutAuthority(_ rest: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        guard rest.prefix(2).count(where: \.isSlash) == 2 else { return rest }
+        return rest.drop(while: \.isSlash).drop { !$0.isSlash }
+    }
+}
+
+extension UInt8 {
+    fileprivate var isSlash: Bool { self == UInt8(ascii: "/") || self == UInt8(ascii: "\\") }
+
+    fileprivate var isLetter: Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20) }
+
+    fileprivate var isSchemeCharacter: Bool {
+        switch Unicode.Scalar(self) {
+        case "a"..."z", "A"..."Z", "0"..."9", "+", "-", ".": true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletTesting
+import Testing
+
+@testable import MartletMercure
+
+@Suite struct FormFieldsTests {
+    private func parse(_ text: String) throws(MercureProblem) -> [[String]] {
+        try FormFields(text.utf8, maximumCount: 5).all.map { [$0.name, $0.value] }
+    }
+
+    @Test func `fields are decoded in their order, repetitions and all`() throws {
+        #expect(try parse("").isEmpty)
+        #expect(try parse("&&").isEmpty)
+        #expect(try parse("a=1&b=2&a=3") == [["a", "1"], ["b", "2"], ["a", "3"]])
+        #expect(try parse("a&=b&=&c==d") == [["a", ""], ["", "b"], ["", ""], ["c", "=d"]])
+        #expect(try parse("a+b=%2B+%26%3d%0A") == [["a b", "+ &=\n"]])
+        #expect(try parse("a=%C3%A9\u{E9}&%61=1") == [["a", "\u{E9}\u{E9}"], ["a", "1"]])
+    }
+
+    @Test(arguments: ["a=%", "a=%4", "a=%4g", "a=1&a=%zz", "a=%FF", "a=%C3", "a=%C0%80", "a=%ED%A0%80"])
+    func `bad encoding is refused and the field named`(text: String) {
+        let problem = #expect(throws: MercureProblem.self) { try parse(text) }
+        #expect(problem?.status == 400 && problem?.field == "a")
+    }
+
+    @Test func `the number of fields is bounded`() throws {
+        #expect(try parse("a&a&a&a&a").count == 5)
+        #expect(throws: MercureProblem.self) { try parse("a&a&a&a&a&%") }
+    }
+
+    @Test func `what an encoder writes is read back`() throws {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = SeededGenerator(seed: seed)
+        for _ in 0..<2_000 {
+            let pairs = (0..<Int.random(in: 0...5, using: &random)).map { _ in
+                [String.random(using: &random), String.random(using: &random)]
+            }
+            let text = pairs.map { $0.map(Self.encode).joined(separator: "=") }.joined(separator: "&")
+            let read = try parse(text).flatMap { $0 }.map { Array($0.utf8) }
+            try #require(read == pairs.flatMap { $0 }.map { Array($0.utf8) }, "seed \(seed): \(text)")
+        }
+    }
+
+    @Test func `no bytes stop the parser`() {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = SeededGenerator(seed: seed)
+        let pieces = Array("%%%=&+a4Fg".utf8) + [0, 0xC3, 0xA9, 0xFF]
+        for _ in 0..<5_000 {
+            let bytes = (0..<Int.random(in: 0...20, using: &random)).map { _ in pieces.randomElement(using: &random)! }
+            _ = try? FormFields(bytes, maximumCount: 5)
+            _ = try? PublishForm.parse(Array("topic=".utf8) + bytes)
+        }
+    }
+
+    /// The serializer of the WHATWG URL standard, section 5.2.
+    private static func encode(_ text: String) -> String {
+        text.utf8.map { byte in
+            switch Unicode.Scalar(byte) {
+            case "a"..."z", "A"..."Z", "0"..."9", "*", "-", ".", "_": String(Unicode.Scalar(byte))
+            case " ": "+"
+            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }.joined()
+    }
+}
+
+extension String {
+    static func random(using random: inout some RandomNumberGenerator) -> String {
+        let scalars: [Unicode.Scalar] = [
+            "a", "Z", "0", "%", "+", "&", "=", " ", "/", "\n", "\0", "~", "\u{E9}", "\u{301}", "\u{1F426}",
+        ]
+        var text = "b"
+        for _ in 0..<Int.random(in: 0...8, using: &random) {
+            text.unicodeScalars.append(scalars.randomElement(using: &random)!)
+        }
+        return text
+    }
+}

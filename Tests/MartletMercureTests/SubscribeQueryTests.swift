@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import Testing
+
+@testable import MartletMercure
+
+@Suite struct SubscribeQueryTests {
+    private func parse(_ text: String, header: String? = nil) throws(MercureProblem) -> SubscribeQuery {
+        try SubscribeQuery(try FormFields(text.utf8, maximumCount: 200), header: header)
+    }
+
+    @Test func `selectors are read in their order, each once`() throws {
+        let query = try parse("topic=a&topic=%7Bid%7D&topic=a&topic=*&x=1")
+        #expect(query.selectors.map(\.text) == ["a", "{id}", "*"])
+        #expect(query.lastEventID == nil)
+    }
+
+    @Test(arguments: ["", "x=1", "topic=", "topic=%00", "topic=a&topic=", "Topic=a"])
+    func `a subscription needs topics`(text: String) {
+        let problem = #expect(throws: MercureProblem.self) { try parse(text) }
+        #expect(problem?.status == 400 && problem?.field == "topic")
+    }
+
+    @Test func `topics are bounded in number and length`() throws {
+        let most = (0..<100).map { "topic=\($0)" }.joined(separator: "&")
+        #expect(try parse(most).selectors.count == 100)
+        #expect(throws: MercureProblem.self) { try parse(most + "&topic=x") }
+        let long = "topic=" + String(repeating: "a", count: 1024)
+        #expect(try parse(long).selectors.count == 1)
+        #expect(throws: MercureProblem.self) { try parse(long + "a") }
+    }
+
+    @Test func `the header wins over the query, and the names of the query have an order`() throws {
+        let all = "topic=a&Last-Event-ID=3&last_event_id=2&lastEventID=1"
+        #expect(try parse(all, header: "0").lastEventID == "0")
+        #expect(try parse(all, header: "").lastEventID == "1")
+        #expect(try parse("topic=a&Last-Event-ID=3&last_event_id=2").lastEventID == "2")
+        #expect(try parse("topic=a&Last-Event-ID=3&lastEventID=").lastEventID == "3")
+        #expect(throws: MercureProblem.self) { try parse("topic=a&lastEventID=%0A") }
+    }
+
+    @Test(arguments: ["match", "match_exact", "matchX", "MATCH_urlpattern", "mAtch"])
+    func `parameters of the next version are refused`(name: String) {
+        let alone = #expect(throws: MercureProblem.self) { try parse("\(name)=a") }
+        #expect(alone?.status == 400 && alone?.field == name)
+        let mixed = #expect(throws: MercureProblem.self) { try parse("topic=a&\(name)=a") }
+        #expect(mixed?.status == 400 && mixed?.message != alone?.message)
+    }
+
+    @Test func `the token is read once`() throws {
+        func token(_ text: String) throws -> String? {
+            try SubscribeQuery.token(in: try FormFields(text.utf8, maximumCount: 9))
+        }
+        #expect(try token("topic=a") == nil)
+        #expect(try token("authorization=t.o.k") == "t.o.k")
+        for text in ["authorization=", "authorization=a&authorization=b"] {
+            #expect((#expect(throws: MercureProblem.self) { try token(text) })?.status == 401)
+        }
+    }
+}
