@@ -4,15 +4,6 @@ import HTTPTypes
 public import Hummingbird
 public import Martlet
 
-/// Who may publish over HTTP.
-public enum PublishAccess: Sendable {
-    /// Programs on this machine, and web pages that this server itself delivered. Nobody needs to identify himself, so a
-    /// server with this access must listen on loopback only.
-    case local
-    /// Nobody.
-    case none
-}
-
 extension RouterMethods where Context: ChannelRequestContext {
     /// Adds the routes of a hub.
     ///
@@ -24,20 +15,17 @@ extension RouterMethods where Context: ChannelRequestContext {
     ///
     /// - Parameters:
     ///   - hub: The hub, which must run as a service of the application or around it.
-    ///   - access: Who may publish.
+    ///   - access: Who may subscribe and publish; by default see ``Access/local``.
     ///   - maximumBodyBytes: The largest body of a publish, single or batch.
     @discardableResult
-    public func addHub(_ hub: Hub, publishing access: PublishAccess = .local, maximumBodyBytes: Int = 1024 * 1024)
-        -> Self
-    {
-        let subscribe = SubscribeRoute<Context>(hub: hub)
+    public func addHub(_ hub: Hub, access: Access<Context> = .local, maximumBodyBytes: Int = 1024 * 1024) -> Self {
+        let subscribe = SubscribeRoute<Context>(hub: hub, access: access)
         let publish = PublishRoute<Context>(hub: hub, access: access, maximumBodyBytes: maximumBodyBytes)
         for path: RouterPath in ["events", "events/**"] {
             on(path, answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond])
         }
         return self
     }
-
 }
 
 extension RouterMethods {

@@ -167,7 +167,7 @@ import Testing
     }
 
     @Test func `publishing can be turned off`() async throws {
-        try await TestServer.run(publishing: .none) { server in
+        try await TestServer.run(access: .readOnly) { server in
             let publish = try await server.request("POST", "/events/a", body: "1")
             #expect(publish.status == 403)
             let subscribe = try await server.request("HEAD", "/events/a")

@@ -8,14 +8,11 @@ import NIOCore
 /// Publishes the body of a request: to the topic that the path names, or as a batch.
 struct PublishRoute<Context: ChannelRequestContext>: Sendable {
     let hub: Hub
-    let access: PublishAccess
+    let access: Access<Context>
     let maximumBodyBytes: Int
 
     func respond(to request: Request, context: Context) async throws -> Response {
-        switch access {
-        case .none: throw Problem(.forbidden, "Publishing is turned off here.")
-        case .local: try LocalOnly.check(request, from: context.channel)
-        }
+        let grant = try await access.grant(for: request, context: context, to: .publish)
         let target = RequestTarget(request)
         let events: [Event]
         if let topic = try target.topic {
@@ -29,6 +26,7 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
             }
             events = try EventBatch.parse(try await body(of: request), limits: hub.configuration.limits)
         }
+        try grant.checkPublishing(to: events.map(\.topic))
         return .text(try await hub.publish(contentsOf: events).joined(separator: "\n"))
     }
 

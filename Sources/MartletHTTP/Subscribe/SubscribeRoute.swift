@@ -10,9 +10,10 @@ import NIOHTTP1
 /// Subscribes to what the request names and streams it for as long as the client stays.
 struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
     let hub: Hub
+    let access: Access<Context>
 
     func respond(to request: Request, context: Context) async throws -> Response {
-        let subscription = try await subscribe(request)
+        let subscription = try await subscribe(request, context)
         let headers = HTTPFields.eventStream(subscription)
         if hub.isDraining {
             // Any status but 200 would make EventSource give up for good.
@@ -43,16 +44,19 @@ struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
     }
 
     func respondToHead(_ request: Request, context: Context) async throws -> Response {
-        Response(status: .ok, headers: .eventStream(try await subscribe(request)))
+        Response(status: .ok, headers: .eventStream(try await subscribe(request, context)))
     }
 
-    private func subscribe(_ request: Request) async throws -> Subscription {
+    private func subscribe(_ request: Request, _ context: Context) async throws -> Subscription {
+        let grant = try await access.grant(for: request, context: context, to: .subscribe)
         let target = RequestTarget(request)
         let query = try target.query
-        var topics: Set<Topic> = []
-        if let topic = try target.topic { topics.insert(topic) }
-        for (name, value) in query where name == "topic" { topics.insert(try Topic(value)) }
-        return try await hub.subscribe(to: Selection(topics: topics), after: resumeID(request, query))
+        var topics: Set<TopicSelector> = []
+        if let topic = try target.topic { topics.insert(TopicSelector(topic)) }
+        for (name, value) in query where name == "topic" { topics.insert(TopicSelector(try Topic(value))) }
+        try grant.checkSubscribing(to: topics)
+        let selection = Selection(selectors: topics, grants: grant.subscribe)
+        return try await hub.subscribe(to: selection, after: resumeID(request, query))
     }
 
     /// What the client saw last: the header of a reconnecting `EventSource`, else the parameter that a fresh page can set.

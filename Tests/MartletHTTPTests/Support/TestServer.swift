@@ -27,12 +27,12 @@ struct TestServer: Sendable {
         hub: Hub = quickHub(),
         arrangement: Arrangement = .outerGroup,
         maximumConnections: Int = .max,
-        publishing: PublishAccess = .local,
+        access: Access<EventStreamRequestContext> = .local,
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
         let router = Router(context: EventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
-        router.addDemo(of: hub).addHealth(of: hub).addHub(hub, publishing: publishing)
+        router.addDemo(of: hub).addHealth(of: hub).addHub(hub, access: access)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
             router: router,

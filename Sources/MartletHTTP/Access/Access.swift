@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+public import Hummingbird
+import Martlet
+
+/// Who may do what with a hub over HTTP: asked once for each request, before anything else is looked at.
+///
+///     router.addHub(hub, access: Access { request, context, purpose in
+///         Grant(principal: context.user.id, subscribe: ["users/\(context.user.id)"])
+///     })
+public struct Access<Context: ChannelRequestContext>: Sendable {
+    private let judge: @Sendable (Request, Context, AccessPurpose) async throws -> Grant
+
+    /// - Parameter judge: Says what the one who asks may do; throws ``Problem`` where that is nothing.
+    public init(_ judge: @escaping @Sendable (Request, Context, AccessPurpose) async throws -> Grant) {
+        self.judge = judge
+    }
+
+    public init<Principal>(_ authenticator: some Authenticator<Principal>, _ policy: some AccessPolicy<Principal>) {
+        self.init { request, context, purpose in
+            let principal = try await authenticator.principal(of: request, to: purpose, context: context)
+            return try await policy.grant(to: principal, for: purpose)
+        }
+    }
+
+    /// Everybody may subscribe and receives what is public. Programs on this machine may publish, and web pages that this
+    /// server itself delivered. Nobody needs to identify himself, so a server with this access must listen on loopback
+    /// only.
+    public static var local: Access {
+        Access { request, context, purpose in
+            if purpose == .publish { try LocalOnly.check(request, from: context.channel) }
+            return Grant(seesAllPublic: true, publish: purpose == .publish ? [.every] : [])
+        }
+    }
+
+    /// Everybody may subscribe and receives what is public; nobody may publish over HTTP.
+    public static var readOnly: Access {
+        Access { _, _, purpose in
+            guard purpose == .subscribe else { throw Problem(.forbidden, "Publishing is turned off here.") }
+            return Grant(seesAllPublic: true)
+        }
+    }
+
+    func grant(for request: Request, context: Context, to purpose: AccessPurpose) async throws -> Grant {
+        try await judge(request, context, purpose)
+    }
+}
