@@ -17,6 +17,7 @@ let package = Package(
         .library(name: "EventStream", targets: ["EventStream"]),
         .library(name: "Martlet", targets: ["Martlet"]),
         .library(name: "MartletHTTP", targets: ["MartletHTTP"]),
+        .library(name: "MartletMercure", targets: ["MartletMercure"]),
         .library(name: "MartletMetrics", targets: ["MartletMetrics"]),
         .library(name: "MartletTesting", targets: ["MartletTesting"]),
         .executable(name: "martlet", targets: ["MartletCommand"]),
@@ -70,7 +71,13 @@ let package = Package(
         ),
         .target(
             name: "MartletMercure",
-            dependencies: ["Martlet"],
+            dependencies: [
+                "Martlet",
+                "MartletHTTP",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -121,7 +128,18 @@ let package = Package(
         .testTarget(name: "EventStreamTests", dependencies: ["EventStream"], swiftSettings: settings),
         .testTarget(
             name: "MartletMercureTests",
-            dependencies: ["Martlet", "MartletMercure", "MartletTesting"],
+            dependencies: [
+                "Martlet",
+                "MartletHTTP",
+                "MartletMercure",
+                "MartletTesting",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

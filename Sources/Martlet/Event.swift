@@ -3,6 +3,8 @@
 /// What a publisher hands to the hub: data for everybody who subscribes to a topic.
 public struct Event: Hashable, Sendable {
     public var topic: Topic
+    /// What the event is about besides: it reaches everybody who subscribes to any of its topics, once.
+    public var alternates: [Topic]
     /// The data, any text; may have several lines, may be empty.
     public var data: String
     /// The id on the wire. `nil`: the hub generates one that carries the event's position.
@@ -16,11 +18,12 @@ public struct Event: Hashable, Sendable {
     public var retry: Int?
     /// Events of one key replace each other where only the latest counts.
     public var key: String?
-    /// Whether only subscribers with a right to this topic receive the event.
+    /// Whether only subscribers with a right to any of its topics receive the event.
     public var isPrivate: Bool
 
     public init(
         topic: Topic,
+        alternates: [Topic] = [],
         data: String,
         id: String? = nil,
         type: String? = nil,
@@ -29,6 +32,7 @@ public struct Event: Hashable, Sendable {
         isPrivate: Bool = false
     ) {
         self.topic = topic
+        self.alternates = alternates
         self.data = data
         self.id = id
         self.type = type
@@ -37,12 +41,23 @@ public struct Event: Hashable, Sendable {
         self.isPrivate = isPrivate
     }
 
+    /// All that the event is about, its topic first.
+    public var topics: [Topic] { [topic] + alternates }
+
     /// What the event counts for against bounds in bytes: its texts, and what keeping any event costs besides.
     public var byteCount: Int {
         let texts = [topic.name, data, id ?? "", type ?? "", key ?? ""]
-        return texts.reduce(Self.overheadBytes) { $0 + $1.utf8.count }
+        let own = texts.reduce(Self.overheadBytes) { $0 + $1.utf8.count }
+        return alternates.reduce(own) { $0 + $1.name.utf8.count + Self.alternateOverheadBytes }
     }
 
     /// What an event costs in memory besides its texts; an estimate.
     static let overheadBytes = 128
+    /// What an alternate topic costs in memory besides its name; an estimate.
+    static let alternateOverheadBytes = 32
+
+    /// Whether a closure holds for any of the topics.
+    func hasTopic(where condition: (Topic) -> Bool) -> Bool {
+        condition(topic) || alternates.contains(where: condition)
+    }
 }

@@ -20,20 +20,26 @@ extension Hub {
 
     /// Finds where a client goes on and joins the feed that it selects. From here on nothing is missed.
     ///
+    /// - Parameter terms: Whose the subscription is, and how long it lasts.
     /// - Throws: ``MartletError`` when the selection breaks one of the ``Limits``; else what the log throws.
-    package func subscribe(to selection: Selection, after id: String?) async throws -> Subscription {
+    package func subscribe(
+        to selection: Selection, after id: String?, terms: LeaseTerms = LeaseTerms()
+    ) async throws -> Subscription {
         try configuration.limits.check(selection)
         try await waitUntilRunning()
+        let lease = terms.isEmpty ? nil : Lease(terms, in: leases)
+        if let lease { leases.insert(lease, grants: selection.grants) }
         let (feed, tail) = try open(selection)
         guard let id else {
-            return Subscription(hub: self, selection: selection, feed: feed, start: .at(tail), position: tail.position)
+            return Subscription(
+                hub: self, selection: selection, feed: feed, start: .at(tail), position: tail.position, lease: lease)
         }
         do {
             let found = try await log.resolve(id, for: selection)
             if let reason = found.gap { metrics.gap(reason) }
             return Subscription(
                 hub: self, selection: selection, feed: feed, start: .after(found.position), position: found.position,
-                gap: found.gap.map { Gap(reason: $0, from: found.position) }
+                gap: found.gap.map { Gap(reason: $0, from: found.position) }, lease: lease
             )
         } catch {
             close(feed)

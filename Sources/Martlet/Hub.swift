@@ -23,6 +23,7 @@ public final class Hub: Service {
     let replayer: Replayer
     let state = Mutex(State())
     let changed = Signal()
+    let leases = LeaseBook()
     /// Fires when publishers do not need to wait for shards any more.
     let progressed = Signal()
     let metrics: HubMetrics

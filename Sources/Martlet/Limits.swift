@@ -17,6 +17,8 @@ public struct Limits: Sendable {
     public var dataBytes = 1024 * 1024
     /// The longest time before a client reconnects that a publisher may set, in milliseconds.
     public var retryMilliseconds = 24 * 60 * 60 * 1000
+    /// The most topics of one event.
+    public var topicsPerEvent = 1000
     /// The most topics and selectors of topics that one subscription names.
     public var topicsPerSubscription = 100
 
@@ -25,6 +27,11 @@ public struct Limits: Sendable {
     /// Throws where the event breaks a limit or could not be written to a stream.
     public func check(_ event: Event) throws(MartletError) {
         try check(event.topic.name)
+        for topic in event.alternates { try check(topic.name) }
+        if event.alternates.count >= topicsPerEvent {
+            let message = "The event has \(event.alternates.count + 1) topics. Name at most \(topicsPerEvent)."
+            throw MartletError(.invalidTopic, field: "topic", message)
+        }
         try check(event.id, as: "id", atMost: idBytes, or: .invalidID)
         try check(event.type, as: "type", atMost: typeBytes, or: .invalidType)
         try check(event.key, as: "key", atMost: keyBytes, or: .invalidKey)

@@ -61,11 +61,11 @@ extension RouterMethods {
 }
 
 extension RouterMethods {
-    typealias Handler = @Sendable (Request, Context) async throws -> Response
+    package typealias Handler = @Sendable (Request, Context) async throws -> Response
 
     /// Answers some methods of a path, OPTIONS besides, and every other with 405 and what is allowed. HEAD is answered
     /// like GET where it has no handler of its own.
-    func on(_ path: RouterPath, answering handlers: [HTTPRequest.Method: Handler]) {
+    package func on(_ path: RouterPath, answering handlers: [HTTPRequest.Method: Handler]) {
         var handlers = handlers
         if let get = handlers[.get], handlers[.head] == nil {
             handlers[.head] = { request, context in try await get(request, context).createHeadResponse() }
@@ -89,7 +89,7 @@ extension HTTPRequest.Method {
 }
 
 extension Response {
-    static func text(_ text: String) -> Response {
+    package static func text(_ text: String) -> Response {
         Response(
             status: .ok, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
             body: ResponseBody(byteBuffer: ByteBuffer(string: text + "\n")))

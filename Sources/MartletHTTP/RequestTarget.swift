@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Hummingbird
+import HTTPTypes
+package import HummingbirdCore
 
 /// The target of a request (RFC 9112, section 3.2), as the client wrote it: nothing decoded, no segment dropped.
-struct RequestTarget {
-    let path: Substring
-    private let queryString: Substring
+package struct RequestTarget {
+    package let path: Substring
+    /// Without its `?`.
+    package let queryString: Substring
 
-    init(_ request: Request) {
+    package init(_ request: Request) {
         var target = (request.head.path ?? "/")[...]
         if let scheme = target.firstRange(of: "://"), target.first != "/" {
             let authority = target[scheme.upperBound...]
@@ -19,7 +21,7 @@ struct RequestTarget {
     }
 
     /// The parameters of the query in their order, decoded as a form is (WHATWG URL, section 5.1).
-    var query: [(name: String, value: String)] {
+    package var query: [(name: String, value: String)] {
         get throws(Problem) {
             var parameters: [(name: String, value: String)] = []
             for pair in queryString.split(separator: "&") {
@@ -58,6 +60,11 @@ struct RequestTarget {
         }
         return decoded
     }
+}
+
+extension [(name: String, value: String)] {
+    /// The values of a parameter, in their order.
+    package func values(_ name: String) -> [String] { lazy.filter { $0.name == name }.map(\.value) }
 }
 
 extension UInt8 {

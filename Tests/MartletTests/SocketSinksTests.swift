@@ -258,20 +258,20 @@ private final class Client {
             for tenths in [3, 2, 2] {
                 let subscription = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)
                 streams.append(shard.open(subscription, framing: .plain))
-                shard.sinks.end(streams.last!.token, at: start + .milliseconds(tenths * 100))
+                shard.sinks.end(streams.last!.token, at: start + .milliseconds(tenths * 100), because: .age)
             }
             let ended = { streams.map { shard.network.sockets[$0.socket]?.isFinished } }
             #expect(shard.sinks.nextEnd == start + .milliseconds(200))
-            shard.sinks.endDue(because: .age, now: start + .milliseconds(199))
+            shard.sinks.endDue(now: start + .milliseconds(199))
             #expect(ended() == [false, false, false])
             // Whoever comes in the place of one that has left has not got its time.
             shard.sinks.remove(streams[2].token)
             let next = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)
             streams[2] = shard.open(next, framing: .plain)
-            shard.sinks.endDue(because: .age, now: start + .milliseconds(200))
+            shard.sinks.endDue(now: start + .milliseconds(200))
             #expect(ended() == [false, true, false])
             #expect(shard.sinks.nextEnd == start + .milliseconds(300))
-            shard.sinks.endDue(because: .age, now: start + .seconds(60))
+            shard.sinks.endDue(now: start + .seconds(60))
             #expect(ended() == [true, true, false])
             #expect(shard.sinks.nextEnd == nil)
         }

@@ -72,6 +72,7 @@ final class ChannelShard: Shard {
         hub.streamOpened()
         startHeartbeat()
         end(sink, in: hub.connectionAge(), because: .age)
+        follow(sink.subscription.lease, of: sink)
         if hub.isDraining { endSoon(sink) }
     }
 
@@ -133,6 +134,24 @@ final class ChannelShard: Shard {
             members.value.groups[feed]?.mark = hub.tail
             for sink in group.sinks.values { sink.leaveGroup() }
             return true
+        }
+    }
+
+    /// Ends a stream with the right to it.
+    private func follow(_ lease: Lease?, of sink: ChannelSink) {
+        guard let lease else { return }
+        let bound = NIOLoopBound(sink, eventLoop: eventLoop)
+        lease.observe { [eventLoop] in eventLoop.execute { self.leaseChanged(bound.value, lease) } }
+        leaseChanged(sink, lease)
+    }
+
+    private func leaseChanged(_ sink: ChannelSink, _ lease: Lease) {
+        sink.leaseEnd?.cancel()
+        if lease.isRevoked { return sink.end(because: .revoked, retry: hub.retry()) }
+        guard let end = lease.end else { return }
+        let bound = NIOLoopBound(sink, eventLoop: eventLoop)
+        sink.leaseEnd = eventLoop.scheduleTask(in: TimeAmount(max(.zero, end - .now))) {
+            bound.value.end(because: .expired, retry: self.hub.retry())
         }
     }
 

@@ -30,6 +30,8 @@ final class ChannelSink: ChannelInboundHandler {
     private var reason = StreamEnd.client
     /// What is to happen to the stream at certain times.
     var tasks: [Scheduled<Void>] = []
+    /// Ends the stream with its lease.
+    var leaseEnd: Scheduled<Void>?
     /// Closes a channel that takes nothing.
     private var writeDeadline: Scheduled<Void>?
     private var cursor: Cursor
@@ -84,6 +86,8 @@ final class ChannelSink: ChannelInboundHandler {
         context = nil
         state = .ended
         for task in tasks { task.cancel() }
+        leaseEnd?.cancel()
+        subscription.lease?.observe(nil)
         writeDeadline?.cancel()
         shard.remove(self, because: reason)
     }

@@ -41,21 +41,40 @@ struct FeedTable {
         group += 1
         var grown: [FeedID] = []
         if let gap = slice.gap { restart(at: gap, &grown) }
-        for record in slice.records {
-            tail = Mark(sequence: tail.sequence.next, position: record.position)
-            let reached = reached(by: record.event)
-            guard !reached.isEmpty else { continue }
-            let frame = Frame(record, time: now)
-            for id in reached {
-                guard let feed = feeds[id.index] else { continue }
-                feed.append(Feed.Entry(sequence: tail.sequence, frame: frame))
-                if feed.isReachedFirst(in: group) { grown.append(id) }
-            }
-            let byteCount = frame.byteCount + reached.count * Self.bytesPerFeed
-            window.append(Window.Item(sequence: tail.sequence, byteCount: byteCount, feeds: reached))
-            while let dropped = window.popOverflow() { drop(dropped) }
-        }
+        for record in slice.records { append(record, time: now, &grown) }
         tail.position = slice.end
+        return tell(grown, before: before)
+    }
+
+    /// Gives the feeds that select it an event that is in no log. It stands at the tail: who resumes from it resumes from
+    /// what was read of the log before.
+    mutating func inject(_ event: Event) -> [(listener: any FeedListener, feeds: [FeedID])] {
+        let before = tail.sequence
+        group += 1
+        var grown: [FeedID] = []
+        append(Record(position: tail.position, event: event), time: .now, &grown)
+        return tell(grown, before: before)
+    }
+
+    private mutating func append(_ record: Record, time: ContinuousClock.Instant, _ grown: inout [FeedID]) {
+        tail = Mark(sequence: tail.sequence.next, position: record.position)
+        let reached = reached(by: record.event)
+        guard !reached.isEmpty else { return }
+        let frame = Frame(record, time: time)
+        for id in reached {
+            guard let feed = feeds[id.index] else { continue }
+            feed.append(Feed.Entry(sequence: tail.sequence, frame: frame))
+            if feed.isReachedFirst(in: group) { grown.append(id) }
+        }
+        let byteCount = frame.byteCount + reached.count * Self.bytesPerFeed
+        window.append(Window.Item(sequence: tail.sequence, byteCount: byteCount, feeds: reached))
+        while let dropped = window.popOverflow() { drop(dropped) }
+    }
+
+    /// Whom to tell about feeds that have grown.
+    private mutating func tell(
+        _ grown: [FeedID], before: SequenceNumber
+    ) -> [(listener: any FeedListener, feeds: [FeedID])] {
         let calls = listeners(of: grown)
         for (listener, _) in calls where listener.holdsUpPublishers {
             progress.tell(ObjectIdentifier(listener), before: before, last: tail.sequence)
@@ -63,11 +82,15 @@ struct FeedTable {
         return calls
     }
 
-    /// The feeds that select an event: all those of its topic, as far as they may see it.
+    /// The feeds that select an event: all those of its topics, each once, as far as they may see it.
     private mutating func reached(by event: Event) -> [FeedID] {
-        let reached = index.feeds(of: event.topic)
+        var reached = index.feeds(of: event.topic)
+        if !event.alternates.isEmpty {
+            var seen = Set(reached)
+            for topic in event.alternates { reached += index.feeds(of: topic).filter { seen.insert($0).inserted } }
+        }
         guard event.isPrivate else { return reached }
-        return reached.filter { self[$0]?.selection.maySeePrivate(event.topic) == true }
+        return reached.filter { self[$0]?.selection.maySee(event) == true }
     }
 
     private mutating func drop(_ item: Window.Item) {

@@ -42,6 +42,13 @@ extension Hub {
         for (listener, feeds) in calls { listener.feedsGrew(feeds) }
     }
 
+    /// Gives an event to those who are subscribed now, and to nobody later: it is not in history. Who resumes from it
+    /// resumes from the event before it, and may receive it once more.
+    package func announce(_ event: Event) {
+        let calls = state.withLock { $0.feeds?.inject(event) } ?? []
+        for (listener, feeds) in calls { listener.feedsGrew(feeds) }
+    }
+
     /// A shard has written everything up to a number to everybody who takes it.
     func reached(_ sequence: SequenceNumber, by shard: any Shard) {
         let goesOn = state.withLock { state in

@@ -8,6 +8,10 @@ enum StreamEnd: String, CaseIterable, Sendable {
     case slow
     /// The connection was as old as it may get.
     case age
+    /// The right to the stream has ended.
+    case expired
+    /// The right to the stream was taken back.
+    case revoked
     /// The hub drained.
     case drained
     /// The hub stopped.

@@ -4,11 +4,20 @@
 /// missed anything of its topic is not told otherwise, however much of the others has gone.
 ///
 /// The memory is bounded. Past the bound the older half is forgotten, and a topic that is not remembered counts as
-/// trimmed up to where that half ended: a client that comes back after that long may be told of a gap that was none.
+/// trimmed up to where that half ended: a client that comes back after that long may be told of a gap that was none. So
+/// may one that selects a topic of a private event with several topics, and has a right to none of them.
 package struct TrimmedTopics {
     private struct Key: Hashable {
         var topic: Topic
-        var isPrivate: Bool
+        var audience: Audience
+    }
+
+    private enum Audience {
+        case everybody
+        /// Who has a right to the topic.
+        case granted
+        /// Who has a right to it or to another.
+        case grantedAny
     }
 
     private let capacity: Int
@@ -20,7 +29,10 @@ package struct TrimmedTopics {
     package init(capacity: Int) { self.capacity = capacity }
 
     package mutating func insert(_ event: Event, at offset: UInt64) {
-        last[Key(topic: event.topic, isPrivate: event.isPrivate)] = offset
+        let audience: Audience =
+            if !event.isPrivate { .everybody } else if event.alternates.isEmpty { .granted } else { .grantedAny }
+        last[Key(topic: event.topic, audience: audience)] = offset
+        for topic in event.alternates { last[Key(topic: topic, audience: audience)] = offset }
         guard last.count > capacity else { return }
         floor = last.values.sorted()[capacity / 2]
         last = last.filter { $0.value > floor }
@@ -30,8 +42,8 @@ package struct TrimmedTopics {
     package func contains(_ selection: Selection, after offset: UInt64) -> Bool {
         selection.selectors.contains { selector in
             if let topic = selector.exactTopic {
-                return isTrimmed(topic, isPrivate: false, after: offset)
-                    || (selection.maySeePrivate(topic) && isTrimmed(topic, isPrivate: true, after: offset))
+                return isTrimmed(topic, .everybody, after: offset) || isTrimmed(topic, .grantedAny, after: offset)
+                    || (selection.maySeePrivate(topic) && isTrimmed(topic, .granted, after: offset))
             }
             return !selector.isExact && containsAny(of: selector, selection, after: offset)
         }
@@ -41,11 +53,12 @@ package struct TrimmedTopics {
     private func containsAny(of pattern: TopicSelector, _ selection: Selection, after offset: UInt64) -> Bool {
         if floor > offset { return true }
         return last.contains { key, last in
-            last > offset && pattern.matches(key.topic) && (!key.isPrivate || selection.maySeePrivate(key.topic))
+            last > offset && pattern.matches(key.topic)
+                && (key.audience != .granted || selection.maySeePrivate(key.topic))
         }
     }
 
-    private func isTrimmed(_ topic: Topic, isPrivate: Bool, after offset: UInt64) -> Bool {
-        (last[Key(topic: topic, isPrivate: isPrivate)] ?? floor) > offset
+    private func isTrimmed(_ topic: Topic, _ audience: Audience, after offset: UInt64) -> Bool {
+        (last[Key(topic: topic, audience: audience)] ?? floor) > offset
     }
 }

@@ -23,8 +23,11 @@ public struct Selection: Hashable, Sendable {
     }
 
     public func contains(_ event: Event) -> Bool {
-        selects(event.topic) && (!event.isPrivate || maySeePrivate(event.topic))
+        event.hasTopic(where: selects) && maySee(event)
     }
+
+    /// Whether the event is public, or any of its topics is granted, which may be another than the one that is asked for.
+    func maySee(_ event: Event) -> Bool { !event.isPrivate || event.hasTopic(where: maySeePrivate) }
 
     func selects(_ topic: Topic) -> Bool {
         selectors.contains(TopicSelector(topic)) || patterns.contains { $0.matches(topic) }

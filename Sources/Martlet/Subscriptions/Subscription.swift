@@ -4,7 +4,7 @@ package import NIOCore
 
 /// A place in a feed, kept for a client from the moment its request was understood. Given back when it is released.
 package final class Subscription: Sendable {
-    let hub: Hub
+    package let hub: Hub
     let selection: Selection
     let feed: FeedID
     let start: Cursor
@@ -12,14 +12,20 @@ package final class Subscription: Sendable {
     package let position: Position
     /// What the client has to be told before.
     package let gap: Gap?
+    /// `nil`: it is anybody's and lasts for as long as it likes.
+    let lease: Lease?
 
-    init(hub: Hub, selection: Selection, feed: FeedID, start: Cursor, position: Position, gap: Gap? = nil) {
+    init(
+        hub: Hub, selection: Selection, feed: FeedID, start: Cursor, position: Position, gap: Gap? = nil,
+        lease: Lease? = nil
+    ) {
         self.hub = hub
         self.selection = selection
         self.feed = feed
         self.start = start
         self.position = position
         self.gap = gap
+        self.lease = lease
     }
 
     deinit { hub.close(feed) }

@@ -18,6 +18,8 @@ public struct Grant: Hashable, Sendable {
     public var publish: Set<TopicSelector>
     /// When all this ends, and the streams that were opened with it. `nil`: it does not.
     public var end: Date?
+    /// Not `nil`: he may subscribe to nothing but these, whatever else is granted.
+    package var limitedTo: Set<TopicSelector>?
     /// What others who may see his subscriptions are told of him: JSON.
     public var payload: String?
 
@@ -40,15 +42,26 @@ public struct Grant: Hashable, Sendable {
 
 extension Grant {
     /// Throws 403 where he may not publish to one of the topics.
-    package func checkPublishing(to topics: [Topic]) throws(Problem) {
+    package func checkPublishing(to topics: some Sequence<Topic>) throws(Problem) {
         guard let topic = topics.first(where: { topic in !publish.contains { $0.matches(topic) } }) else { return }
         throw Problem(.forbidden, "Publishing to the topic \(topic) is not granted.", field: "topic")
     }
+
+    /// The terms of a stream that is opened with the grant.
+    package func terms(name: String? = nil, companion: (any AnyObject & Sendable)? = nil) -> LeaseTerms {
+        LeaseTerms(principal: principal, name: name, end: instantOfEnd, companion: companion)
+    }
+
+    /// When it ends, by a clock that nobody sets.
+    var instantOfEnd: ContinuousClock.Instant? { end.map { .now + .seconds($0.timeIntervalSinceNow) } }
 
     /// Throws 403 where he may not subscribe to one of the selectors.
     ///
     /// A selector is granted by `*`, by itself, and, where it is the name of one topic, by a template that selects it.
     package func checkSubscribing(to selectors: some Collection<TopicSelector>) throws(Problem) {
+        if let limitedTo, let refused = selectors.first(where: { !limitedTo.contains($0) }) {
+            throw Problem(.forbidden, "Subscribing to \(refused) is not what this was given out for.", field: "topic")
+        }
         guard !seesAllPublic, !subscribe.contains(.every) else { return }
         let refused = selectors.first { selector in
             guard !subscribe.contains(selector) else { return false }

@@ -26,7 +26,7 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
             }
             events = try EventBatch.parse(try await body(of: request), limits: hub.configuration.limits)
         }
-        try grant.checkPublishing(to: events.map(\.topic))
+        try grant.checkPublishing(to: events.lazy.flatMap(\.topics))
         return .text(try await hub.publish(contentsOf: events).joined(separator: "\n"))
     }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTypes
-import Martlet
+package import HTTPTypes
+package import Martlet
 
 extension HTTPField.Name {
-    static let lastEventID = HTTPField.Name("Last-Event-ID")!
+    package static let lastEventID = HTTPField.Name("Last-Event-ID")!
     /// Why the stream cannot give the client all that it missed; see ``Martlet/Gap``.
     static let gap = HTTPField.Name("Martlet-Gap")!
     /// Tells nginx, whatever its configuration, to pass on what it gets at once.
@@ -13,7 +13,7 @@ extension HTTPField.Name {
 
 extension HTTPFields {
     /// The head of every event stream over HTTP/1.
-    static let eventStream: HTTPFields = [
+    package static let eventStream: HTTPFields = [
         .contentType: "text/event-stream",
         .cacheControl: "no-cache, no-transform",
         .connection: "keep-alive",
@@ -21,7 +21,7 @@ extension HTTPFields {
     ]
 
     /// The head of a stream that goes on from somewhere.
-    static func eventStream(_ subscription: Subscription) -> HTTPFields {
+    package static func eventStream(_ subscription: Subscription) -> HTTPFields {
         var fields = eventStream
         fields[.lastEventID] = subscription.position.text
         if let gap = subscription.gap { fields[.gap] = gap.reason.rawValue }

@@ -19,6 +19,7 @@ enum SampleEvents {
     static let mixed: [Event] = (0..<24).map { number in
         Event(
             topic: topics[number * 7 / 3 % topics.count],
+            alternates: number % 8 == 6 ? [topics[(number + 1) % topics.count], "other"] : [],
             data: ["", "two\nlines ", "\u{1F426} \r\n e\u{301}", "{\"a\":[1,2]}"][number % 4] + "\(number)",
             id: number % 5 == 0 ? "chosen:\(number)" : nil,
             type: number % 3 == 1 ? "update" : nil,

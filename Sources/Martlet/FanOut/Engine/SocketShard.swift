@@ -21,6 +21,7 @@ final class SocketShard: Shard, Sendable {
         var isDraining = false
         var grown: [FeedID] = []
         var adopted: [(subscription: Subscription, socket: Int32, framing: Framing)] = []
+        var changedLeases: [Token] = []
         var slices: [(Token, Replayer.Request, Result<Replayer.Slice, any Error>)] = []
     }
 
@@ -133,7 +134,8 @@ final class SocketShard: Shard, Sendable {
                 sinks.advancePending(now: now)
                 hub.reached(sinks.slowestPending ?? tail, by: self)
             }
-            sinks.endDue(because: hub.isDraining ? .drained : .age, now: now)
+            for token in mail.changedLeases { sinks.leaseChanged(token, now: now) }
+            sinks.endDue(now: now)
             if schedule.isHeartbeatDue(now: now) { sinks.beat(now: now) }
             if sinks.hasStragglers, schedule.isLookDue(now: now) { sinks.expire(now: now) }
             sinks.reportTally()
@@ -160,12 +162,16 @@ final class SocketShard: Shard, Sendable {
         let token = sinks.add(adoption.subscription, socket: adoption.socket, framing: adoption.framing)
         // The first event of the poller says whether the socket takes bytes, or is closed already.
         if martlet_poller_add(poller, adoption.socket, token.rawValue) != 0 { return sinks.remove(token) }
-        sinks.end(token, at: now + hub.connectionAge())
+        sinks.end(token, at: now + hub.connectionAge(), because: .age)
+        if let lease = adoption.subscription.lease {
+            lease.observe { self.leave { $0.changedLeases.append(token) } }
+            sinks.leaseChanged(token, now: now)
+        }
         if hub.isDraining { endSoon(token, &sinks, now) }
     }
 
     private func endSoon(_ token: Token, _ sinks: inout Sinks, _ now: ContinuousClock.Instant) {
-        sinks.end(token, at: now + .random(in: .zero...hub.configuration.grace))
+        sinks.end(token, at: now + .random(in: .zero...hub.configuration.grace), because: .drained)
     }
 }
 #endif

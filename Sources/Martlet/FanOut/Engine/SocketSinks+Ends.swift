@@ -17,28 +17,42 @@ struct Tick: Comparable, Sendable {
     static func < (a: Tick, b: Tick) -> Bool { a.tenths < b.tenths }
 }
 
-/// When streams end, because of their age or because the hub drains.
+/// When streams end: because of their age, with the right to them, or because the hub drains.
 extension SocketSinks {
     /// When the next stream is to end; `nil` where none is.
     var nextEnd: ContinuousClock.Instant? { earliestEnd.time.map { start + $0 } }
 
     /// Has a stream ended at a time, unless it ends sooner.
-    mutating func end(_ token: Token, at time: ContinuousClock.Instant) {
+    mutating func end(_ token: Token, at time: ContinuousClock.Instant, because reason: StreamEnd) {
         guard let index = index(of: token) else { return }
         let tick = Tick(time - start)
-        members[Int(index)].end = min(members[Int(index)].end, tick)
+        if reason == .age { leases[index]?.age = tick }
+        guard tick < members[Int(index)].end else { return }
+        members[Int(index)].end = tick
+        members[Int(index)].reason = reason
         earliestEnd = min(earliestEnd, tick)
     }
 
+    /// Has a stream end when its lease says so now, unless it ends sooner; at once where the lease was revoked.
+    mutating func leaseChanged(_ token: Token, now: ContinuousClock.Instant) {
+        guard let index = index(of: token), let (lease, age) = leases[index] else { return }
+        if lease.isRevoked { return end(token, because: .revoked, retry: hub.retry(), now: now) }
+        if members[Int(index)].reason == .expired {
+            members[Int(index)].end = age
+            members[Int(index)].reason = .age
+        }
+        if let end = lease.end { self.end(token, at: end, because: .expired) }
+    }
+
     /// Ends the streams whose time has come. Looks at all of them, but only when one is due.
-    mutating func endDue(because reason: StreamEnd, now: ContinuousClock.Instant) {
+    mutating func endDue(now: ContinuousClock.Instant) {
         let tick = Tick(now - start)
         guard earliestEnd <= tick else { return }
         earliestEnd = .never
         for index in members.indices where members[index].end != .never {
             if members[index].end <= tick {
                 members[index].end = .never
-                end(token(of: Int32(index)), because: reason, retry: hub.retry(), now: now)
+                end(token(of: Int32(index)), because: members[index].reason, retry: hub.retry(), now: now)
             } else {
                 earliestEnd = min(earliestEnd, members[index].end)
             }

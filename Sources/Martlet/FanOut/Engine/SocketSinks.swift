@@ -34,6 +34,8 @@ struct SocketSinks<T: Transport> {
         var generation: UInt32 = 0
         /// When its stream is to be ended.
         var end = Tick.never
+        /// Why it is ended then.
+        var reason = StreamEnd.age
         var framing = Framing.chunked
     }
 
@@ -112,6 +114,8 @@ struct SocketSinks<T: Transport> {
     /// Groups whose feeds have grown.
     var pending: [Int32] = []
     var stragglers: [Int32: Straggler] = [:]
+    /// Those of members whose streams are somebody's, and when these are to be ended because of their age.
+    var leases: [Int32: (lease: Lease, age: Tick)] = [:]
     var scratch: [UInt8] = []
     /// When the next stream is to end, or sooner.
     var earliestEnd = Tick.never
@@ -154,6 +158,7 @@ struct SocketSinks<T: Transport> {
         members[Int(index)].place = -1
         members[Int(index)].end = .never
         members[Int(index)].framing = framing
+        if let lease = subscription.lease { leases[index] = (lease, .never) }
         stragglers[index] = Straggler(cursor: subscription.start)
         return token(of: index)
     }
@@ -200,6 +205,7 @@ struct SocketSinks<T: Transport> {
         members[Int(index)].generation &+= 1
         members[Int(index)].end = .never
         free.append(index)
+        leases[index] = nil
         groups[Int(group)]?.memberCount -= 1
         hub.streamClosed(reason, onOwnSocket: true)
         guard let left = groups[Int(group)], left.memberCount == 0 else { return }
