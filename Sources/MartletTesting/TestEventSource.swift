@@ -24,12 +24,16 @@ public final class TestEventSource {
     ///   - path: The path with its query.
     ///   - lastEventID: What is sent as `Last-Event-ID`, unless it is empty.
     ///   - version: The HTTP version to speak.
-    public init(port: Int, path: String, lastEventID: String = "", version: String = "1.1") async throws {
+    ///   - headers: What else the request says.
+    public init(
+        port: Int, path: String, lastEventID: String = "", version: String = "1.1", headers: [String: String] = [:]
+    ) async throws {
         connection = try await TestConnection(port: port)
         parser = EventStreamParser(lastEventID: lastEventID)
         returnedID = lastEventID
         let resume = lastEventID.isEmpty ? "" : "Last-Event-ID: \(lastEventID)\r\n"
-        try await connection.send("GET \(path) HTTP/\(version)\r\nHost: localhost:\(port)\r\n\(resume)\r\n")
+        let more = headers.map { "\($0): \($1)\r\n" }.joined()
+        try await connection.send("GET \(path) HTTP/\(version)\r\nHost: localhost:\(port)\r\n\(resume)\(more)\r\n")
         try await readHead()
     }
 

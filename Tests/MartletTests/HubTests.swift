@@ -163,16 +163,4 @@ import Testing
             #expect(hub.feedCount == 0)
         }
     }
-
-    private func read(
-        _ count: Int, from hub: Hub, to topics: Set<Topic>, after id: String
-    ) async throws -> [Delivery] {
-        try await TestConnection.withPatience {
-            let events = Events(try await hub.subscribe(to: Selection(topics: topics), after: id))
-            var iterator = events.makeAsyncIterator()
-            var deliveries: [Delivery] = []
-            while deliveries.count < count, let delivery = try await iterator.next() { deliveries.append(delivery) }
-            return deliveries
-        }
-    }
 }

@@ -11,7 +11,7 @@
 /// topic times that of the template, at most. Copies share what was made of the text.
 ///
 /// Selectors are equal where they are of the same kind and their texts are equal, byte for byte.
-public struct TopicSelector: Hashable, Sendable, CustomStringConvertible {
+public struct TopicSelector: Hashable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
     private enum Kind {
         case every
         /// `nil` where no topic can have this name.
@@ -44,6 +44,10 @@ public struct TopicSelector: Hashable, Sendable, CustomStringConvertible {
             kind = .exact(try? Topic(text))
         }
     }
+
+    /// A selector that the program itself names. What is not known when it is compiled belongs into a ``Topic``, or it might
+    /// be read as a template.
+    public init(stringLiteral text: StaticString) { self.init("\(text)") }
 
     /// Whether the selector is `*`.
     public var isWildcard: Bool { if case .every = kind { true } else { false } }

@@ -7,7 +7,8 @@ import Martlet
 /// Who may do what with a hub over HTTP: asked once for each request, before anything else is looked at.
 ///
 ///     router.addHub(hub, access: Access { request, context, purpose in
-///         Grant(principal: context.user.id, subscribe: ["users/\(context.user.id)"])
+///         let own = try Topic("users/\(context.user.id)")
+///         return Grant(principal: context.user.id, subscribe: [TopicSelector(own)])
 ///     })
 public struct Access<Context: ChannelRequestContext>: Sendable {
     private let judge: @Sendable (Request, Context, AccessPurpose) async throws -> Grant

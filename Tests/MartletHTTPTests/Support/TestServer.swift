@@ -13,6 +13,7 @@ import ServiceLifecycle
 struct TestServer: Sendable {
     let port: Int
     let hub: Hub
+    let tickets: Tickets
     private let group: ServiceGroup
 
     /// How the hub, the application and what drains them are put together.
@@ -30,9 +31,12 @@ struct TestServer: Sendable {
         access: Access<EventStreamRequestContext> = .local,
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
+        let tickets = Tickets()
         let router = Router(context: EventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
-        router.addDemo(of: hub).addHealth(of: hub).addHub(hub, access: access)
+        router.addDemo(of: hub).addHealth(of: hub)
+            .addHub(hub, access: access.accepting(tickets))
+            .addStreamControl(of: hub, access: access, tickets: tickets)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
             router: router,
@@ -51,7 +55,7 @@ struct TestServer: Sendable {
         return try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
             let bound = try await TestConnection.withPatience { await ports.first { _ in true } }
-            let server = TestServer(port: bound ?? 0, hub: hub, group: group)
+            let server = TestServer(port: bound ?? 0, hub: hub, tickets: tickets, group: group)
             let result: Result<Value, any Error>
             do { result = .success(try await body(server)) } catch { result = .failure(error) }
             await group.triggerGracefulShutdown()

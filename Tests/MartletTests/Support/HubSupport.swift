@@ -51,3 +51,14 @@ extension Hub {
         return ids
     }
 }
+
+/// Subscribes and reads so many events.
+func read(_ count: Int, from hub: Hub, to topics: Set<Topic>, after id: String) async throws -> [Delivery] {
+    try await TestConnection.withPatience {
+        let events = Events(try await hub.subscribe(to: Selection(topics: topics), after: id))
+        var iterator = events.makeAsyncIterator()
+        var deliveries: [Delivery] = []
+        while deliveries.count < count, let delivery = try await iterator.next() { deliveries.append(delivery) }
+        return deliveries
+    }
+}

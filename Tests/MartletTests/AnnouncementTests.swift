@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletTesting
+import Testing
+
+@testable import Martlet
+
+@Suite struct AnnouncementTests {
+    @Test func `an announcement reaches who is there, in its place, and is in no history`() async throws {
+        try await withHub { hub in
+            try await hub.subscribe(to: "a") { events in
+                let before = try await hub.publish("1", to: "a")
+                // Read first, so that the announcement comes after it for sure.
+                var iterator = events.makeAsyncIterator()
+                #expect(try await iterator.next()?.data == "1")
+                hub.announce(Event(topic: "a", data: "hello"))
+                hub.announce(Event(topic: "b", data: "other"))
+                hub.announce(Event(topic: "a", data: "secret", isPrivate: true))
+                try await hub.publish("2", to: "a")
+                let announced = try await iterator.next()
+                #expect(announced?.data == "hello")
+                #expect(announced?.id == before)
+                #expect(try await iterator.next()?.data == "2")
+            }
+            #expect(try await read(2, from: hub, to: ["a"], after: "earliest").map(\.data) == ["1", "2"])
+        }
+    }
+
+    @Test func `resuming from an announcement goes on after the event before it`() async throws {
+        try await withHub { hub in
+            try await hub.subscribe(to: "a") { events in
+                var iterator = events.makeAsyncIterator()
+                try await hub.publish("1", to: "a")
+                _ = try await iterator.next()
+                hub.announce(Event(topic: "a", data: "hello"))
+                let id = try #require(try await iterator.next()).id
+                try await hub.publish("2", to: "a")
+                #expect(try await iterator.next()?.data == "2")
+                // Whoever is still here keeps the announcement in its feed, and may see it again.
+                let again = try await read(2, from: hub, to: ["a"], after: id).map(\.data)
+                #expect(again == ["hello", "2"])
+            }
+            let id = try #require(try await read(1, from: hub, to: ["a"], after: "earliest").first).id
+            #expect(try await read(1, from: hub, to: ["a"], after: id).map(\.data) == ["2"])
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+@testable import Martlet
+
+/// A shard without a thread and without sockets: the test says what happens when.
+final class SimulatedShard {
+    private final class Listener: FeedListener {
+        let grown = Mutex<Set<FeedID>>([])
+        func feedsGrew(_ feeds: [FeedID]) { grown.withLock { $0.formUnion(feeds) } }
+    }
+
+    private final class Answers: Sendable {
+        typealias Answer = (
+            token: SocketSinks<FakeTransport>.Token, request: Replayer.Request,
+            result: Result<Replayer.Slice, any Error>
+        )
+        let waiting = Mutex<[Answer]>([])
+    }
+
+    let network: FakeNetwork
+    var sinks: SocketSinks<FakeTransport>
+    var now = ContinuousClock.now
+    private let hub: Hub
+    private let listener = Listener()
+    private let answers = Answers()
+
+    init(_ hub: Hub, seed: UInt64) {
+        self.hub = hub
+        network = FakeNetwork(seed: seed)
+        sinks = SocketSinks(hub: hub, listener: listener, transport: FakeTransport(network: network)) {
+            [answers] request, token in
+            hub.replayer.read(request) { result in answers.waiting.withLock { $0.append((token, request, result)) } }
+        }
+    }
+
+    func open(
+        _ subscription: Subscription, framing: Framing
+    ) -> (socket: Int32, token: SocketSinks<FakeTransport>.Token) {
+        hub.streamOpened(onOwnSocket: true)
+        let socket = network.open()
+        let token = sinks.add(subscription, socket: socket, framing: framing)
+        sinks.resume(token, now: now)
+        return (socket, token)
+    }
+
+    func takeAnswers() {
+        for answer in answers.waiting.withLock({ waiting in
+            defer { waiting = [] }
+            return waiting
+        }) {
+            sinks.finishReading(answer.token, answer.request, answer.result, now: now)
+        }
+    }
+
+    /// What a shard does when it wakes up: answers of the log, then one slice for each feed that has grown.
+    func pass() {
+        takeAnswers()
+        let grown = listener.grown.withLock { grown in
+            defer { grown = [] }
+            return grown
+        }
+        sinks.grow(Array(grown))
+        sinks.advancePending(now: now)
+    }
+}
