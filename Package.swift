@@ -117,6 +117,7 @@ let package = Package(
             name: "MartletCommandTests",
             dependencies: [
                 "MartletCommand",
+                "MartletHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -35,6 +35,9 @@ struct ServeCommand: AsyncParsableCommand {
         for variable in ServeSettings.unknownVariables(in: environment) {
             logger.warning("Ignoring \(variable): no option has this environment variable")
         }
+        for directive in ReferenceEnvironment.read(environment).ignored {
+            logger.warning("Ignoring the directive \(directive): it means nothing here")
+        }
 
         let possible = ServeSettings(descriptorLimit: descriptorLimit).maxConnections
         if settings.maxConnections > possible {

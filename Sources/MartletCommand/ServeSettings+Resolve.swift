@@ -3,7 +3,8 @@
 import Configuration
 
 extension ServeSettings {
-    /// The settings from the command line, else the environment, else the settings file, else the defaults.
+    /// The settings from the command line, else the environment, else the settings file, else the defaults. Behind its
+    /// own variables also those of the Mercure reference hub count.
     ///
     /// The settings file is the one that `config` names on the command line or in the environment.
     ///
@@ -12,7 +13,8 @@ extension ServeSettings {
     ///   - environment: The environment of the process.
     ///   - descriptorLimit: The limit on open descriptors, from which the default for connections comes.
     /// - Throws: ``SettingsError`` if the settings file cannot be read or has an unknown key, if a value is malformed
-    ///   or out of range, or if the host is not a loopback one, since anyone who can reach the hub may publish.
+    ///   or out of range, if settings contradict each other, or if the host is not a loopback one although nobody has
+    ///   to identify himself, so that anyone who can reach the hub may publish.
     static func resolve(
         commandLine: [String: String],
         environment: [String: String],
@@ -23,6 +25,10 @@ extension ServeSettings {
             InMemoryProvider(name: "command line", values: Dictionary(uniqueKeysWithValues: values)),
             EnvironmentVariablesProvider(environmentVariables: environment).prefixKeys(with: "martlet"),
         ]
+        let reference = ReferenceEnvironment.read(environment).values
+        let referenceValues = reference.map { (AbsoluteConfigKey([$0]), ConfigValue(.string($1.text), isSecret: true)) }
+        providers.append(
+            InMemoryProvider(name: "reference hub", values: Dictionary(uniqueKeysWithValues: referenceValues)))
         let file = ConfigReader(providers: providers).string(forKey: ConfigKey([fileSetting]))
         if let file {
             providers.append(try await SettingsFile.provider(path: file))
@@ -33,6 +39,8 @@ extension ServeSettings {
                 "--\(setting.name)"
             } else if environment[setting.variable] != nil {
                 setting.variable
+            } else if let value = reference[setting.name] {
+                value.source
             } else {
                 "\(setting.name) in \(file ?? "")"
             }
@@ -41,11 +49,17 @@ extension ServeSettings {
         let reader = ConfigReader(providers: providers)
         var settings = ServeSettings(descriptorLimit: descriptorLimit)
         for setting in table {
-            if let text = reader.string(forKey: ConfigKey([setting.name])) {
-                try setting.assign(text, from: source(of: setting), to: &settings)
+            guard var text = reader.string(forKey: ConfigKey([setting.name])) else { continue }
+            let source = source(of: setting)
+            if setting.isSecret {
+                text = try Secret.read(text, from: source, isVisible: commandLine[setting.name] != nil)
             }
+            try setting.assign(text, from: source, to: &settings)
         }
-        guard Loopback.contains(settings.host) else { throw .openToOthers(host: settings.host) }
+        try settings.access.check()
+        guard Loopback.contains(settings.host) || !settings.access.isOpen else {
+            throw .openToOthers(host: settings.host)
+        }
         return settings
     }
 

@@ -31,6 +31,8 @@ struct ServeSettings: Equatable, Sendable {
     var metricsPort: Int?
     /// Whether this machine's metrics are published.
     var demo = false
+    /// Who may do what.
+    var access = AccessSettings()
     var logLevel = Logger.Level.info
     /// The settings file that was read.
     var configFile: String?
@@ -55,8 +57,10 @@ struct ServeSettings: Equatable, Sendable {
     static let variablePrefix = "MARTLET_"
 
     /// The settings in the order of the help. A default comes from the field.
-    static let table = [
-        Setting("host", \.host, .host, help: "Loopback interface to listen on"),
+    static let table = hubTable + accessTable + commandTable
+
+    private static let hubTable = [
+        Setting("host", \.host, .host, help: "Interface to listen on, a loopback one unless there are keys"),
         Setting("port", \.port, .count(0...65_535), help: "Port to listen on, 0 for a free one"),
         Setting(
             "heartbeat", \.heartbeat, .duration(.milliseconds(100) ... .seconds(3600)),
@@ -102,6 +106,9 @@ struct ServeSettings: Equatable, Sendable {
         Setting(
             "write-timeout", \.writeTimeout, .duration(.seconds(1) ... .seconds(3600)),
             help: "Time after which a client that takes nothing is disconnected"),
+    ]
+
+    private static let commandTable = [
         Setting("demo", \.demo, .flag, help: "Publish this machine's CPU, memory and load to topic system/metrics"),
         Setting("log-level", \.logLevel, .logLevel, help: "Least severe level to log"),
         Setting(fileSetting, \.configFile, .file, help: "JSON file of settings, keyed by option name"),

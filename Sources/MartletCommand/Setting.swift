@@ -10,6 +10,8 @@ struct Setting: Sendable {
     let help: String
     /// What the value is called in the help; nil for a flag.
     let valueName: String?
+    /// Whether the value must not be shown.
+    let isSecret: Bool
     /// What a value has to be: "a duration from 1s to 1h".
     let expectation: String
     /// The default as it would be given, which serves as the example of a good value too.
@@ -33,6 +35,7 @@ struct Setting: Sendable {
         self.help = help
         valueName = format.valueName
         expectation = format.expectation
+        isSecret = format.isSecret
         example = format.describe(ServeSettings.example[keyPath: field])
         self.defaultText = defaultText ?? example
         parse = { text, settings in
@@ -61,7 +64,8 @@ struct Setting: Sendable {
     /// - Throws: ``SettingsError`` if the text is malformed or the value out of range.
     func assign(_ text: String, from source: String, to settings: inout ServeSettings) throws(SettingsError) {
         guard parse(text, &settings) else {
-            throw SettingsError("\(source): \(text.debugDescription) is not \(expectation); for example \(example)")
+            let shown = isSecret ? "what is there" : text.debugDescription
+            throw SettingsError("\(source): \(shown) is not \(expectation); for example \(example)")
         }
     }
 }

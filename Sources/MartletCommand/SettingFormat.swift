@@ -8,6 +8,8 @@ struct SettingFormat<Value: Sendable>: Sendable {
     var valueName: String?
     /// What a value has to be, with its range: "a duration from 1s to 1h".
     let expectation: String
+    /// Whether the value must not be shown.
+    var isSecret = false
     /// The value that a text stands for; nil if the text is malformed or the value out of range.
     let parse: @Sendable (String) -> Value?
     /// The text that stands for a value.

@@ -12,8 +12,8 @@ struct SettingsError: Error, Equatable, CustomStringConvertible {
     static func openToOthers(host: String) -> Self {
         Self(
             """
-            anyone who can reach \(host) could publish, since no keys are configured; set --host 127.0.0.1 and put a \
-            reverse proxy in front that passes on GET only
+            anyone who can reach \(host) could publish, since no keys are configured; set publisher-key and \
+            subscriber-key, or set --host 127.0.0.1 and put a reverse proxy in front that passes on GET only
             """
         )
     }

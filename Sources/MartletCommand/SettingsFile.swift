@@ -68,7 +68,7 @@ struct SettingsFile: FileConfigSnapshot {
     }
 
     var description: String { "\(providerName)[\(texts.count) values]" }
-    var debugDescription: String { "\(providerName)\(texts)" }
+    var debugDescription: String { description }
 
     /// A JSON value as text; nil for null, arrays and objects.
     private struct Scalar: Decodable {

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Logging
+import MartletHTTP
 import Testing
 
 @testable import MartletCommand
 
 @Suite("Settings")
 struct ServeSettingsTests {
+    private static let keyFile: String = {
+        let place = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-settings-tests.key")
+        _ = FileManager.default.createFile(atPath: place.path, contents: Data("a key\n".utf8))
+        return place.path
+    }()
+
+    /// Settings that go with none of the others.
+    private static let alternatives = ["publisher-jwks", "subscriber-key", "authorize-url"]
+
     /// A text for each setting that differs from its default.
     private static let texts = [
         "host": "localhost", "port": "0", "heartbeat": "500ms", "history-events": "7", "history-bytes": "1GiB",
@@ -14,6 +25,10 @@ struct ServeSettingsTests {
         "max-connection-age": "1h", "max-shard-lag": "1MiB", "publish-queue": "5", "publish-timeout": "1s",
         "metrics-port": "9000", "shards": "3", "write-timeout": "9s",
         "grace": "0", "demo": "true",
+        "publisher-key": "file:\(keyFile)", "publisher-alg": "HS384", "subscriber-jwks": "file:/keys.json",
+        "subscriber-alg": "ES256", "anonymous": "true", "roles": "roles.json", "token-leeway": "5s",
+        "ticket-lifetime": "10s", "cookie-name": "token", "cors-origin": "https://a.example, http://b.example:1",
+        "publish-origin": "*", "subscriptions": "true",
         "log-level": "debug",
     ]
 
@@ -37,6 +52,16 @@ struct ServeSettingsTests {
         settings.grace = .zero
         settings.demo = true
         settings.logLevel = .debug
+        settings.access.publisher = .init(key: Secret(text: "a key"), algorithm: "HS384")
+        settings.access.subscriber = .init(algorithm: "ES256", set: "file:/keys.json")
+        settings.access.anonymous = true
+        settings.access.rolesFile = "roles.json"
+        settings.access.leeway = .seconds(5)
+        settings.access.ticketLifetime = .seconds(10)
+        settings.access.cookieName = "token"
+        settings.access.corsOrigins = ["https://a.example", "http://b.example:1"].compactMap { OriginPattern($0) }
+        settings.access.publishOrigins = ["*"].compactMap { OriginPattern($0) }
+        settings.access.subscriptions = true
         return settings
     }
 
@@ -59,6 +84,8 @@ struct ServeSettingsTests {
         #expect(settings.grace == .seconds(8))
         #expect(!settings.demo)
         #expect(settings.logLevel == .info)
+        #expect(settings.access == AccessSettings())
+        #expect(settings.access.isOpen)
         #expect(settings.configFile == nil)
     }
 
@@ -92,7 +119,8 @@ struct ServeSettingsTests {
 
     @Test("There are no settings but these")
     func table() {
-        #expect(ServeSettings.table.map(\.name).sorted() == (Self.texts.keys + ["config"]).sorted())
+        let names = Self.texts.keys + Self.alternatives + ["config"]
+        #expect(ServeSettings.table.map(\.name).sorted() == names.sorted())
     }
 
     @Test(
@@ -125,6 +153,8 @@ struct ServeSettingsTests {
             ("window-bytes", "64KiB", "1TiB", "65535", "1099511627777"),
             ("max-connections", "1", "2147483647", "0", "2147483648"),
             ("grace", "0", "1h", "-1s", "3600001ms"),
+            ("token-leeway", "0", "5m", "-1s", "300001ms"),
+            ("ticket-lifetime", "1s", "1h", "999ms", "3600001ms"),
         ]
     )
     func range(name: String, lowest: String, highest: String, below: String, above: String) async throws {
@@ -166,6 +196,8 @@ struct ServeSettingsTests {
         let message = try #require(try await problem(environment: ["MARTLET_HOST": host]))
         #expect(message.contains(host))
         #expect(message.contains("set --host 127.0.0.1 and put a reverse proxy in front"))
+        let keys = ["MARTLET_HOST": host, "MARTLET_PUBLISHER_KEY": "a", "MARTLET_SUBSCRIBER_KEY": "b"]
+        #expect(try await problem(environment: keys) == nil)
     }
 
     @Test("Environment variables of no setting are listed")

@@ -13,10 +13,13 @@ public struct OriginPattern: Hashable, Sendable {
         case below(scheme: String, suffix: String)
     }
 
+    /// As it was written.
+    public let text: String
     private let kind: Kind
 
     /// Case does not matter, nor does a scheme's default port. `nil` where the text is none of the three.
     public init?(_ text: String) {
+        self.text = text
         if text == "*" {
             kind = .any
             return

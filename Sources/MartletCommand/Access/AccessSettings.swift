@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletHTTP
+
+/// Who may do what with the hub.
+struct AccessSettings: Equatable, Sendable {
+    /// What tokens for one purpose are checked with: a key, or a set of keys.
+    struct Keys: Equatable, Sendable {
+        var key: Secret?
+        /// The algorithm that tokens must be signed with; `nil`: HS256 for a key, any asymmetric one for a set.
+        var algorithm: String?
+        /// Where the set is: a URL, or a file.
+        var set: String?
+
+        var isEmpty: Bool { key == nil && set == nil }
+    }
+
+    var publisher = Keys()
+    var subscriber = Keys()
+    /// The back end that is asked in place of checking tokens.
+    var authorizeURL: String?
+    /// The file that says what claims of tokens allow; `nil`: they say so themselves.
+    var rolesFile: String?
+    /// Whether who has no token may subscribe.
+    var anonymous = false
+    /// By how much the clock of who made a token may differ.
+    var leeway = Duration.zero
+    var cookieName = "mercureAuthorization"
+    var ticketLifetime = Duration.seconds(30)
+    /// Whose pages may subscribe, and read the answers.
+    var corsOrigins: [OriginPattern] = []
+    /// Whose pages may publish with a cookie.
+    var publishOrigins: [OriginPattern] = []
+    /// Whether the hub says who is subscribed.
+    var subscriptions = false
+
+    /// Whether nobody has to identify himself.
+    var isOpen: Bool { publisher.isEmpty && subscriber.isEmpty && authorizeURL == nil }
+
+    /// Throws ``SettingsError`` where the settings contradict each other.
+    func check() throws(SettingsError) {
+        for (keys, name) in [(publisher, "publisher"), (subscriber, "subscriber")] {
+            if keys.key != nil, keys.set != nil {
+                throw SettingsError("\(name)-key and \(name)-jwks are both set; set one of them")
+            }
+            if keys.isEmpty, keys.algorithm != nil {
+                throw SettingsError("\(name)-alg is set without a key; set \(name)-key or \(name)-jwks too")
+            }
+        }
+        if authorizeURL != nil {
+            guard publisher.isEmpty, subscriber.isEmpty, rolesFile == nil, !anonymous else {
+                throw SettingsError(
+                    "authorize-url asks a back end who may do what; leave out the keys, roles and anonymous")
+            }
+        } else if isOpen {
+            if rolesFile != nil {
+                throw SettingsError("roles says what tokens allow; set publisher-key and subscriber-key")
+            }
+            if !publishOrigins.isEmpty {
+                throw SettingsError("publish-origin is for cookies with tokens; set publisher-key and subscriber-key")
+            }
+        } else if publisher.isEmpty {
+            throw SettingsError("nobody could publish without a publisher-key; set it, or publisher-jwks")
+        } else if subscriber.isEmpty, !anonymous {
+            throw SettingsError("nobody could subscribe without a subscriber-key; set it, subscriber-jwks or anonymous")
+        }
+    }
+}
