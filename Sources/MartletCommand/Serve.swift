@@ -6,7 +6,12 @@ import Martlet
 import MartletHTTP
 import MartletMetrics
 import NIOCore
+import NIOPosix
 import ServiceLifecycle
+
+#if os(Linux)
+import CLinux
+#endif
 
 /// The hub as `martlet serve` runs it.
 enum Serve {
@@ -15,6 +20,17 @@ enum Serve {
 
     /// How long after the grace period requests in progress may take to end.
     private static let leeway = Duration.seconds(5)
+
+    /// One for each processor that this process may use; the singleton has one for each of the machine.
+    private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: processorCount)
+
+    private static var processorCount: Int {
+        #if os(Linux)
+        Int(martlet_processor_count())
+        #else
+        System.coreCount
+        #endif
+    }
 
     /// Runs the hub until it is signalled to stop.
     ///
@@ -37,7 +53,7 @@ enum Serve {
         if let port = settings.metricsPort {
             services.append(.init(service: operations(hub, metrics, port: port, settings, logger)))
         }
-        services.append(.init(service: application(hub, metrics, settings, logger)))
+        services.append(.init(service: EventLoopService(application(hub, metrics, settings, logger), on: eventLoops)))
         services.append(.init(service: DrainService(hub)))
         try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
     }
@@ -78,6 +94,7 @@ enum Serve {
                     metadata: ["max-connections": "\(settings.maxConnections)"]
                 )
             },
+            eventLoopGroupProvider: .shared(eventLoops),
             logger: quieter(logger)
         )
     }

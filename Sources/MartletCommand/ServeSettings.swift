@@ -111,6 +111,8 @@ struct ServeSettings: Equatable, Sendable {
     private static let commandTable = [
         Setting("demo", \.demo, .flag, help: "Publish this machine's CPU, memory and load to topic system/metrics"),
         Setting("log-level", \.logLevel, .logLevel, help: "Least severe level to log"),
-        Setting(fileSetting, \.configFile, .file, help: "JSON file of settings, keyed by option name"),
+        Setting(
+            fileSetting, \.configFile, .optional(.file, example: "hub.json"), default: "none",
+            help: "JSON file of settings, keyed by option name"),
     ]
 }

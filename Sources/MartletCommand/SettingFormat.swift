@@ -75,12 +75,10 @@ extension SettingFormat<String> {
             describe: { $0 }
         )
     }
-}
 
-extension SettingFormat<String?> {
     /// The path of a file.
     static var file: Self {
-        Self(valueName: "file", expectation: "a path", parse: { $0.isEmpty ? nil : $0 }, describe: { $0 ?? "none" })
+        Self(valueName: "file", expectation: "a path", parse: { $0.isEmpty ? nil : $0 }, describe: { $0 })
     }
 }
 
@@ -104,7 +102,8 @@ extension SettingFormat {
     static func optional<Wrapped>(_ format: SettingFormat<Wrapped>, example: Wrapped) -> Self
     where Value == Wrapped? {
         Self(
-            valueName: format.valueName, expectation: format.expectation, parse: { format.parse($0) },
-            describe: { format.describe($0 ?? example) })
+            valueName: format.valueName, expectation: format.expectation, isSecret: format.isSecret,
+            // What cannot be parsed is not a value that is not given.
+            parse: { format.parse($0).map { .some($0) } }, describe: { format.describe($0 ?? example) })
     }
 }

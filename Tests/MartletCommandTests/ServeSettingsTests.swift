@@ -153,6 +153,8 @@ struct ServeSettingsTests {
             ("window-bytes", "64KiB", "1TiB", "65535", "1099511627777"),
             ("max-connections", "1", "2147483647", "0", "2147483648"),
             ("grace", "0", "1h", "-1s", "3600001ms"),
+            ("max-shard-lag", "64KiB", "1TiB", "65535", "1099511627777"),
+            ("metrics-port", "0", "65535", "-1", "65536"),
             ("token-leeway", "0", "5m", "-1s", "300001ms"),
             ("ticket-lifetime", "1s", "1h", "999ms", "3600001ms"),
         ]

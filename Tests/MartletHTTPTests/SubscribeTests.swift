@@ -2,9 +2,11 @@
 
 import EventStream
 import Foundation
+import Hummingbird
 import Martlet
 import MartletHTTP
 import MartletTesting
+import NIOCore
 import Testing
 
 @Suite struct SubscribeTests {
@@ -33,6 +35,27 @@ import Testing
             #expect(try await source.nextElement() == .comment(""))
             #expect(try await source.nextElement() == .retry(milliseconds: 0))
             #expect(try await source.nextID() == response.header("last-event-id"))
+        }
+    }
+
+    @Test func `a head does not wait for a body that takes its time`() async throws {
+        let (bodies, body) = AsyncStream.makeStream(of: String.self)
+        func addSlow(_ router: Router<EventStreamRequestContext>) {
+            router.get("slow") { _, _ in
+                Response(
+                    status: .ok,
+                    body: ResponseBody { writer in
+                        for await text in bodies { try await writer.write(ByteBuffer(string: text)) }
+                        try await writer.finish(nil)
+                    })
+            }
+        }
+        try await TestServer.run(adding: addSlow) { server in
+            let source = try await TestEventSource(port: server.port, path: "/slow")
+            #expect(source.head.hasPrefix("HTTP/1.1 200 OK"))
+            body.yield("data: late\n\n")
+            #expect(try await source.next()?.data == "late")
+            body.finish()
         }
     }
 

@@ -34,20 +34,26 @@ package final class Subscription: Sendable {
     /// channel's event loop.
     ///
     /// - Parameters:
+    ///   - opening: What comes before the events. The head of the response is written already.
     ///   - handler: Encodes what the application writes. What is written here does not pass it.
-    ///   - framing: How the response is framed; its head and all that comes before the events is written already.
+    ///   - framing: How the response is framed.
+    /// - Returns: whether the stream goes on without the channel.
     package func stream(
-        to channel: any Channel, before handler: some ChannelHandler, framing: Framing
-    ) throws {
+        _ opening: [WireBytes] = [], to channel: any Channel, before handler: some ChannelHandler, framing: Framing
+    ) throws -> Bool {
+        let context = try channel.pipeline.syncOperations.context(handler: handler)
+        for block in opening { context.write(NIOAny(block.framed(as: framing)), promise: nil) }
+        context.flush()
         #if os(Linux)
         if let shard = hub.nextSocketShard(), let socket = channel.duplicateSocket(behind: handler) {
-            shard.adopt(self, socket: socket, framing: framing)
+            shard.adopt(self, socket: socket, framing: framing, from: channel.eventLoop)
             // The connection goes on with the duplicate.
             channel.close(promise: nil)
-            return
+            return true
         }
         #endif
         let sink = ChannelSink(self, shard: hub.shard(of: channel.eventLoop), framing: framing)
         try channel.pipeline.syncOperations.addHandler(sink, position: .before(handler))
+        return false
     }
 }

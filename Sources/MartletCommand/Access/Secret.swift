@@ -10,6 +10,9 @@ import Foundation
 struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     let text: String
 
+    /// What is shown as an example.
+    static let example = Secret(text: "file:/run/secrets/key")
+
     var description: String { "(secret)" }
     var debugDescription: String { description }
     var customMirror: Mirror { Mirror(self, children: []) }
@@ -40,11 +43,11 @@ struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringCo
     }
 }
 
-extension SettingFormat<Secret?> {
+extension SettingFormat<Secret> {
     /// A key, or `file:` and the path of a file that holds it.
     static var secret: Self {
         Self(
             valueName: "file:path", expectation: "a key, or file: and the path of a file that holds one",
-            isSecret: true, parse: { $0.isEmpty ? nil : Secret(text: $0) }, describe: { _ in "file:/run/secrets/key" })
+            isSecret: true, parse: { $0.isEmpty ? nil : Secret(text: $0) }, describe: \.text)
     }
 }

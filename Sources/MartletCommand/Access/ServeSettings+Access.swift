@@ -6,28 +6,32 @@ extension ServeSettings {
     /// The settings that say who may do what, in the order of the help.
     static let accessTable = [
         Setting(
-            "publisher-key", \.access.publisher.key, .secret, default: "none",
+            "publisher-key", \.access.publisher.key, .optional(.secret, example: .example), default: "none",
             help: "Key that tokens of publishers are checked with"),
         Setting(
-            "publisher-alg", \.access.publisher.algorithm, .algorithm, default: "HS256, with a set any but HS…",
+            "publisher-alg", \.access.publisher.algorithm, .optional(.algorithm, example: "HS256"),
+            default: "HS256, with a set any but HS…",
             help: "Algorithm that tokens of publishers are signed with"),
         Setting(
-            "publisher-jwks", \.access.publisher.set, .location, default: "none",
+            "publisher-jwks", \.access.publisher.set,
+            .optional(.location, example: "https://login.example.com/.well-known/jwks.json"), default: "none",
             help: "JWKS with the keys that tokens of publishers are checked with"),
         Setting(
-            "subscriber-key", \.access.subscriber.key, .secret, default: "none",
+            "subscriber-key", \.access.subscriber.key, .optional(.secret, example: .example), default: "none",
             help: "Key that tokens of subscribers are checked with"),
         Setting(
-            "subscriber-alg", \.access.subscriber.algorithm, .algorithm, default: "HS256, with a set any but HS…",
+            "subscriber-alg", \.access.subscriber.algorithm, .optional(.algorithm, example: "HS256"),
+            default: "HS256, with a set any but HS…",
             help: "Algorithm that tokens of subscribers are signed with"),
         Setting(
-            "subscriber-jwks", \.access.subscriber.set, .location, default: "none",
+            "subscriber-jwks", \.access.subscriber.set,
+            .optional(.location, example: "https://login.example.com/.well-known/jwks.json"), default: "none",
             help: "JWKS with the keys that tokens of subscribers are checked with"),
         Setting(
             "anonymous", \.access.anonymous, .flag,
             help: "Let clients subscribe without a token, to what is not private"),
         Setting(
-            "roles", \.access.rolesFile, .file, default: "none",
+            "roles", \.access.rolesFile, .optional(.file, example: "roles.json"), default: "none",
             help: "JSON file that says what the claims of a token allow, in place of its claim mercure"),
         Setting(
             "authorize-url", \.access.authorizeURL, .optional(.url, example: "http://127.0.0.1:3000/authorize"),
@@ -51,7 +55,7 @@ extension ServeSettings {
     ]
 }
 
-extension SettingFormat<String?> {
+extension SettingFormat<String> {
     private static var algorithms: [String] {
         ["HS", "RS", "PS", "ES"].flatMap { family in ["256", "384", "512"].map { family + $0 } } + ["EdDSA"]
     }
@@ -60,7 +64,7 @@ extension SettingFormat<String?> {
     static var algorithm: Self {
         Self(
             valueName: "name", expectation: "one of \(algorithms.joined(separator: ", "))",
-            parse: { algorithms.contains($0) ? $0 : nil }, describe: { $0 ?? "HS256" })
+            parse: { algorithms.contains($0) ? $0 : nil }, describe: { $0 })
     }
 
     /// A URL, or the path of a file behind `file:`.
@@ -70,11 +74,9 @@ extension SettingFormat<String?> {
             parse: { text in
                 ["https://", "http://", "file:"].contains { text.hasPrefix($0) && text.count > $0.count } ? text : nil
             },
-            describe: { $0 ?? "https://login.example.com/.well-known/jwks.json" })
+            describe: { $0 })
     }
-}
 
-extension SettingFormat<String> {
     static var url: Self {
         Self(
             valueName: "url", expectation: "a URL that begins with https:// or http://",

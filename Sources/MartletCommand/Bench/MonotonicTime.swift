@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -10,20 +12,10 @@ import Darwin
 
 /// Points in time as nanoseconds of the system's monotonic clock, which all processes of a machine share.
 enum MonotonicTime {
-    static var now: UInt64 {
-        read(CLOCK_MONOTONIC)
-    }
+    static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 
-    /// The processor time that this process has used, in nanoseconds.
-    static var processorTime: UInt64 {
-        read(CLOCK_PROCESS_CPUTIME_ID)
-    }
-
-    private static func read(_ clock: clockid_t) -> UInt64 {
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-    }
+    /// The processor time that this process has used, in nanoseconds; it grows by a microsecond at a time.
+    static var processorTime: UInt64 { UInt64(clock()) * (1_000_000_000 / UInt64(CLOCKS_PER_SEC)) }
 }
 
 extension Duration {

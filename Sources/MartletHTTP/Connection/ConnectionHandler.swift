@@ -13,6 +13,7 @@ import NIOHTTP1
 /// - The answer to HEAD has no body, and where it would be a stream no length (RFC 9110, section 9.3.2).
 /// - `Expect: 100-continue` is answered (RFC 9110, section 10.1.1), and `Connection: close` is understood however it is
 ///   written.
+/// - A head goes out together with what is written in the same turn of the event loop.
 /// - A request without a host, or with two, is refused (RFC 9112, section 3.2). Above the limit of connections every
 ///   request is.
 final class ConnectionHandler: ChannelDuplexHandler {
@@ -32,6 +33,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var isRefused = false
     /// The requests that are not answered yet. As many as the server reads ahead.
     private var exchanges: Deque<Exchange> = []
+    /// Whether a head was written, and nothing behind it.
+    private var hasWrittenHead = false
 
     init(limit: ConnectionLimit, hub: Hub) {
         self.limit = limit
@@ -85,8 +88,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard let exchange = exchanges.first else { return context.write(data, promise: promise) }
+        hasWrittenHead = false
         switch unwrapOutboundIn(data) {
         case .head(var head):
+            hasWrittenHead = true
             if exchange.isHTTP10 { head.version = .http1_0 }
             if exchange.closes { head.headers.replaceOrAdd(name: "connection", value: "close") }
             if exchange.isHead, head.isEventStream { head.headers.remove(name: "content-length") }
@@ -100,6 +105,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
             // The end of a chunked body would be a body.
             context.write(exchange.isHead ? wrapOutboundOut(.nothing) : data, promise: promise)
         }
+    }
+
+    /// What follows a head usually comes at once, and goes out with it.
+    func flush(context: ChannelHandlerContext) {
+        guard hasWrittenHead else { return context.flush() }
+        hasWrittenHead = false
+        context.eventLoop.assumeIsolated().execute { context.flush() }
     }
 
     private func refuse(_ request: HTTPRequestHead, _ problem: Problem, context: ChannelHandlerContext) {

@@ -21,32 +21,38 @@ extension Subscription {
         let opening = opening(retry: hub.retry())
         return Response(
             status: .ok, headers: headers,
-            body: ResponseBody { writer in
-                // The head goes out with the first bytes, and both before anything that is written from the event loop later.
-                try await writer.write(opening)
-                try await channel.eventLoop.submit {
+            // The head is written when this is called, so what is written to the channel comes behind it.
+            body: ResponseBody { _ in
+                let isHandedOff = try await channel.eventLoop.perform {
                     let pipeline = channel.pipeline.syncOperations
                     let isHTTP10 = (try? pipeline.handler(type: ConnectionHandler.self))?.isHTTP10 ?? false
-                    let encoder = try pipeline.handler(type: HTTPResponseEncoder.self)
-                    try self.stream(to: channel, before: encoder, framing: isHTTP10 ? .plain : .chunked)
-                }.get()
+                    return try self.stream(
+                        opening, to: channel, before: try pipeline.handler(type: HTTPResponseEncoder.self),
+                        framing: isHTTP10 ? .plain : .chunked)
+                }
+                // Returning would let the server answer a request that the client had sent behind this one.
+                guard !isHandedOff else { throw StreamEnded() }
                 try await withTaskCancellationHandler {
                     try await channel.closeFuture.get()
                 } onCancel: {
                     channel.close(promise: nil)
                 }
-                // Returning would let the server answer a request that the client had sent behind this one.
                 throw StreamEnded()
             })
     }
 
-    private func opening(retry: Duration) -> ByteBuffer {
-        guard let gap else { return WireBytes.opening(after: position, retry: retry).plain }
-        var bytes = WireBytes.opening(after: nil, retry: retry).plain
-        bytes.writeImmutableBuffer(WireBytes.gap(gap).plain)
-        return bytes
+    private func opening(retry: Duration) -> [WireBytes] {
+        guard let gap else { return [.opening(after: position, retry: retry)] }
+        return [.opening(after: nil, retry: retry), .gap(gap)]
     }
 }
 
-/// The stream has been written to its end and its connection is closed; nothing went wrong.
+/// The stream has been written to its end and its connection is closed, or the hub goes on with it; nothing went wrong.
 private struct StreamEnded: Error {}
+
+extension EventLoop {
+    /// Runs a closure on the event loop; at once where the caller is there already.
+    fileprivate func perform<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+        inEventLoop ? try body() : try await submit(body).get()
+    }
+}

@@ -7,6 +7,7 @@ import Martlet
 import MartletHTTP
 import MartletTesting
 import NIOCore
+import NIOPosix
 import ServiceLifecycle
 
 /// A server on a free port of this machine, with all routes, for as long as a closure runs.
@@ -29,6 +30,7 @@ struct TestServer: Sendable {
         arrangement: Arrangement = .outerGroup,
         maximumConnections: Int = .max,
         access: Access<EventStreamRequestContext> = .local,
+        adding addRoutes: (Router<EventStreamRequestContext>) -> Void = { _ in },
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
         let tickets = Tickets()
@@ -37,6 +39,7 @@ struct TestServer: Sendable {
         router.addDemo(of: hub).addHealth(of: hub)
             .addHub(hub, access: access.accepting(tickets))
             .addStreamControl(of: hub, access: access, tickets: tickets)
+        addRoutes(router)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
             router: router,
@@ -46,7 +49,9 @@ struct TestServer: Sendable {
         let services: [any Service]
         switch arrangement {
         case .outerGroup:
-            services = [hub, application, DrainService(hub)]
+            services = [
+                hub, EventLoopService(application, on: .singletonMultiThreadedEventLoopGroup), DrainService(hub),
+            ]
         case .applicationServices:
             application.addServices(hub)
             services = [application]

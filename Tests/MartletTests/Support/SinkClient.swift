@@ -34,7 +34,7 @@ final class SinkClient {
         try await loop.executeInContext {
             let encoder = Encoder()
             try channel.pipeline.syncOperations.addHandler(encoder)
-            try subscription.stream(to: channel, before: encoder, framing: framing)
+            _ = try subscription.stream(to: channel, before: encoder, framing: framing)
         }
     }
 

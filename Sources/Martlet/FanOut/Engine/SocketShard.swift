@@ -3,6 +3,7 @@
 #if os(Linux)
 import CLinux
 import Glibc
+import NIOCore
 import Synchronization
 
 /// A thread that writes to sockets which were handed off to it: plain HTTP/1 connections after their response heads.
@@ -67,14 +68,16 @@ final class SocketShard: Shard, Sendable {
         pthread_detach(thread)
     }
 
-    /// Takes over a socket that does not block, to the end of its life.
-    func adopt(_ subscription: Subscription, socket: Int32, framing: Framing) {
+    /// Takes over a socket that does not block, to the end of its life. Called on an event loop: the thread is woken once
+    /// for all that come in one turn of the loop.
+    func adopt(_ subscription: Subscription, socket: Int32, framing: Framing, from eventLoop: any EventLoop) {
         hub.streamOpened(onOwnSocket: true)
-        var isTooLate = false
-        leave { mailbox in
-            isTooLate = mailbox.hasEnded
-            if !isTooLate { mailbox.adopted.append((subscription, socket, framing)) }
+        let (isTooLate, isFirst) = mailbox.withLock { mailbox in
+            guard !mailbox.hasEnded else { return (true, false) }
+            mailbox.adopted.append((subscription, socket, framing))
+            return (false, mailbox.adopted.count == 1)
         }
+        if isFirst { eventLoop.execute { self.leave { _ in } } }
         guard isTooLate else { return }
         Glibc.close(socket)
         hub.streamClosed(.stopped, onOwnSocket: true)
