@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A JSON value (RFC 8259) as it was written: a number keeps all its digits.
+public enum JSONValue: Hashable, Sendable {
+    case null
+    case bool(Bool)
+    /// The number as its text, which is one that RFC 8259 allows.
+    case number(String)
+    case string(String)
+    case array([JSONValue])
+    case object([String: JSONValue])
+
+    /// How deep arrays and objects may be in each other.
+    public static let maximumDepth = 32
+
+    /// - Throws: ``JSONError`` where the text is not one JSON value, an object has a member twice, or it is nested deeper
+    ///   than ``maximumDepth``.
+    public init(parsing text: some Collection<UInt8>) throws(JSONError) {
+        var parser = JSONParser(text)
+        self = try parser.parseDocument()
+    }
+
+    /// The member of an object; `nil` where there is none, or where this is no object.
+    public subscript(name: String) -> JSONValue? {
+        if case .object(let members) = self { members[name] } else { nil }
+    }
+
+    public var isNull: Bool { self == .null }
+
+    public var stringValue: String? { if case .string(let text) = self { text } else { nil } }
+
+    public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
+
+    /// The nearest floating-point number; infinite where it is too large for one.
+    public var doubleValue: Double? { if case .number(let text) = self { Double(text) } else { nil } }
+
+    /// The strings of an array of strings; `nil` for anything else.
+    public var strings: [String]? {
+        guard case .array(let elements) = self else { return nil }
+        let strings = elements.compactMap(\.stringValue)
+        return strings.count == elements.count ? strings : nil
+    }
+
+    /// "a string", for messages.
+    var kind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "true or false"
+        case .number: "a number"
+        case .string: "a string"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+}
+
+/// Why a text is not JSON. It never contains the text.
+public struct JSONError: Error, Hashable, CustomStringConvertible, Sendable {
+    /// What is wrong: "there is more after the value".
+    public let reason: String
+    /// Where, in bytes from the beginning of the text.
+    public let offset: Int
+
+    public var description: String { "It is not JSON at byte \(offset): \(reason)." }
+}

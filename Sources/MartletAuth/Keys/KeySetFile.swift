@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Synchronization
+
+/// A key set in a file, read again when the file has changed.
+final class KeySetFile: Sendable {
+    /// What tells that a file is another one, or has other contents.
+    private struct Version: Hashable {
+        var modified: Date?
+        var size: Int?
+        var number: Int?
+    }
+
+    private let path: String
+    private let algorithms: Set<TokenAlgorithm>
+    private let maximumBytes: Int
+    private let version = Mutex<Version?>(nil)
+
+    init(path: String, allowing algorithms: Set<TokenAlgorithm>, maximumBytes: Int) {
+        self.path = path
+        self.algorithms = algorithms
+        self.maximumBytes = maximumBytes
+    }
+
+    /// The keys; `nil` where they are what they were.
+    func fetch() async throws(KeyError) -> KeySet? {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
+            throw KeyError(.unusable, "There is no file \(path).")
+        }
+        let current = Version(
+            modified: attributes[.modificationDate] as? Date, size: (attributes[.size] as? NSNumber)?.intValue,
+            number: (attributes[.systemFileNumber] as? NSNumber)?.intValue)
+        if version.withLock({ $0 == current }) { return nil }
+        guard let size = current.size, size <= maximumBytes else {
+            throw KeyError(.malformedSet, "The file \(path) is longer than \(maximumBytes) bytes.")
+        }
+        guard let text = try? Data(contentsOf: URL(filePath: path)) else {
+            throw KeyError(.unusable, "The file \(path) cannot be read.")
+        }
+        let keys = try await KeySet(jwks: text, allowing: algorithms)
+        version.withLock { $0 = current }
+        return keys
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Hummingbird
+import MartletHTTP
+import Testing
+
+@testable import MartletAuth
+
+@Suite struct TokenAuthenticatorTests {
+    private func authenticator(
+        _ rules: CredentialRules = CredentialRules(), publisher: TokenVerifier? = nil
+    ) async throws -> TokenAuthenticator {
+        TokenAuthenticator(subscriber: try await verifier(), publisher: publisher, rules: rules)
+    }
+
+    @Test(arguments: ["Bearer ", "bearer ", "BEARER   "])
+    func `a token is in the header Authorization`(scheme: String) async throws {
+        let request = request(.get, "/", [(.authorization, scheme + (try await token(#"{"sub":"alice"}"#)))])
+        #expect(try await authenticator().principal(of: request, to: .subscribe)?.subject == "alice")
+    }
+
+    @Test(arguments: ["", "Bearer", "Bearer ", "Basic YTpi", "Bearertoken", "e30.e30.e30", "Token x", ", Bearer x"])
+    func `another header Authorization is refused`(value: String) async throws {
+        let problem = try await problem {
+            try await authenticator().principal(of: request(.get, "/", [(.authorization, value)]), to: .subscribe)
+        }
+        #expect(problem?.status == .unauthorized)
+        #expect(problem?.field == "Authorization")
+        #expect(problem?.headers[.wwwAuthenticate]?.hasPrefix("Bearer error=\"invalid_token\"") == true)
+    }
+
+    @Test func `two headers Authorization are refused, even if they are equal`() async throws {
+        let value = "Bearer " + (try await token())
+        let problem = try await problem {
+            try await authenticator().principal(
+                of: request(.get, "/", [(.authorization, value), (.authorization, value)]), to: .subscribe)
+        }
+        #expect(problem?.status == .unauthorized)
+        #expect(problem?.headers[.wwwAuthenticate]?.contains("invalid_request") == true)
+    }
+
+    @Test func `a request without credentials is nobody's`() async throws {
+        #expect(try await authenticator().principal(of: request(), to: .subscribe) == nil)
+        let other = request(.get, "/?authorization=x", [(.cookie, "other=1")])
+        #expect(try await authenticator().principal(of: other, to: .subscribe) == nil)
+    }
+
+    @Test func `header, query and cookie come in this order, and the first is the only one`() async throws {
+        let rules = CredentialRules(acceptsQueryParameter: true)
+        let header = try await token(#"{"sub":"header"}"#)
+        let query = try await token(#"{"sub":"query"}"#)
+        let cookie = try await token(#"{"sub":"cookie"}"#)
+        func subject(_ target: String, _ headers: [(HTTPField.Name, String)]) async throws -> String? {
+            try await authenticator(rules).principal(of: request(.get, target, headers), to: .subscribe)?.subject
+        }
+        let inCookie = (HTTPField.Name.cookie, "a=b; mercureAuthorization=\(cookie)")
+        #expect(
+            try await subject("/?authorization=\(query)", [(.authorization, "Bearer \(header)"), inCookie]) == "header")
+        #expect(try await subject("/?topic=a&authorization=\(query)", [inCookie]) == "query")
+        #expect(try await subject("/?topic=a", [inCookie]) == "cookie")
+        let bad = try await problem { try await subject("/?authorization=bad", [inCookie]) }
+        #expect(bad?.field == "authorization")
+        let worse = try await problem { try await subject("/", [(.authorization, "Bearer bad"), inCookie]) }
+        #expect(worse?.field == "Authorization")
+    }
+
+    @Test(arguments: ["authorization=", "authorization", "authorization=a&authorization=a", "%61uthorization="])
+    func `the query has one token that is not empty`(query: String) async throws {
+        let problem = try await problem {
+            try await authenticator(CredentialRules(acceptsQueryParameter: true))
+                .principal(of: request(.get, "/?\(query)"), to: .subscribe)
+        }
+        #expect(problem?.status == .unauthorized)
+        #expect(problem?.field == "authorization")
+    }
+
+    @Test func `the cookie has the name that is configured, or none`() async throws {
+        let cookie = (HTTPField.Name.cookie, "hub=\"\(try await token(#"{"sub":"alice"}"#))\"")
+        let request = request(.get, "/", [cookie])
+        #expect(
+            try await authenticator(CredentialRules(cookieName: "hub")).principal(of: request, to: .subscribe)?.subject
+                == "alice")
+        #expect(try await authenticator().principal(of: request, to: .subscribe) == nil)
+        #expect(
+            try await authenticator(CredentialRules(cookieName: nil)).principal(of: request, to: .subscribe) == nil)
+    }
+
+    @Test func `a bad token is refused, though none would be needed`() async throws {
+        for (field, name) in [(HTTPField.Name.authorization, "Bearer bad"), (.cookie, "mercureAuthorization=bad")] {
+            let problem = try await problem {
+                try await authenticator().principal(of: request(.get, "/", [(field, name)]), to: .subscribe)
+            }
+            #expect(problem?.status == .unauthorized)
+            #expect(problem?.field == field.rawName)
+        }
+    }
+
+    @Test(
+        arguments: [
+            // Origin, Referer, is allowed
+            ("https://app.example", nil, true), (nil, "https://app.example/page?q", true),
+            ("https://a.pages.example", nil, true), ("https://evil.example", nil, false),
+            ("https://evil.example", "https://app.example/", false), (nil, nil, false), ("null", nil, false),
+            ("", "https://app.example/", false), (nil, "/page", false),
+            (nil, "https://app.example@evil.example/", false),
+        ] as [(String?, String?, Bool)])
+    func `with a cookie only pages that are allowed may publish`(
+        origin: String?, referer: String?, isAllowed: Bool
+    ) async throws {
+        let rules = CredentialRules(
+            publishOrigins: ["https://app.example", "https://*.pages.example"].compactMap { OriginPattern($0) })
+        let authenticator = try await authenticator(rules, publisher: verifier())
+        let token = try await token(#"{"sub":"alice"}"#)
+        var headers = [(HTTPField.Name.cookie, "mercureAuthorization=\(token)")]
+        if let origin { headers.append((.origin, origin)) }
+        if let referer { headers.append((.referer, referer)) }
+        let problem = try await problem {
+            try await authenticator.principal(of: request(.post, "/", headers), to: .publish)
+        }
+        #expect((problem == nil) == isAllowed)
+        if let problem {
+            #expect(problem.status == .unauthorized)
+            #expect(problem.field == "Origin")
+            #expect(problem.headers[.wwwAuthenticate] == "Bearer")
+        }
+        let header = request(.post, "/", headers + [(.authorization, "Bearer \(token)")])
+        #expect(try await authenticator.principal(of: header, to: .publish)?.subject == "alice")
+        let get = request(.get, "/", headers)
+        #expect(try await authenticator.principal(of: get, to: .subscribe)?.subject == "alice")
+    }
+
+    @Test func `publishers and subscribers have keys of their own`() async throws {
+        let publisher = TokenVerifier(keys: try await TokenKeys(text: TestKeys.ecPublic))
+        let authenticator = try await authenticator(publisher: publisher)
+        let subscribes = request(.get, "/", [(.authorization, "Bearer \(try await token())")])
+        _ = try await authenticator.principal(of: subscribes, to: .subscribe)
+        let refused = try await problem { try await authenticator.principal(of: subscribes, to: .publish) }
+        #expect(refused?.detail.contains("algorithm not allowed") == true)
+    }
+
+    @Test func `where there is no key for a purpose, it says so`() async throws {
+        let none = TokenAuthenticator(subscriber: nil, publisher: nil)
+        #expect(try await none.principal(of: request(), to: .subscribe) == nil)
+        let publish = try await problem { try await none.principal(of: request(.post), to: .publish) }
+        #expect(publish?.status == .unauthorized)
+        #expect(publish?.detail.contains("No key") == true)
+        let token = request(.get, "/", [(.authorization, "Bearer x")])
+        let subscribe = try await problem { try await none.principal(of: token, to: .subscribe) }
+        #expect(subscribe?.status == .unauthorized)
+        #expect(subscribe?.detail.contains("No key") == true)
+    }
+
+    @Test func `while the keys cannot be had the answer is 503 and when to come back`() async throws {
+        struct Away: Error {}
+        let keys = try TokenKeys(TokenAlgorithm.asymmetric, KeySetLimits(), ContinuousClock(), quiet) { throw Away() }
+        let authenticator = TokenAuthenticator(subscriber: TokenVerifier(keys: keys), publisher: nil)
+        let request = request(.get, "/", [(.authorization, "Bearer \(try await token("{}", .es256))")])
+        let problem = try await problem { try await authenticator.principal(of: request, to: .subscribe) }
+        #expect(problem?.status == .serviceUnavailable)
+        #expect(problem?.headers[.retryAfter] == "1")
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MartletTesting
+import Testing
+
+@testable import MartletAuth
+
+@Suite struct JSONValueTests {
+    @Test(
+        arguments: [
+            (" null ", "null"), ("true", "true"), ("false", "false"), ("-0.10e+5", "-0.10e+5"), ("0", "0"),
+            (#""\u00e9\ud83d\ude00\/\b""#, #""é😀/\u0008""#), ("[ ]", "[]"), ("{ }", "{}"),
+            (#"{"b":[1,{"c":null}],"a":"\\\"" }"#, #"{"a":"\\\"","b":[1,{"c":null}]}"#), ("\t[1 ,\r\n2]", "[1,2]"),
+            ("123456789012345678901234567890.10", "123456789012345678901234567890.10"),
+        ])
+    func `JSON is read and written`(text: String, written: String) throws {
+        #expect(try json(text).text == written)
+    }
+
+    @Test(
+        arguments: [
+            "", " ", "nul", "nulll", "True", "01", "-", "1.", ".5", "1e", "+1", "0x1", "NaN", "\"", "\"\\x\"", "\"\n\"",
+            "'a'", "[", "[1", "[1,", "[1,]", "[,]", "{", "{\"a\"", "{\"a\":", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "1 2",
+            "[1]]", #""\ud83d""#, #""\ude00""#, #""\ud83d\u0041""#, #""\u12g4""#, #""\u+123""#, "\u{FEFF}1", "//\n1",
+            #"{"a":1,"a":2}"#, #"{"a":1,"\u0061":2}"#, "\u{0}",
+        ])
+    func `what is no JSON is refused`(text: String) {
+        #expect(throws: JSONError.self) { try json(text) }
+    }
+
+    @Test func `bytes that are not UTF-8 are refused`() {
+        for bytes: [UInt8] in [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82]] {
+            #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22] + bytes + [0x22]) }
+        }
+    }
+
+    @Test func `values are nested 32 deep at most`() throws {
+        func nested(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        }
+        _ = try json(nested(JSONValue.maximumDepth))
+        #expect(throws: JSONError.self) { try json(nested(JSONValue.maximumDepth + 1)) }
+        #expect(throws: JSONError.self) { try json(String(repeating: "{\"a\":", count: 100_000)) }
+    }
+
+    @Test func `random texts are read as Foundation reads them`() throws {
+        var random = SeededGenerator(seed: 20_261_124)
+        let pieces = [
+            "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "1", "-2.5", "null", "true", " ", "0", "\\", "\"",
+        ]
+        var valid = 0
+        for _ in 0..<50_000 {
+            let text = (0..<Int.random(in: 1...9, using: &random))
+                .map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
+            let value = try? json(text)
+            let other = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed)
+            // Only here is a member that is there twice an error, and a comma before the end of an array or object.
+            let packed = text.replacing(" ", with: "")
+            if value == nil, other != nil, [":", ",]", ",}"].contains(where: packed.contains) { continue }
+            #expect((value == nil) == (other == nil), "\(text)")
+            if let value {
+                valid += 1
+                #expect(try json(value.text) == value)
+            }
+        }
+        #expect(valid > 1000)
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import MartletTesting
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import MartletAuth
+
+@Suite struct KeySetSourceTests {
+    private func verifier(_ server: FakeServer, _ configure: (inout KeySetLimits) -> Void = { _ in }) throws
+        -> TokenVerifier
+    {
+        var limits = KeySetLimits()
+        configure(&limits)
+        return TokenVerifier(keys: try TokenKeys(jwks: server.url + "jwks", limits: limits, logger: quiet))
+    }
+
+    @Test func `keys are fetched once, whoever needs them first`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])))
+            let verifier = try self.verifier(server)
+            let token = try await token(#"{"sub":"alice"}"#, .es256, keyID: "one")
+            try await withThrowingTaskGroup(of: String?.self) { tasks in
+                for _ in 0..<50 { tasks.addTask { try await verifier.verify(token).subject } }
+                for try await subject in tasks { #expect(subject == "alice") }
+            }
+            #expect(server.requests.map(\.path) == ["/jwks"])
+        }
+    }
+
+    @Test func `keys that are rotated in are found at once`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])))
+            let verifier = try self.verifier(server) { $0.minimumInterval = .zero }
+            _ = try await verifier.verify(token("{}", .es256, keyID: "one"))
+            server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.eddsa, ["kid": "two"])))
+            _ = try await verifier.verify(token("{}", .eddsa, keyID: "two"))
+            #expect(try await refusal(of: token("{}", .es256, keyID: "one"), by: verifier)?.code == .unknownKey)
+        }
+    }
+
+    @Test func `a flood of unknown keys is one request`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])))
+            let verifier = try self.verifier(server)
+            _ = try await verifier.verify(token("{}", .es256, keyID: "one"))
+            try await withThrowingTaskGroup(of: TokenRefusal.Code?.self) { tasks in
+                for number in 0..<50 {
+                    let token = try await token("{}", .es256, keyID: "unknown \(number)")
+                    tasks.addTask { try await refusal(of: token, by: verifier)?.code }
+                }
+                for try await code in tasks { #expect(code == .unknownKey) }
+            }
+            #expect(server.requests.count == 1)
+            _ = try await verifier.verify(token("{}", .es256, keyID: "one"))
+        }
+    }
+
+    @Test(
+        arguments: [
+            (.ok, "garbage"), (.ok, ""), (.ok, "{}"), (.internalServerError, nil), (.notFound, nil), (.noContent, ""),
+            (.movedPermanently, nil), (.found, nil),
+        ] as [(HTTPResponse.Status, String?)])
+    func `what is no key set is no answer`(status: HTTPResponse.Status, body: String?) async throws {
+        try await FakeServer.run { server in
+            let keys = TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"]))
+            server.answer { request in
+                request.uri.path == "/moved"
+                    ? Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: keys)))
+                    : Response(
+                        status: status, headers: [.location: server.url + "moved"],
+                        body: .init(byteBuffer: ByteBuffer(string: body ?? keys)))
+            }
+            let verifier = try self.verifier(server)
+            let token = try await token("{}", .es256, keyID: "one")
+            for _ in 0..<3 {
+                let error = await #expect(throws: KeysUnavailable.self) { try await verifier.verify(token) }
+                #expect(error.map { $0.retryAfter <= .seconds(1) } == true)
+            }
+            #expect(server.requests.map(\.path) == ["/jwks"])
+        }
+    }
+
+    @Test func `an answer that is too large is none`() async throws {
+        try await FakeServer.run { server in
+            let keys = TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"]))
+            let verifier = try self.verifier(server) {
+                $0.maximumBytes = keys.utf8.count
+                $0.firstBackOff = .zero
+            }
+            server.answer(.ok, [:], keys + " ")
+            let token = try await token("{}", .es256, keyID: "one")
+            await #expect(throws: KeysUnavailable.self) { try await verifier.verify(token) }
+            server.answer(.ok, [:], keys)
+            _ = try await verifier.verify(token)
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `an answer that takes too long is none`(sendsHead: Bool) async throws {
+        try await FakeServer.run { server in
+            let (stream, end) = AsyncStream.makeStream(of: ByteBuffer.self)
+            server.answer { _ in
+                if !sendsHead { for await _ in stream {} }
+                return Response(
+                    status: .ok, headers: [.contentLength: "1000"],
+                    body: ResponseBody { writer in
+                        try await writer.write(ByteBuffer(string: "{"))
+                        for await part in stream { try await writer.write(part) }
+                        try await writer.finish(nil)
+                    })
+            }
+            let verifier = try self.verifier(server) { $0.timeout = .milliseconds(50) }
+            let token = try await token("{}", .es256, keyID: "one")
+            await #expect(throws: KeysUnavailable.self) {
+                try await TestConnection.withPatience { try await verifier.verify(token) }
+            }
+            end.finish()
+        }
+    }
+
+    @Test func `old keys are used while the source is away`() async throws {
+        let clock = ManualClock()
+        let isAway = Mutex(false)
+        let fetches = Mutex(0)
+        let set = try await KeySet(
+            jwks: Array(TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])).utf8), allowing: [.es256])
+        struct Away: Error {}
+        let keys = try TokenKeys([.es256], KeySetLimits(), clock, quiet) {
+            fetches.withLock { $0 += 1 }
+            if isAway.withLock({ $0 }) { throw Away() }
+            return set
+        }
+        let verifier = TokenVerifier(keys: keys)
+        let known = try await token("{}", .es256, keyID: "one")
+        let unknown = try await token("{}", .es256, keyID: "two")
+        _ = try await verifier.verify(known)
+        isAway.withLock { $0 = true }
+        clock.advance(by: .seconds(400))
+        await #expect(throws: KeysUnavailable.self) { try await verifier.verify(unknown) }
+        _ = try await verifier.verify(known)
+        clock.advance(by: .seconds(86_000))
+        await #expect(throws: KeysUnavailable.self) { try await verifier.verify(known) }
+        isAway.withLock { $0 = false }
+        clock.advance(by: .seconds(60))
+        _ = try await verifier.verify(known)
+        #expect(try await refusal(of: unknown, by: verifier)?.code == .unknownKey)
+    }
+
+    @Test func `nobody listens where the keys should be`() async throws {
+        let keys = try TokenKeys(jwks: "http://127.0.0.1:1/", logger: quiet)
+        let token = try await token("{}", .es256)
+        await #expect(throws: KeysUnavailable.self) { try await TokenVerifier(keys: keys).verify(token) }
+    }
+
+    @Test(
+        arguments: [
+            "", "keys.json", "ftp://keys.example/", "https://", "https:///keys", "https://user:pw@keys.example/",
+            "http://keys.example/ x", "file:///keys",
+        ])
+    func `a URL of a key set is one`(url: String) {
+        let error = #expect(throws: KeyError.self) { try TokenKeys(jwks: url, logger: quiet) }
+        #expect(error?.description.contains("pw") == false)
+    }
+
+    @Test func `a file of keys is read again when it has changed`() async throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).json").path()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var limits = KeySetLimits.file
+        limits.timeToLive = .zero
+        limits.minimumInterval = .zero
+        limits.firstBackOff = .zero
+        let verifier = TokenVerifier(keys: try TokenKeys(jwksFile: path, limits: limits, logger: quiet))
+        let one = try await token("{}", .es256, keyID: "one")
+        let two = try await token("{}", .es256, keyID: "two")
+        await #expect(throws: KeysUnavailable.self) { try await verifier.verify(one) }
+        try TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])).write(toFile: path, atomically: true, encoding: .utf8)
+        _ = try await verifier.verify(one)
+        #expect(try await refusal(of: two, by: verifier)?.code == .unknownKey)
+        try TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "two"])).write(toFile: path, atomically: true, encoding: .utf8)
+        _ = try await verifier.verify(two)
+        #expect(try await refusal(of: one, by: verifier)?.code == .unknownKey)
+        try "garbage".write(toFile: path, atomically: true, encoding: .utf8)
+        _ = try await verifier.verify(two)
+        try FileManager.default.removeItem(atPath: path)
+        _ = try await verifier.verify(two)
+        await #expect(throws: KeysUnavailable.self) { try await verifier.verify(one) }
+    }
+}

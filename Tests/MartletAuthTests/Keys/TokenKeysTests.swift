@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import MartletAuth
+
+@Suite struct TokenKeysTests {
+    @Test(arguments: [(TokenAlgorithm.hs256, 32), (.hs384, 48), (.hs512, 64)])
+    func `a secret is as long as its hash`(algorithm: TokenAlgorithm, length: Int) async throws {
+        let secret = [UInt8](repeating: 0x61, count: length)
+        _ = try await TokenKeys(secret: secret, algorithm: algorithm)
+        let error = await #expect(throws: KeyError.self) {
+            try await TokenKeys(secret: secret.dropLast(), algorithm: algorithm)
+        }
+        #expect(error?.code == .secretTooShort)
+        #expect(error?.message.contains("\(length - 1) bytes") == true)
+    }
+
+    @Test func `the last line end of a secret file does not count`() async throws {
+        let token = try await token(#"{"sub":"alice"}"#)
+        for end in ["", "\n", "\r\n"] {
+            let keys = try await TokenKeys(text: TestKeys.secret + end)
+            #expect(try await TokenVerifier(keys: keys).verify(token).subject == "alice")
+        }
+        let keys = try await TokenKeys(text: TestKeys.secret + "\n\n")
+        #expect(try await refusal(of: token, by: TokenVerifier(keys: keys))?.code == .badSignature)
+    }
+
+    @Test(
+        arguments: [
+            TestKeys.rsaPublic, TestKeys.rsaPrivate, TestKeys.rsaPrivatePKCS1, TestKeys.rsaCertificate,
+            "# a comment\r\n" + TestKeys.rsaPublic.replacing("\n", with: "\r\n") + "\r\n",
+        ])
+    func `an RSA key may be a public key, a private key or a certificate`(pem: String) async throws {
+        for algorithm in [nil, TokenAlgorithm.rs384, .ps512] {
+            let keys = try await TokenKeys(text: pem, algorithm: algorithm)
+            #expect(keys.algorithms == [algorithm ?? .rs256])
+            let token = try await token(#"{"sub":"alice"}"#, algorithm ?? .rs256)
+            #expect(try await TokenVerifier(keys: keys).verify(token).subject == "alice")
+        }
+    }
+
+    @Test(arguments: [TestKeys.ecPrivateWithParameters, TestKeys.ecPublic, TestKeys.ecCertificate])
+    func `an EC key may be a public key, a private key or a certificate`(pem: String) async throws {
+        let keys = try await TokenKeys(text: pem)
+        #expect(keys.algorithms == [.es256])
+        let token = try await TokenSigner(text: TestKeys.ecPrivateWithParameters).token(claiming: .object([:]))
+        _ = try await TokenVerifier(keys: keys).verify(token)
+    }
+
+    @Test(
+        arguments: [
+            ("-----BEGIN PUBLIC KEY-----", nil, .unusable),
+            ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", nil, .unusable),
+            ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----", nil, .unusable),
+            (TestKeys.rsaPublic1024, nil, .unusable),
+            (TestKeys.rsaPublic.replacing("PUBLIC", with: "ENCRYPTED PRIVATE"), nil, .unusable),
+            (TestKeys.rsaPublic, .es256, .wrongAlgorithm), (TestKeys.ecPublic, .es384, .wrongAlgorithm),
+            (TestKeys.ecPublic, .rs256, .wrongAlgorithm), (TestKeys.secret, .rs256, .wrongAlgorithm),
+            ("", nil, .secretTooShort),
+        ] as [(String, TokenAlgorithm?, KeyError.Code)])
+    func `what is no key is refused`(text: String, algorithm: TokenAlgorithm?, code: KeyError.Code) async throws {
+        let error = await #expect(throws: KeyError.self) { try await TokenKeys(text: text, algorithm: algorithm) }
+        #expect(error?.code == code)
+    }
+
+    @Test func `signing needs the private key`() async throws {
+        let error = await #expect(throws: KeyError.self) { try await TokenSigner(text: TestKeys.rsaPublic) }
+        #expect(error?.code == .notPrivate)
+    }
+}

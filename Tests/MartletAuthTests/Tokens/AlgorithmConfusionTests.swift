@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import Foundation
+import Testing
+
+@testable import MartletAuth
+
+@Suite struct AlgorithmConfusionTests {
+    @Test(arguments: ["none", "None", "NONE", "", "hs256", "HS1", "RS256 ", "ES256K"])
+    func `no other algorithm is taken, least of all none`(name: String) async throws {
+        for signature in [[], Array("x".utf8)] {
+            let token = token(header: #"{"alg":"\#(name)"}"#, claims: #"{"sub":"root"}"#, signature: signature)
+            let refusal = try await refusal(of: token, by: verifier())
+            #expect(refusal?.code == .algorithmNotAllowed)
+            #expect(refusal?.message.contains("algorithm not allowed") == true)
+            #expect(refusal?.message.contains("HS256") == true)
+        }
+    }
+
+    @Test(arguments: TokenAlgorithm.allCases)
+    func `a token of any other algorithm than the configured one is refused`(pinned: TokenAlgorithm) async throws {
+        let verifier = TokenVerifier(
+            keys: try await TokenKeys(text: TestKeys.publicText(pinned), algorithm: pinned))
+        for algorithm in TokenAlgorithm.allCases where algorithm != pinned {
+            let refusal = try await refusal(of: token("{}", algorithm), by: verifier)
+            #expect(refusal?.code == .algorithmNotAllowed)
+        }
+    }
+
+    @Test(arguments: [TokenAlgorithm.rs256, .es256, .eddsa])
+    func `a public key is never a secret`(pinned: TokenAlgorithm) async throws {
+        let publicKey = TestKeys.publicText(pinned)
+        let verifier = TokenVerifier(keys: try await TokenKeys(text: publicKey, algorithm: pinned))
+        for header in [#"{"alg":"HS256"}"#, #"{"alg":"\#(pinned)"}"#] {
+            let input = "\(Base64URL.encode(header.utf8)).\(Base64URL.encode(#"{"sub":"root"}"#.utf8))"
+            for key in [publicKey, publicKey + "\n"] {
+                let signature = HMAC<SHA256>.authenticationCode(
+                    for: Data(input.utf8), using: SymmetricKey(data: Data(key.utf8)))
+                let code = try await refusal(of: "\(input).\(Base64URL.encode(signature))", by: verifier)?.code
+                #expect(code == .algorithmNotAllowed || code == .badSignature)
+            }
+        }
+        for algorithm in Secret.algorithms {
+            let error = await #expect(throws: KeyError.self) {
+                try await TokenKeys(text: publicKey, algorithm: algorithm)
+            }
+            #expect(error?.code == .wrongAlgorithm)
+        }
+    }
+
+    @Test func `a key that the token brings along is not used`() async throws {
+        let other = TestKeys.jwk(.es256, ["kid": "k"]).text
+        let header = #"{"alg":"HS256","jwk":\#(other),"jku":"http://127.0.0.1:1/","x5c":["AAAA"]}"#
+        #expect(try await refusal(of: token(header: header), by: verifier())?.code == .badSignature)
+    }
+
+    @Test func `an empty signature is not one`() async throws {
+        for algorithm in TokenAlgorithm.allCases {
+            let keys = try await TokenKeys(text: TestKeys.publicText(algorithm), algorithm: algorithm)
+            for signature in [[], [0], [UInt8](repeating: 0, count: 64)] {
+                let token = token(header: #"{"alg":"\#(algorithm)"}"#, signature: signature)
+                #expect(try await refusal(of: token, by: TokenVerifier(keys: keys))?.code == .badSignature)
+            }
+        }
+    }
+}
