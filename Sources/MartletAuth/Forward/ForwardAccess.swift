@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+public import Logging
+public import MartletHTTP
+import NIOCore
+import NIOHTTP1
+
+/// Asks the application who may do what: for each request a GET to a URL of its own, with
+///
+/// - `Authorization` and `Cookie` as they came,
+/// - `X-Martlet-Purpose`: `subscribe` or `publish`,
+/// - `X-Forwarded-Method`, `X-Forwarded-Uri` (without tokens in the query) and `X-Forwarded-For`.
+///
+/// 200 with a JSON object grants:
+///
+///     {"principal": "alice", "subscribe": ["users/alice"], "publish": [], "public": false,
+///      "expires": "2026-12-24T18:00:00Z", "payload": {"name": "Alice"}}
+///
+/// All members may be missing; `expires` may also be a number of seconds since 1970. 401 and 403 refuse, with the `detail`
+/// of a problem document (RFC 9457). Anything else, or nothing in time, is answered with 503.
+///
+/// An answer is remembered for the `max-age` of its `Cache-Control`, for these credentials and this purpose; with
+/// `Vary: X-Forwarded-Uri` or `X-Forwarded-For` for this URI or address only.
+public struct ForwardAccess: Sendable {
+    private let source: ForwardSource<ContinuousClock>
+    private let publishOrigins: [OriginPattern]
+    private let url: String
+    private let limits: ForwardLimits
+
+    /// - Parameters:
+    ///   - url: `http` or `https`. What it answers is believed, so no one else may answer there.
+    ///   - publishOrigins: The origins whose pages may publish with a cookie and without `Authorization`.
+    /// - Throws: ``PolicyError`` where this is no such URL.
+    public init(
+        url: String, publishOrigins: [OriginPattern] = [], limits: ForwardLimits = ForwardLimits(), logger: Logger
+    ) throws(PolicyError) {
+        guard OutgoingRequest.isURL(url) else {
+            throw PolicyError("URL", "The URL to ask begins with http:// or https:// and has a host, without a user.")
+        }
+        self.url = url
+        self.publishOrigins = publishOrigins
+        self.limits = limits
+        source = ForwardSource(limits: limits, clock: ContinuousClock(), logger: logger)
+    }
+
+    public func access<Context: ChannelRequestContext>() -> Access<Context> {
+        Access { request, context, purpose in
+            try await grant(for: request, to: purpose, address: context.channel.remoteAddress?.ipAddress ?? "unknown")
+        }
+    }
+
+    /// - Parameter address: The client's.
+    func grant(for request: Request, to purpose: AccessPurpose, address: String) async throws -> Grant {
+        let authorization = request.headers[values: .authorization]
+        let cookies = request.headers[values: .cookie]
+        if authorization.isEmpty, !cookies.isEmpty {
+            do { try Credentials.checkOrigin(of: request, publishOrigins) } catch { throw error.problem }
+        }
+        let uri = QueryParameters(target: request.head.path ?? "/").target(without: Self.queryCredentials)
+        let addresses = (request.headers[values: .forwardedFor] + [address]).joined(separator: ", ")
+        let name = purpose == .subscribe ? "subscribe" : "publish"
+        var question = OutgoingRequest(url: url, timeout: limits.timeout, maximumBytes: limits.maximumAnswerBytes)
+        for value in authorization { question.headers.add(name: "authorization", value: value) }
+        for value in cookies { question.headers.add(name: "cookie", value: value) }
+        question.headers.add(name: "x-martlet-purpose", value: name)
+        question.headers.add(name: "x-forwarded-method", value: request.method.rawValue)
+        question.headers.add(name: "x-forwarded-uri", value: uri)
+        question.headers.add(name: "x-forwarded-for", value: addresses)
+        let key = ForwardKey(
+            purpose: name, authorization: authorization, cookies: cookies, uri: uri, address: addresses)
+        return try await source.answer(to: question, key: key).get()
+    }
+
+    /// Parameters that are credentials: tokens, and tickets for one connection.
+    private static let queryCredentials: Set = ["authorization", "access_token", "ticket"]
+}
+
+extension HTTPField.Name {
+    fileprivate static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Logging
+import MartletHTTP
+import Synchronization
+
+/// Asks the application, once for those who ask the same at the same time, and remembers what it answered.
+final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
+    private struct State {
+        var answers: GenerationCache<ForwardKey, Result<Grant, Problem>, C.Instant>
+        var asking: [ForwardKey: Task<Result<Grant, Problem>, Never>] = [:]
+    }
+
+    private let state: Mutex<State>
+    private let limits: ForwardLimits
+    private let clock: C
+    private let logger: Logger
+    private let now: @Sendable () -> Date
+
+    init(limits: ForwardLimits, clock: C, logger: Logger, now: @escaping @Sendable () -> Date = { Date() }) {
+        state = Mutex(State(answers: GenerationCache(capacity: limits.maximumAnswers)))
+        self.limits = limits
+        self.clock = clock
+        self.logger = logger
+        self.now = now
+    }
+
+    func answer(to question: OutgoingRequest, key: ForwardKey) async -> Result<Grant, Problem> {
+        let (known, task) = state.withLock { state -> (Result<Grant, Problem>?, Task<Result<Grant, Problem>, Never>?) in
+            for (byURI, byAddress) in [(false, false), (true, false), (false, true), (true, true)] {
+                let key = key.reduced(byURI: byURI, byAddress: byAddress)
+                if let answer = state.answers.value(for: key, at: clock.now) { return (answer, nil) }
+            }
+            let task = state.asking[key] ?? Task { await ask(question, key: key) }
+            state.asking[key] = task
+            return (nil, task)
+        }
+        if let known { return known }
+        return await task?.value ?? .failure(unavailable)
+    }
+
+    private func ask(_ question: OutgoingRequest, key: ForwardKey) async -> Result<Grant, Problem> {
+        let asked = clock.now
+        do {
+            let answer = try ForwardAnswer(try await question.send(), limits: limits, now: now())
+            state.withLock { state in
+                state.asking[key] = nil
+                guard answer.age > .zero else { return }
+                let key = key.reduced(byURI: answer.variesByURI, byAddress: answer.variesByAddress)
+                state.answers.store(answer.result, for: key, until: asked.advanced(by: answer.age))
+            }
+            return answer.result
+        } catch {
+            state.withLock { $0.asking[key] = nil }
+            logger.warning("The application did not say who may do this.", metadata: ["error": "\(error)"])
+            return .failure(unavailable)
+        }
+    }
+
+    private var unavailable: Problem {
+        .unavailable(
+            "The application could not be asked who may do this. Try again later.", retryAfter: limits.retryAfter)
+    }
+}

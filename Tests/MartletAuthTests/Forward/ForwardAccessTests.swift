@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import Martlet
+import MartletHTTP
+import MartletTesting
+import NIOCore
+import NIOHTTP1
+import Synchronization
+import Testing
+
+@testable import MartletAuth
+
+@Suite struct ForwardAccessTests {
+    private func access(
+        _ server: FakeServer, origins: [String] = [], logger: Logger = quiet,
+        _ configure: (inout ForwardLimits) -> Void = { _ in }
+    ) throws -> ForwardAccess {
+        var limits = ForwardLimits()
+        configure(&limits)
+        return try ForwardAccess(
+            url: server.url + "authorize?hub=1", publishOrigins: origins.compactMap { OriginPattern($0) },
+            limits: limits, logger: logger)
+    }
+
+    @Test func `the application hears who asks for what, without tokens in the URL`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [:], "{}")
+            let request = request(
+                .post, "/events/a%2Fb?topic=c&authorization=secret&x=1&ticket=t",
+                [
+                    (.authorization, "Bearer abc"), (.cookie, "a=1; b=2"), (.origin, "https://app.example"),
+                    (HTTPField.Name("X-Forwarded-For")!, "192.0.2.1"), (.accept, "text/event-stream"),
+                ])
+            _ = try await self.access(server).grant(for: request, to: .publish, address: "127.0.0.1")
+            let asked = try #require(server.requests.first)
+            func field(_ name: String) -> String? { asked.headerFields[HTTPField.Name(name)!] }
+            #expect(asked.method == .get)
+            #expect(asked.path == "/authorize?hub=1")
+            #expect(field("Authorization") == "Bearer abc")
+            #expect(field("Cookie") == "a=1; b=2")
+            #expect(field("X-Martlet-Purpose") == "publish")
+            #expect(field("X-Forwarded-Method") == "POST")
+            #expect(field("X-Forwarded-Uri") == "/events/a%2Fb?topic=c&x=1")
+            #expect(field("X-Forwarded-For") == "192.0.2.1, 127.0.0.1")
+            #expect(field("Accept") == "application/json")
+            #expect(field("Origin") == nil)
+        }
+    }
+
+    @Test func `200 grants what the answer says`() async throws {
+        try await FakeServer.run { server in
+            let access = try self.access(server)
+            server.answer(
+                .ok, [:],
+                """
+                {"principal":"alice","subscribe":["users/alice","o/{id}"],"publish":["*"],"public":true,
+                 "expires":"2099-01-02T03:04:05.5+01:00","payload":{"b":1.50,"a":"x"},"more":1}
+                """)
+            let grant = try await access.grant(for: request(), to: .subscribe, address: "a")
+            #expect(
+                grant
+                    == Grant(
+                        principal: "alice", subscribe: [TopicSelector("users/alice"), TopicSelector("o/{id}")],
+                        seesAllPublic: true, publish: [.every], end: Date(timeIntervalSince1970: 4_071_002_645.5),
+                        payload: #"{"a":"x","b":1.50}"#))
+            server.answer(.ok, [:], #"{"expires":4071002645,"principal":null}"#)
+            #expect(
+                try await access.grant(for: request(), to: .subscribe, address: "a")
+                    == Grant(end: Date(timeIntervalSince1970: 4_071_002_645)))
+        }
+    }
+
+    @Test(arguments: [HTTPResponse.Status.unauthorized, .forbidden])
+    func `401 and 403 refuse with the application's reason`(status: HTTPResponse.Status) async throws {
+        try await FakeServer.run { server in
+            let access = try self.access(server) { $0.maximumDetail = 10 }
+            func refusal() async throws -> Problem? {
+                try await problem { try await access.grant(for: request(), to: .subscribe, address: "a") }
+            }
+            server.answer(
+                status, [.contentType: "application/problem+json", .wwwAuthenticate: "Session"],
+                #"{"detail":"Log in first, please."}"#)
+            let refused = try await refusal()
+            #expect(refused?.status == status)
+            #expect(refused?.detail == "Log in fir")
+            #expect(refused?.headers[.wwwAuthenticate] == (status == .unauthorized ? "Session" : nil))
+            server.answer(status, [.contentType: "text/html"], "<script>")
+            #expect(try await refusal()?.detail == "The application refused this.")
+            #expect(try await refusal()?.headers[.wwwAuthenticate] == (status == .unauthorized ? "Bearer" : nil))
+        }
+    }
+
+    @Test(
+        arguments: [
+            (.ok, ""), (.ok, "garbage"), (.ok, "[]"), (.ok, #"{"subscribe":"*"}"#), (.ok, #"{"public":1}"#),
+            (.ok, #"{"principal":7}"#), (.ok, #"{"expires":"soon"}"#), (.ok, #"{"expires":3600}"#),
+            (.ok, #"{"expires":"2020-01-01T00:00:00Z"}"#), (.ok, #"{"publish":[7]}"#), (.internalServerError, "{}"),
+            (.notFound, "{}"), (.found, "{}"), (.created, "{}"), (.tooManyRequests, "{}"),
+            (.ok, #"{"principal":"\#(String(repeating: "a", count: 70_000))"}"#),
+        ] as [(HTTPResponse.Status, String)])
+    func `any other answer is 503, and the log says why`(status: HTTPResponse.Status, body: String) async throws {
+        try await FakeServer.run { server in
+            let log = RecordingLog()
+            let access = try self.access(server, logger: log.logger)
+            server.answer(status, [.cacheControl: "max-age=60", .location: "/elsewhere"], body)
+            let secret = request(.get, "/", [(.authorization, "Bearer sesame"), (.cookie, "sesame=1")])
+            for count in 1...2 {
+                let problem = try await problem {
+                    try await access.grant(for: secret, to: .subscribe, address: "a")
+                }
+                #expect(problem?.status == .serviceUnavailable)
+                #expect(problem?.headers[.retryAfter] == "1")
+                #expect(log.lines.count == count)
+            }
+            #expect(!log.lines.joined().contains("sesame"))
+            #expect(server.requests.count == 2)
+        }
+    }
+
+    @Test func `an application that is away or slow is 503`() async throws {
+        let away = try ForwardAccess(url: "http://127.0.0.1:1/", logger: quiet)
+        let refused = try await problem { try await away.grant(for: request(), to: .subscribe, address: "a") }
+        #expect(refused?.status == .serviceUnavailable)
+        try await FakeServer.run { server in
+            let (stream, end) = AsyncStream.makeStream(of: Void.self)
+            server.answer { _ in
+                for await _ in stream {}
+                return Response(status: .ok)
+            }
+            let access = try self.access(server) { $0.timeout = .milliseconds(50) }
+            let slow = try await TestConnection.withPatience {
+                try await problem { try await access.grant(for: request(), to: .subscribe, address: "a") }
+            }
+            #expect(slow?.status == .serviceUnavailable)
+            end.finish()
+        }
+    }
+
+    @Test(
+        arguments: [
+            // Cache-Control, Vary, whether the same is asked again for: the same, another URI, another address
+            ("max-age=60", nil, false, false, false), ("private, max-age=60", "Cookie", false, false, false),
+            (nil, nil, true, true, true), ("max-age=0", nil, true, true, true),
+            ("max-age=60, no-store", nil, true, true, true),
+            ("no-cache, max-age=60", nil, true, true, true), ("max-age=x", nil, true, true, true),
+            ("max-age=-1", nil, true, true, true), ("max-age=60", "*", true, true, true),
+            ("max-age=60", "X-Forwarded-Uri", false, true, false),
+            ("max-age=60", "Cookie, x-forwarded-for", false, false, true),
+            ("Max-Age=\"60\"", "X-Forwarded-For, X-Forwarded-Uri", false, true, true),
+        ] as [(String?, String?, Bool, Bool, Bool)])
+    func `an answer is remembered as it says`(
+        cacheControl: String?, vary: String?, same: Bool, otherURI: Bool, otherAddress: Bool
+    ) async throws {
+        for status in [HTTPResponse.Status.ok, .forbidden] {
+            try await FakeServer.run { server in
+                var headers: HTTPFields = [:]
+                headers[.cacheControl] = cacheControl
+                headers[.vary] = vary
+                server.answer(status, headers, "{}")
+                let access = try self.access(server)
+                func isAsked(
+                    _ target: String, _ address: String, _ token: String, to purpose: AccessPurpose = .subscribe
+                ) async throws -> Bool {
+                    let before = server.requests.count
+                    let request = request(.get, target, [(.authorization, token)])
+                    _ = try await problem { try await access.grant(for: request, to: purpose, address: address) }
+                    return server.requests.count > before
+                }
+                #expect(try await isAsked("/a", "1", "x"))
+                #expect(try await isAsked("/a", "1", "x") == same)
+                #expect(try await isAsked("/b", "1", "x") == otherURI)
+                #expect(try await isAsked("/a", "2", "x") == otherAddress)
+                #expect(try await isAsked("/a", "1", "x", to: .publish))
+                #expect(try await isAsked("/a", "1", "y"))
+            }
+        }
+    }
+
+    @Test func `a remembered grant does not outlive its end, nor the bound`() throws {
+        func age(_ body: String) throws -> Duration {
+            let answer = OutgoingRequest.Answer(
+                status: 200, headers: ["cache-control": "max-age=4294967295"], body: Array(body.utf8))
+            return try ForwardAnswer(answer, limits: ForwardLimits(), now: testTime).age
+        }
+        #expect(try age("{}") == ForwardLimits().maximumAge)
+        #expect(try age(#"{"expires":1767323055}"#) == .seconds(10))
+        #expect(try age(#"{"expires":1e300}"#) == ForwardLimits().maximumAge)
+    }
+
+    @Test func `those who ask the same at the same time ask once`() async throws {
+        try await FakeServer.run { server in
+            let (stream, go) = AsyncStream.makeStream(of: Void.self)
+            server.answer { _ in
+                for await _ in stream { break }
+                return Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: #"{"principal":"alice"}"#)))
+            }
+            let access = try self.access(server)
+            try await withThrowingTaskGroup(of: String?.self) { tasks in
+                for _ in 0..<20 {
+                    tasks.addTask {
+                        try await access.grant(for: request(), to: .subscribe, address: "a").principal
+                    }
+                }
+                try await TestConnection.withPatience {
+                    while server.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+                }
+                go.finish()
+                for try await principal in tasks { #expect(principal == "alice") }
+            }
+            // Who comes after the answer asks again, since it is not to be remembered.
+            #expect(server.requests.count < 20)
+        }
+    }
+
+    @Test(arguments: [nil, "https://evil.example", "https://app.example"])
+    func `with a cookie only pages that are allowed may publish`(origin: String?) async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [:], "{}")
+            let access = try self.access(server, origins: ["https://app.example"])
+            var headers = [(HTTPField.Name.cookie, "session=1")]
+            if let origin { headers.append((.origin, origin)) }
+            let asked = request(.post, "/", headers)
+            let refused = try await problem { try await access.grant(for: asked, to: .publish, address: "a") }
+            #expect((refused == nil) == (origin == "https://app.example"))
+            #expect(refused == nil || refused?.status == .unauthorized && refused?.field == "Origin")
+            #expect(server.requests.count == (refused == nil ? 1 : 0))
+            _ = try await access.grant(for: request(.get, "/", headers), to: .subscribe, address: "a")
+            let header = request(.post, "/", headers + [(.authorization, "Bearer x")])
+            _ = try await access.grant(for: header, to: .publish, address: "a")
+        }
+    }
+
+    @Test(arguments: ["", "app.example", "ftp://app.example/", "http://", "http://user:pw@app.example/"])
+    func `the URL to ask is one`(url: String) {
+        #expect(throws: PolicyError.self) { try ForwardAccess(url: url, logger: quiet) }
+    }
+}
