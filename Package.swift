@@ -122,6 +122,7 @@ let package = Package(
                 .target(name: "CLinux", condition: .when(platforms: [.linux])),
                 "EventStream",
                 "Martlet",
+                "MartletAuth",
                 "MartletHTTP",
                 "MartletMetrics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -139,6 +140,7 @@ let package = Package(
             name: "MartletCommandTests",
             dependencies: [
                 "MartletCommand",
+                "MartletAuth",
                 "MartletHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

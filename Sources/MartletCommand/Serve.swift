@@ -43,6 +43,7 @@ enum Serve {
             logger: logger,
             metrics: metrics
         )
+        let access = try await HubAccess(settings.access, logger: logger)
         metrics.onCollect { hub.updateGauges() }
         // Services are stopped from the last to the first: streams are let go, then the server stops, then the hub.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: hub)]
@@ -53,7 +54,8 @@ enum Serve {
         if let port = settings.metricsPort {
             services.append(.init(service: operations(hub, metrics, port: port, settings, logger)))
         }
-        services.append(.init(service: EventLoopService(application(hub, metrics, settings, logger), on: eventLoops)))
+        services.append(
+            .init(service: EventLoopService(application(hub, metrics, access, settings, logger), on: eventLoops)))
         services.append(.init(service: DrainService(hub)))
         try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
     }
@@ -76,12 +78,19 @@ enum Serve {
     }
 
     private static func application(
-        _ hub: Hub, _ metrics: PrometheusRegistry, _ settings: ServeSettings, _ logger: Logger
+        _ hub: Hub, _ metrics: PrometheusRegistry, _ access: HubAccess, _ settings: ServeSettings, _ logger: Logger
     ) -> some Service {
         let router = Router(context: EventStreamRequestContext.self)
+        let origins = settings.access.corsOrigins
+        if !origins.isEmpty { router.add(middleware: CrossOriginMiddleware(allowing: origins)) }
         router.add(middleware: ProblemMiddleware())
-        router.addDemo(of: hub).addHealth(of: hub).addHub(hub)
-        if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
+        router.addDemo(of: hub).addHealth(of: hub).addHub(hub, access: access.events)
+        if settings.access.isOpen {
+            if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
+        } else {
+            // Whoever may see how the hub does reaches its other port.
+            router.addStreamControl(of: hub, access: access.control, tickets: access.tickets)
+        }
         return Application(
             router: router,
             server: .eventStreams(of: hub, maximumConnections: settings.maxConnections),

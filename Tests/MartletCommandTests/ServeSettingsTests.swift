@@ -2,6 +2,7 @@
 
 import Foundation
 import Logging
+import MartletAuth
 import MartletHTTP
 import Testing
 
@@ -52,8 +53,8 @@ struct ServeSettingsTests {
         settings.grace = .zero
         settings.demo = true
         settings.logLevel = .debug
-        settings.access.publisher = .init(key: Secret(text: "a key"), algorithm: "HS384")
-        settings.access.subscriber = .init(algorithm: "ES256", set: "file:/keys.json")
+        settings.access.publisher = .init(key: Secret(text: "a key"), algorithm: .hs384)
+        settings.access.subscriber = .init(algorithm: .es256, set: "file:/keys.json")
         settings.access.anonymous = true
         settings.access.rolesFile = "roles.json"
         settings.access.leeway = .seconds(5)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletAuth
 import MartletHTTP
 
 /// Who may do what with the hub.
@@ -8,7 +9,7 @@ struct AccessSettings: Equatable, Sendable {
     struct Keys: Equatable, Sendable {
         var key: Secret?
         /// The algorithm that tokens must be signed with; `nil`: HS256 for a key, any asymmetric one for a set.
-        var algorithm: String?
+        var algorithm: TokenAlgorithm?
         /// Where the set is: a URL, or a file.
         var set: String?
 
@@ -24,9 +25,9 @@ struct AccessSettings: Equatable, Sendable {
     /// Whether who has no token may subscribe.
     var anonymous = false
     /// By how much the clock of who made a token may differ.
-    var leeway = Duration.zero
-    var cookieName = "mercureAuthorization"
-    var ticketLifetime = Duration.seconds(30)
+    var leeway = TokenVerifier.defaultLeeway
+    var cookieName = CredentialRules.defaultCookieName
+    var ticketLifetime = Tickets.defaultLifetime
     /// Whose pages may subscribe, and read the answers.
     var corsOrigins: [OriginPattern] = []
     /// Whose pages may publish with a cookie.

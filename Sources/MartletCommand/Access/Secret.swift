@@ -20,6 +20,11 @@ struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringCo
     /// What stands in front of the path of a file that holds the secret.
     private static let filePrefix = "file:"
 
+    /// The path that a text names with `file:`; `nil` where it names none.
+    static func path(in text: String) -> String? {
+        text.hasPrefix(filePrefix) ? String(text.dropFirst(filePrefix.count)) : nil
+    }
+
     /// What a setting's text stands for: with `file:` in front the content of a file, without the line end behind it.
     ///
     /// - Parameters:
@@ -27,14 +32,13 @@ struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringCo
     ///   - isVisible: Whether others on this machine may see the text, as on a command line. Then it must name a file.
     /// - Throws: ``SettingsError``, which does not contain the text unless it names a file.
     static func read(_ text: String, from source: String, isVisible: Bool) throws(SettingsError) -> String {
-        guard text.hasPrefix(filePrefix) else {
+        guard let path = path(in: text) else {
             guard !isVisible else {
                 throw SettingsError(
                     "\(source): others can see what is on a command line; put the key into a file and write file:PATH")
             }
             return text
         }
-        let path = String(text.dropFirst(filePrefix.count))
         guard var content = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw SettingsError("\(source): the file \(path.debugDescription) cannot be read as text")
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletAuth
 import MartletHTTP
 
 extension ServeSettings {
@@ -9,7 +10,7 @@ extension ServeSettings {
             "publisher-key", \.access.publisher.key, .optional(.secret, example: .example), default: "none",
             help: "Key that tokens of publishers are checked with"),
         Setting(
-            "publisher-alg", \.access.publisher.algorithm, .optional(.algorithm, example: "HS256"),
+            "publisher-alg", \.access.publisher.algorithm, .optional(.algorithm, example: .hs256),
             default: "HS256, with a set any but HS…",
             help: "Algorithm that tokens of publishers are signed with"),
         Setting(
@@ -20,7 +21,7 @@ extension ServeSettings {
             "subscriber-key", \.access.subscriber.key, .optional(.secret, example: .example), default: "none",
             help: "Key that tokens of subscribers are checked with"),
         Setting(
-            "subscriber-alg", \.access.subscriber.algorithm, .optional(.algorithm, example: "HS256"),
+            "subscriber-alg", \.access.subscriber.algorithm, .optional(.algorithm, example: .hs256),
             default: "HS256, with a set any but HS…",
             help: "Algorithm that tokens of subscribers are signed with"),
         Setting(
@@ -55,18 +56,17 @@ extension ServeSettings {
     ]
 }
 
-extension SettingFormat<String> {
-    private static var algorithms: [String] {
-        ["HS", "RS", "PS", "ES"].flatMap { family in ["256", "384", "512"].map { family + $0 } } + ["EdDSA"]
-    }
-
-    /// The name of an algorithm of RFC 7518 section 3.1 or RFC 8037.
+extension SettingFormat<TokenAlgorithm> {
+    /// The name of an algorithm.
     static var algorithm: Self {
         Self(
-            valueName: "name", expectation: "one of \(algorithms.joined(separator: ", "))",
-            parse: { algorithms.contains($0) ? $0 : nil }, describe: { $0 })
+            valueName: "name",
+            expectation: "one of \(TokenAlgorithm.allCases.map(\.rawValue).joined(separator: ", "))",
+            parse: { TokenAlgorithm(rawValue: $0) }, describe: \.rawValue)
     }
+}
 
+extension SettingFormat<String> {
     /// A URL, or the path of a file behind `file:`.
     static var location: Self {
         Self(

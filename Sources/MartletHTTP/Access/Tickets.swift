@@ -12,13 +12,16 @@ import Synchronization
 /// and for no more than whoever asked for it may. So there is no harm in it when the URL turns up in a log. Tickets are kept
 /// in memory, by this process alone.
 public final class Tickets: Sendable {
+    /// How long a ticket is good for where nothing else is said.
+    public static let defaultLifetime = Duration.seconds(30)
+
     private let book: Mutex<TicketBook>
     public let lifetime: Duration
 
     /// - Parameters:
     ///   - lifetime: How long a ticket is good for.
     ///   - capacity: The most tickets that are neither used nor too old; above it none is given out.
-    public init(lifetime: Duration = .seconds(30), capacity: Int = 10_000) {
+    public init(lifetime: Duration = Tickets.defaultLifetime, capacity: Int = 10_000) {
         self.lifetime = lifetime
         book = Mutex(TicketBook(lifetime: lifetime, capacity: capacity))
     }

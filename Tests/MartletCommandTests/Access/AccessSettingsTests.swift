@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MartletAuth
 import MartletHTTP
 import Testing
 
@@ -90,7 +91,7 @@ struct AccessSettingsTests {
             """,
         ]
         let settings = try await resolve(environment: environment)
-        #expect(settings.access.publisher == .init(key: Secret(text: "p"), algorithm: "HS512"))
+        #expect(settings.access.publisher == .init(key: Secret(text: "p"), algorithm: .hs512))
         #expect(settings.access.subscriber == .init(key: Secret(text: "s")))
         #expect(settings.access.anonymous && settings.access.subscriptions)
         #expect(settings.access.corsOrigins.map(\.text) == ["https://a.example", "https://b.example"])

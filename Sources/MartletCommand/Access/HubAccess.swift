@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Logging
+import Martlet
+import MartletAuth
+import MartletHTTP
+
+/// Who may do what with the hub, as the settings say.
+struct HubAccess: Sendable {
+    typealias Access = MartletHTTP.Access<EventStreamRequestContext>
+
+    /// For `/events`.
+    let events: Access
+    /// For the routes of the Mercure protocol, whose tokens may also be in the query.
+    let mercure: Access
+    /// For what controls streams, where tickets are of no use.
+    let control: Access
+    let tickets: Tickets
+
+    /// - Throws: ``SettingsError`` where a key or a file is not what it should be.
+    init(_ settings: AccessSettings, logger: Logger) async throws {
+        tickets = Tickets(lifetime: settings.ticketLifetime)
+        if settings.isOpen {
+            (events, mercure, control) = (.local, .local, .local)
+        } else if let url = settings.authorizeURL {
+            let forward = try Self.naming("authorize-url") {
+                try ForwardAccess(url: url, publishOrigins: settings.publishOrigins, logger: logger)
+            }
+            control = forward.access()
+            events = control.accepting(tickets)
+            mercure = events
+        } else {
+            let subscriber = try await Self.verifier("subscriber", settings.subscriber, settings.leeway, logger)
+            let publisher = try await Self.verifier("publisher", settings.publisher, settings.leeway, logger)
+            let roles = try Self.roles(settings.rolesFile)
+            func access(acceptsQuery: Bool) -> Access {
+                let rules = CredentialRules(
+                    cookieName: settings.cookieName, acceptsQueryParameter: acceptsQuery,
+                    publishOrigins: settings.publishOrigins)
+                let authenticator = TokenAuthenticator(subscriber: subscriber, publisher: publisher, rules: rules)
+                guard let roles else {
+                    return Access(authenticator, MercureClaimPolicy(allowsAnonymous: settings.anonymous))
+                }
+                return Access(authenticator, roles)
+            }
+            control = access(acceptsQuery: false)
+            events = control.accepting(tickets)
+            mercure = access(acceptsQuery: true).accepting(tickets)
+        }
+    }
+
+    private static func verifier(
+        _ name: String, _ settings: AccessSettings.Keys, _ leeway: Duration, _ logger: Logger
+    ) async throws -> TokenVerifier? {
+        guard let keys = try await keys(name, settings, logger) else { return nil }
+        return TokenVerifier(keys: keys, leeway: leeway)
+    }
+
+    private static func keys(
+        _ name: String, _ settings: AccessSettings.Keys, _ logger: Logger
+    ) async throws -> TokenKeys? {
+        if let key = settings.key {
+            do { return try await TokenKeys(text: key.text, algorithm: settings.algorithm) } catch {
+                throw SettingsError("\(name)-key: \(error)")
+            }
+        }
+        guard let set = settings.set else { return nil }
+        let algorithms = settings.algorithm.map { [$0] } ?? TokenAlgorithm.asymmetric
+        return try naming("\(name)-jwks") {
+            guard let path = Secret.path(in: set) else {
+                return try TokenKeys(jwks: set, algorithms: algorithms, logger: logger)
+            }
+            return try TokenKeys(jwksFile: path, algorithms: algorithms, logger: logger)
+        }
+    }
+
+    private static func roles(_ path: String?) throws -> RolePolicy? {
+        guard let path else { return nil }
+        guard let json = FileManager.default.contents(atPath: path) else {
+            throw SettingsError("roles: the file \(path.debugDescription) cannot be read")
+        }
+        return try naming("roles in \(path)") { try RolePolicy(json: json) }
+    }
+
+    /// Says of which setting an error is.
+    private static func naming<Value>(_ setting: String, _ body: () throws -> Value) throws(SettingsError) -> Value {
+        do { return try body() } catch { throw SettingsError("\(setting): \(error)") }
+    }
+}
