@@ -9,7 +9,7 @@ struct ForwardKey: Hashable, Sendable {
     /// `nil`: whatever the URI is.
     private var uri: [UInt8]?
     /// `nil`: whatever the address of the client is.
-    private var address: String?
+    private var address: [UInt8]?
 
     init(purpose: String, authorization: [String], cookies: [String], uri: String, address: String) {
         var hash = SHA256()
@@ -19,7 +19,7 @@ struct ForwardKey: Hashable, Sendable {
         }
         credentials = Array(hash.finalize())
         self.uri = Array(SHA256.hash(data: Data(uri.utf8)))
-        self.address = address
+        self.address = Array(SHA256.hash(data: Data(address.utf8)))
     }
 
     /// The key of answers that do not depend on all of the request.

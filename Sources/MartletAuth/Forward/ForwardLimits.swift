@@ -4,6 +4,8 @@
 public struct ForwardLimits: Hashable, Sendable {
     /// Time that the application may take to answer.
     public var timeout = Duration.seconds(5)
+    /// How many questions are open at the same time; who needs one more is told to come back.
+    public var maximumQuestions = 1000
     /// The largest answer.
     public var maximumAnswerBytes = 64 * 1024
     /// How long an answer is remembered at most, whatever its `Cache-Control` says.

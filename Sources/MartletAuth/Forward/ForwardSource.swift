@@ -32,7 +32,9 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
                 let key = key.reduced(byURI: byURI, byAddress: byAddress)
                 if let answer = state.answers.value(for: key, at: clock.now) { return (answer, nil) }
             }
-            let task = state.asking[key] ?? Task { await ask(question, key: key) }
+            if let task = state.asking[key] { return (nil, task) }
+            guard state.asking.count < limits.maximumQuestions else { return (nil, nil) }
+            let task = Task { await ask(question, key: key) }
             state.asking[key] = task
             return (nil, task)
         }

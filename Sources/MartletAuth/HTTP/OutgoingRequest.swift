@@ -52,11 +52,17 @@ struct OutgoingRequest: Sendable {
         return Answer(status: Int(response.status.code), headers: response.headers, body: body)
     }
 
+    /// Connections to one server, over which requests take turns.
+    private static let maximumConnections = 64
+
     /// Lives as long as the process, as the client's own shared one does, which would follow redirects.
     private static let client: HTTPClient = {
         var configuration = HTTPClient.Configuration()
         configuration.redirectConfiguration = .disallow
         configuration.decompression = .disabled
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = maximumConnections
+        // Who cannot be reached is away; when to try again is decided elsewhere.
+        configuration.connectionPool.retryConnectionEstablishment = false
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 

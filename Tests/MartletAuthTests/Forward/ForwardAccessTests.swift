@@ -216,6 +216,30 @@ import Testing
         }
     }
 
+    @Test func `no more questions are open than are allowed`() async throws {
+        try await FakeServer.run { server in
+            let (stream, go) = AsyncStream.makeStream(of: Void.self)
+            server.answer { _ in
+                for await _ in stream { break }
+                return Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "{}")))
+            }
+            let access = try self.access(server) { $0.maximumQuestions = 2 }
+            func ask(_ target: String) async throws -> Problem? {
+                try await problem { try await access.grant(for: request(.get, target), to: .subscribe, address: "a") }
+            }
+            async let one = ask("/1")
+            async let two = ask("/2")
+            try await TestConnection.withPatience {
+                while server.requests.count < 2 { try await Task.sleep(for: .milliseconds(1)) }
+            }
+            #expect(try await ask("/3")?.status == .serviceUnavailable)
+            go.finish()
+            #expect(try await one == nil)
+            #expect(try await two == nil)
+            #expect(try await ask("/3") == nil)
+        }
+    }
+
     @Test(arguments: [nil, "https://evil.example", "https://app.example"])
     func `with a cookie only pages that are allowed may publish`(origin: String?) async throws {
         try await FakeServer.run { server in
