@@ -139,6 +139,8 @@ let package = Package(
         .testTarget(
             name: "MartletCommandTests",
             dependencies: [
+                "Martlet",
+                "MartletAuth",
                 "MartletCommand",
                 "MartletAuth",
                 "MartletHTTP",

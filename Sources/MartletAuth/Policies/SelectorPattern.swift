@@ -33,26 +33,11 @@ struct SelectorPattern: Sendable {
         }
         pieces.append(.text(String(rest)))
         self.pieces = pieces
-        // A value never has braces, so whether the whole is a template shows with any value.
-        let sample = Self.join(pieces) { _ in "x" } ?? ""
-        let selector = TopicSelector(sample)
+        // A value has no braces, so whether the whole is a template shows with any value.
+        let selector = TopicSelector(Self.join(pieces) { "$\($0)" } ?? "")
         isTemplate = !selector.isWildcard && selector.exactTopic == nil
         fixed = pieces.count == 1 ? selector : nil
-        try Self.check(selector, isTemplate: isTemplate, at: path)
-    }
-
-    private static func check(_ selector: TopicSelector, isTemplate: Bool, at path: String) throws(PolicyError) {
-        let text = selector.text
-        if isTemplate, !text.contains("{") {
-            throw PolicyError(path, "This is no topic. A topic is not empty, and has no control characters.")
-        }
-        if !isTemplate, text.contains(where: { "{}".contains($0) }) {
-            throw PolicyError(path, "This is no URI template (RFC 6570). Write expressions as in orders/{id}.")
-        }
-        if !selector.isWildcard, text.contains("*"), !isTemplate {
-            throw PolicyError(
-                path, "Only \"*\" alone stands for every topic. For a part write {name}, as in orders/{id}.")
-        }
+        if let warning = SelectorAdvice(selector).warning { throw PolicyError(path, warning) }
     }
 
     /// The selector for somebody; `nil` where a claim that it needs is not there or is not usable in a topic: it must be

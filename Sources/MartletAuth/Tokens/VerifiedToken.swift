@@ -46,7 +46,7 @@ public struct VerifiedToken: Hashable, Sendable {
     }
 
     /// A claim that is a number of seconds since 1970 (RFC 7519 section 2), at most the year 9999.
-    private static func date(_ name: String, in claims: JSONValue) throws(TokenRefusal) -> Date? {
+    static func date(_ name: String, in claims: JSONValue) throws(TokenRefusal) -> Date? {
         guard let value = claims[name], !value.isNull else { return nil }
         guard let seconds = value.doubleValue else {
             throw TokenRefusal(
@@ -58,5 +58,5 @@ public struct VerifiedToken: Hashable, Sendable {
 
 extension Date {
     /// "2026-11-24T15:22:46Z".
-    var timeText: String { formatted(.iso8601) }
+    package var timeText: String { formatted(.iso8601) }
 }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Martlet
+import MartletAuth
+
+/// `martlet token make`: prints a token with a claim `mercure`.
+struct MakeTokenCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "make",
+        abstract: "Print a token for a hub.",
+        usage: "martlet token (--key-file <file> | --key-env <name>) [<options>]",
+        discussion: """
+            A selector is *, the name of a topic, or a URI template (RFC 6570) such as orders/{id}. Put it into single \
+            quotes, so that the shell leaves it alone.
+
+            Keep the key where only the server can read it. openssl rand -hex 32 makes a secret.
+
+            A duration is a whole number with a unit (15s, 2m, 24h, 7d); without a unit it is in seconds.
+            """
+    )
+
+    @OptionGroup var key: KeyOptions
+
+    @Option(help: ArgumentHelp("A selector of topics to publish to; repeatable.", valueName: "selector"))
+    var publish: [String] = []
+
+    @Option(
+        help: ArgumentHelp("A selector of topics whose private events are received; repeatable.", valueName: "selector")
+    )
+    var subscribe: [String] = []
+
+    @Option(help: ArgumentHelp("What others are told of the subscriber: JSON.", valueName: "json"), transform: json)
+    var payload: JSONValue?
+
+    @Option(help: ArgumentHelp("Who it is: the claim sub.", valueName: "name"))
+    var subject: String?
+
+    @Option(help: ArgumentHelp("The name of the key in a key set: kid.", valueName: "name"))
+    var kid: String?
+
+    @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp("How long the token is valid. Default: 1h.", valueName: "duration"), transform: duration)
+    var validity = Duration.seconds(3600)
+
+    func run() async throws {
+        for warning in warnings { FileHandle.standardError.write(Data("martlet: \(warning)\n".utf8)) }
+        print(try await token(environment: ProcessInfo.processInfo.environment, now: Date()))
+    }
+
+    /// - Throws: ``SettingsError`` where there is no key, or it cannot be used.
+    func token(environment: [String: String], now: Date) async throws -> String {
+        guard let text = try key.text(environment: environment) else {
+            throw SettingsError("a token is signed with a key; give --key-file or --key-env")
+        }
+        do {
+            return try await TokenSigner(text: text, algorithm: key.algorithm)
+                .token(claiming: claims(now: now), keyID: kid)
+        } catch let error as KeyError {
+            throw SettingsError("\(error)")
+        }
+    }
+
+    private func claims(now: Date) -> JSONValue {
+        var mercure: [String: JSONValue] = [:]
+        if !publish.isEmpty { mercure["publish"] = .array(publish.map { .string($0) }) }
+        if !subscribe.isEmpty { mercure["subscribe"] = .array(subscribe.map { .string($0) }) }
+        mercure["payload"] = payload
+        let seconds = Int(now.timeIntervalSince1970)
+        var claims: [String: JSONValue] = [
+            "mercure": .object(mercure), "iat": .number("\(seconds)"),
+            "exp": .number("\(seconds + Int(validity.components.seconds))"),
+        ]
+        claims["sub"] = subject.map { .string($0) }
+        return .object(claims)
+    }
+
+    /// What of the selectors is probably not meant.
+    var warnings: [String] {
+        let options = publish.map { ("--publish", $0) } + subscribe.map { ("--subscribe", $0) }
+        return options.compactMap { option, text in
+            SelectorAdvice(TopicSelector(text)).warning.map { "warning: \(option) \(text): \($0)" }
+        }
+    }
+
+    @Sendable private static func json(_ text: String) throws -> JSONValue {
+        do { return try JSONValue(parsing: text.utf8) } catch { throw ValidationError("\(error)") }
+    }
+
+    @Sendable private static func duration(_ text: String) throws -> Duration {
+        let format = SettingFormat<Duration>.duration(.seconds(1) ... .seconds(10 * 365 * 86_400))
+        guard let duration = format.parse(text) else {
+            throw ValidationError("\(text.debugDescription) is not \(format.expectation)")
+        }
+        return duration
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Martlet
+import MartletAuth
+
+/// What is in a token, as lines to read.
+struct TokenReport {
+    let isRefused: Bool
+    let text: String
+
+    /// - Parameter isVerified: Whether there was a key.
+    init(_ token: InspectedToken, isVerified: Bool, now: Date) {
+        isRefused = token.refusal != nil
+        var lines: [(name: String, value: String)] = []
+        lines.append(("Signed with", token.algorithm.map { "\($0)" } ?? "nothing that is known here"))
+        if let keyID = token.keyID { lines.append(("Key", Self.quoted(keyID))) }
+        if token.algorithm != nil {
+            lines.append(("Subject", token.subject.map(Self.quoted) ?? "none"))
+            if let start = token.start { lines.append(("Not before", Self.time(start, now: now))) }
+            lines.append(("Expires", token.expiry.map { Self.time($0, now: now) } ?? "never"))
+            lines += Self.selectors("Publish", token.mercure?.publish, none: "nothing: no array mercure.publish")
+            lines += Self.selectors("Subscribe", token.mercure?.subscribe, none: "no private events")
+            if let payload = token.mercure?.payload { lines.append(("Payload", Self.printable(payload.text))) }
+        }
+        if let refusal = token.refusal {
+            lines.append(("Refused", refusal.message))
+        } else {
+            lines.append(
+                ("Good", isVerified ? "signature and times" : "times; the signature was not checked without a key"))
+        }
+        let width = 12
+        text = lines.map { name, value in
+            name.padding(toLength: width, withPad: " ", startingAt: 0) + value
+        }.joined(separator: "\n")
+    }
+
+    private static func selectors(
+        _ name: String, _ selectors: [String]?, none: String
+    ) -> [(name: String, value: String)] {
+        guard let selectors, !selectors.isEmpty else {
+            return [(name, selectors == nil ? none : "nothing: the array is empty")]
+        }
+        return selectors.enumerated().map { index, text in
+            let advice = SelectorAdvice(TopicSelector(text))
+            let warning = advice.warning.map { ". Warning: \(printable($0))" } ?? ""
+            return (index == 0 ? name : "", "\(quoted(text)), \(advice.meaning)\(warning)")
+        }
+    }
+
+    /// "2026-01-02T03:04:05Z, in 5 minutes".
+    static func time(_ time: Date, now: Date) -> String {
+        let seconds = Int(time.timeIntervalSince(now).rounded())
+        let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)]
+        let (unit, size) = units.first { abs(seconds) >= $0.1 } ?? ("second", 1)
+        let count = abs(seconds) / size
+        let amount = "\(count) \(unit)\(count == 1 ? "" : "s")"
+        return "\(time.timeText), \(seconds < 0 ? "\(amount) ago" : "in \(amount)")"
+    }
+
+    private static func quoted(_ text: String) -> String {
+        "\"\(printable(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")))\""
+    }
+
+    /// A text of a token, which may come from anybody, without what a terminal would obey or what would reorder it.
+    private static func printable(_ text: String) -> String {
+        var printable = ""
+        for scalar in text.unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator:
+                printable += "\\u{\(String(scalar.value, radix: 16))}"
+            default: printable.unicodeScalars.append(scalar)
+            }
+        }
+        return printable
+    }
+}

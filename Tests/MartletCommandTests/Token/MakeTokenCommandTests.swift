@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import MartletAuth
+import Testing
+
+@testable import MartletCommand
+
+@Suite struct MakeTokenCommandTests {
+    private let now = Date(timeIntervalSince1970: 1_767_323_045)
+    private let environment = ["KEY": "a secret that is long enough for the algorithm HS256"]
+
+    private func command(_ arguments: String...) throws -> MakeTokenCommand {
+        try #require(try RootCommand.parseAsRoot(["token", "--key-env", "KEY"] + arguments) as? MakeTokenCommand)
+    }
+
+    private func verified(_ command: MakeTokenCommand) async throws -> VerifiedToken {
+        let token = try await command.token(environment: environment, now: now)
+        let now = now
+        return try await TokenVerifier(keys: try TokenKeys(text: environment["KEY"] ?? "")) { now }.verify(token)
+    }
+
+    @Test func `a token grants what the options say`() async throws {
+        let token = try await verified(
+            command(
+                "--publish", "orders/{id}", "--publish", "news", "--subscribe", "*", "--subject", "alice", "--for",
+                "2m",
+                "--payload", #"{"n":1.0}"#))
+        #expect(token.subject == "alice")
+        #expect(token.expiry == now.addingTimeInterval(120))
+        #expect(token.mercure?.publish == ["orders/{id}", "news"])
+        #expect(token.mercure?.subscribe == ["*"])
+        #expect(token.mercure?.payload?.text == #"{"n":1.0}"#)
+    }
+
+    @Test func `a token without options grants nothing for an hour`() async throws {
+        let token = try await verified(command())
+        #expect(token.mercure == MercureClaim())
+        #expect(token.subject == nil)
+        #expect(token.expiry == now.addingTimeInterval(3600))
+    }
+
+    @Test func `the key may be in a file, and its last line end does not count`() async throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).key").path()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try "\(environment["KEY"] ?? "")\n".write(toFile: path, atomically: true, encoding: .utf8)
+        let command = try #require(
+            try RootCommand.parseAsRoot(["token", "make", "--key-file", path]) as? MakeTokenCommand)
+        _ = try await verified(command)
+    }
+
+    @Test func `a selector that is not what it looks like is warned of`() throws {
+        let command = try command(
+            "--publish", "orders/*", "--publish", "*", "--publish", "orders/{id}", "--subscribe", "a/**/b*",
+            "--subscribe", "orders/{id", "--subscribe", "news", "--subscribe", "list{/path*}")
+        let warnings = command.warnings
+        #expect(warnings.count == 3)
+        #expect(warnings[0].contains("--publish orders/*:"))
+        #expect(warnings[0].contains("orders/{id} "))
+        #expect(warnings[1].contains("a/{+rest}/b{id2} "))
+        #expect(warnings[2].contains("orders/{id:"))
+    }
+
+    @Test(
+        arguments: [
+            (["--alg", "none"], 2), (["--alg", "hs256"], 2), (["--for", "0"], 2), (["--for", "soon"], 2),
+            (["--payload", "{"], 2), (["--key-file", "x"], 2), (["extra"], 2),
+        ] as [([String], Int32)])
+    func `bad options are usage errors`(arguments: [String], exitCode: Int32) throws {
+        let error = #expect(throws: (any Error).self) {
+            try RootCommand.parseAsRoot(["token", "--key-env", "KEY"] + arguments)
+        }
+        #expect(Outcome(of: try #require(error)).exitCode == exitCode)
+    }
+
+    @Test(
+        arguments: [
+            (["--key-env", "MISSING"], "no variable MISSING"), ([], "--key-file or --key-env"),
+            (["--key-file", "/nowhere/key"], "/nowhere/key cannot be read"), (["--key-env", "SHORT"], "32 or more"),
+            (["--key-env", "KEY", "--alg", "RS256"], "not a key for RS256"),
+            (["--key-env", "KEY", "--alg", "HS512"], "64 or more"),
+        ] as [([String], String)])
+    func `a key that cannot be used is a configuration error, and is not printed`(
+        arguments: [String], message: String
+    ) async throws {
+        let command = try #require(try RootCommand.parseAsRoot(["token"] + arguments) as? MakeTokenCommand)
+        let environment = environment.merging(["SHORT": "sesame"]) { $1 }
+        let error = await #expect(throws: SettingsError.self) {
+            try await command.token(environment: environment, now: now)
+        }
+        #expect(error?.description.contains(message) == true)
+        #expect(error?.description.contains("sesame") == false)
+        #expect(error?.description.contains("a secret that is long") == false)
+    }
+}
