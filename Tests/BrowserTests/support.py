@@ -31,6 +31,14 @@ def program(*names: str) -> str:
     return found or pytest.fail(f"not installed: {' or '.join(names)}")
 
 
+def martlet() -> str:
+    """The path of the command under test."""
+    binary = Path(os.environ.get("MARTLET_BIN", ROOT / ".build/debug/martlet"))
+    if not binary.is_file():
+        pytest.fail(f"no command at {binary}: build it, or set MARTLET_BIN")
+    return str(binary)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
@@ -108,11 +116,8 @@ class Program:
 
 class Martlet(Program):
     def __init__(self, directory: Path, *options: str) -> None:
-        binary = Path(os.environ.get("MARTLET_BIN", ROOT / ".build/debug/martlet"))
-        if not binary.is_file():
-            pytest.fail(f"no server at {binary}: build it, or set MARTLET_BIN")
         port = free_port()
-        command = [str(binary), "serve", "--host", HOST, "--port", str(port), *options]
+        command = [martlet(), "serve", "--host", HOST, "--port", str(port), *options]
         super().__init__(command, port, directory / "martlet.log")
 
     def publish(self, topic: str, data: str, query: str = "") -> str:
