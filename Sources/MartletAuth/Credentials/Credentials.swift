@@ -16,7 +16,6 @@ struct Credentials: CustomStringConvertible, CustomReflectable {
     let place: Place
     let token: String
 
-    /// The longest header `Authorization` that is looked at, in bytes.
     private static let scheme = "Bearer"
 
     /// The credentials of a request; `nil` where it has none.

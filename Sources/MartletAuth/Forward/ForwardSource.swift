@@ -10,7 +10,12 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
     private struct State {
         var answers: GenerationCache<ForwardKey, Result<Grant, Problem>, C.Instant>
         var asking: [ForwardKey: Task<Result<Grant, Problem>, Never>] = [:]
+        /// When a failure was last logged so that it is seen.
+        var warned: C.Instant?
     }
+
+    /// Time between two warnings at least, while every request fails; those between are for debugging.
+    private static var warningInterval: Duration { .seconds(1) }
 
     private let state: Mutex<State>
     private let limits: ForwardLimits
@@ -54,8 +59,16 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
             }
             return answer.result
         } catch {
-            state.withLock { $0.asking[key] = nil }
-            logger.warning("The application did not say who may do this.", metadata: ["error": "\(error)"])
+            let now = clock.now
+            let isFirst = state.withLock { state in
+                state.asking[key] = nil
+                if let warned = state.warned, warned.duration(to: now) < Self.warningInterval { return false }
+                state.warned = now
+                return true
+            }
+            logger.log(
+                level: isFirst ? .warning : .debug, "The application did not say who may do this.",
+                metadata: ["error": "\(error)"])
             return .failure(unavailable)
         }
     }

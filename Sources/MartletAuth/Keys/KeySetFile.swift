@@ -25,7 +25,10 @@ final class KeySetFile: Sendable {
 
     /// The keys; `nil` where they are what they were.
     func fetch() async throws(KeyError) -> KeySet? {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
+        // A mounted file may be a link, which stays as it is when the file is exchanged.
+        let file = URL(filePath: path).resolvingSymlinksInPath()
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: file.path(percentEncoded: false))
+        else {
             throw KeyError(.unusable, "There is no file \(path).")
         }
         let current = Version(
@@ -35,7 +38,7 @@ final class KeySetFile: Sendable {
         guard let size = current.size, size <= maximumBytes else {
             throw KeyError(.malformedSet, "The file \(path) is longer than \(maximumBytes) bytes.")
         }
-        guard let text = try? Data(contentsOf: URL(filePath: path)) else {
+        guard let text = try? Data(contentsOf: file) else {
             throw KeyError(.unusable, "The file \(path) cannot be read.")
         }
         let keys = try await KeySet(jwks: text, allowing: algorithms)

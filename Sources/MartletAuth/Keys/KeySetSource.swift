@@ -33,7 +33,7 @@ final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
             let (action, keys, fetch) = state.withLock { state in
                 let keys = state.keys?.keys(for: header)
                 let action = state.refresh.action(isKnown: keys != nil, hasWaited: hasWaited, at: clock.now)
-                if action == .refresh || action == .useAndRefresh { state.fetch = Task { await load() } }
+                if action == .refresh || action == .useAndRefresh { state.fetch = Task { await refresh() } }
                 return (action, keys, state.fetch)
             }
             switch action {
@@ -47,7 +47,14 @@ final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
         throw KeysUnavailable(retryAfter: .seconds(1))
     }
 
-    private func load() async {
+    /// Fetches the keys where there are none.
+    ///
+    /// - Throws: ``KeysUnavailable``.
+    func load() async throws {
+        do { _ = try await keys(for: TokenHeader(algorithm: .es256)) } catch is TokenRefusal {}
+    }
+
+    private func refresh() async {
         let result: Result<KeySet?, any Error>
         do { result = .success(try await fetch()) } catch { result = .failure(error) }
         state.withLock { state in

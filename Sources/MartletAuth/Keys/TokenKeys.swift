@@ -8,6 +8,7 @@ public struct TokenKeys: Sendable {
     public let algorithms: Set<TokenAlgorithm>
     /// Keys are in closures only, so that nothing prints them.
     private let find: @Sendable (TokenHeader) async throws -> [VerificationKey]
+    private let prepare: @Sendable () async throws -> Void
 
     /// A secret, used as it is: not decoded, no line end removed.
     ///
@@ -29,11 +30,14 @@ public struct TokenKeys: Sendable {
 
     /// What a key file or a variable holds: PEM, else a secret, whose last line end does not count.
     ///
-    /// - Throws: ``KeyError``, also where the algorithm is one for secrets and the text is PEM, so that a public key is
-    ///   never used as a secret.
+    /// - Throws: ``KeyError``, also where the algorithm is one for secrets and the text is a public key in PEM or another
+    ///   form, so that it is never used as a secret.
     public init(text: String, algorithm: TokenAlgorithm? = nil) async throws {
         if PEMKey.isPEM(text) {
             try await self.init(pem: text, algorithm: algorithm)
+        } else if let form = Secret.publicForm(of: text) {
+            throw KeyError(
+                .unusable, "The key is \(form), which everybody may know. Give a secret, or a public key in PEM.")
         } else {
             try await self.init(secret: text.withoutLastLineEnd.utf8, algorithm: algorithm ?? .hs256)
         }
@@ -83,12 +87,20 @@ public struct TokenKeys: Sendable {
         let source = KeySetSource(limits: limits, clock: clock, logger: logger, fetch: fetch)
         self.algorithms = algorithms
         find = { try await source.keys(for: $0) }
+        prepare = { try await source.load() }
     }
 
     private init(_ key: VerificationKey) {
         algorithms = [key.algorithm]
         find = { _ in [key] }
+        prepare = {}
     }
+
+    /// Fetches a key set now, so that a URL that is wrong shows at the start and not with the first token. It is not
+    /// needed, and does nothing where the key is at hand.
+    ///
+    /// - Throws: ``KeysUnavailable``. The log says why.
+    public func load() async throws { try await prepare() }
 
     /// The keys that may have signed a token.
     ///

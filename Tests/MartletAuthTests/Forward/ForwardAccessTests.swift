@@ -118,6 +118,7 @@ import Testing
             }
             #expect(!log.lines.joined().contains("sesame"))
             #expect(server.requests.count == 2)
+            #expect(log.lines.first?.hasPrefix("warning") == true)
         }
     }
 

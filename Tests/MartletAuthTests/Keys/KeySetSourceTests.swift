@@ -151,6 +151,23 @@ import Testing
         #expect(try await refusal(of: unknown, by: verifier)?.code == .unknownKey)
     }
 
+    @Test func `keys can be fetched before they are needed`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.eddsa)))
+            let keys = try TokenKeys(jwks: server.url, logger: quiet)
+            try await keys.load()
+            try await keys.load()
+            _ = try await TokenVerifier(keys: keys).verify(token("{}", .eddsa))
+            #expect(server.requests.count == 1)
+            server.answer(.notFound, [:], "")
+            let log = RecordingLog()
+            let away = try TokenKeys(jwks: server.url, logger: log.logger)
+            await #expect(throws: KeysUnavailable.self) { try await away.load() }
+            #expect(log.lines.first?.contains("404") == true)
+        }
+        try await TokenKeys(text: TestKeys.secret).load()
+    }
+
     @Test func `nobody listens where the keys should be`() async throws {
         let keys = try TokenKeys(jwks: "http://127.0.0.1:1/", logger: quiet)
         let token = try await token("{}", .es256)
@@ -165,6 +182,24 @@ import Testing
     func `a URL of a key set is one`(url: String) {
         let error = #expect(throws: KeyError.self) { try TokenKeys(jwks: url, logger: quiet) }
         #expect(error?.description.contains("pw") == false)
+    }
+
+    @Test func `a file of keys may be a link to another one`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "martlet \(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let link = folder.appending(path: "keys.json").path(percentEncoded: false)
+        var limits = KeySetLimits.file
+        limits.minimumInterval = .zero
+        let keys = try TokenKeys(jwksFile: link, limits: limits, logger: quiet)
+        for name in ["one", "two"] {
+            let path = folder.appending(path: name).path(percentEncoded: false)
+            try TestKeys.jwks(TestKeys.jwk(.es256, ["kid": name])).write(
+                toFile: path, atomically: true, encoding: .utf8)
+            try? FileManager.default.removeItem(atPath: link)
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
+            _ = try await TokenVerifier(keys: keys).verify(token("{}", .es256, keyID: name))
+        }
     }
 
     @Test func `a file of keys is read again when it has changed`() async throws {

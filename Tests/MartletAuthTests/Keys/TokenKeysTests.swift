@@ -57,7 +57,9 @@ import Testing
             (TestKeys.rsaPublic.replacing("PUBLIC", with: "ENCRYPTED PRIVATE"), nil, .unusable),
             (TestKeys.rsaPublic, .es256, .wrongAlgorithm), (TestKeys.ecPublic, .es384, .wrongAlgorithm),
             (TestKeys.ecPublic, .rs256, .wrongAlgorithm), (TestKeys.secret, .rs256, .wrongAlgorithm),
-            ("", nil, .secretTooShort),
+            ("", nil, .secretTooShort), ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDAgogXuIi7", nil, .unusable),
+            (TestKeys.jwk(.es256).text, nil, .unusable),
+            (TestKeys.jwks(TestKeys.jwk(.es256)) + "\n", .hs256, .unusable),
         ] as [(String, TokenAlgorithm?, KeyError.Code)])
     func `what is no key is refused`(text: String, algorithm: TokenAlgorithm?, code: KeyError.Code) async throws {
         let error = await #expect(throws: KeyError.self) { try await TokenKeys(text: text, algorithm: algorithm) }

@@ -43,7 +43,9 @@ final class FakeServer: Sendable {
     static func run(_ body: @escaping @Sendable (FakeServer) async throws -> Void) async throws {
         let server = FakeServer()
         let router = Router()
-        router.get("**") { request, _ in try await server.respond(to: request) }
+        for path: RouterPath in ["/", "**"] {
+            router.get(path) { request, _ in try await server.respond(to: request) }
+        }
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         let application = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),

@@ -22,7 +22,7 @@ final class RecordingLog: Sendable {
         }
 
         func log(event: LogEvent) {
-            log.recorded.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
+            log.recorded.withLock { $0.append("\(event.level) \(event.message) \(event.metadata ?? [:])") }
         }
     }
 }
