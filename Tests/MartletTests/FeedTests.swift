@@ -8,7 +8,7 @@ import Testing
 struct FeedTests {
     /// Covered from 10, with events at 12, 15 and 20; the log ends at 25.
     private var feed: Feed = {
-        let feed = Feed(selection: .of("news"), coveredFrom: .at(10))
+        var feed = Feed(selection: .of("news"), coveredFrom: .at(10))
         for number in [12, 15, 20] as [UInt64] { feed.append(.at(number)) }
         return feed
     }()

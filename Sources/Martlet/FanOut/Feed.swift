@@ -33,8 +33,9 @@ extension FeedListener {
 /// The events that one selection picks from the log, as far as they are in the window. All subscribers that select the
 /// same share it.
 ///
-/// An object, so that looking at it touches no more than is asked for; it belongs to its table, behind the table's lock.
-final class Feed {
+/// A value in the array of its table, and small: there may be one for each subscriber. An object of its own among what
+/// accepting a connection needs for a moment would keep a page of memory from being given back.
+struct Feed {
     struct Entry: Sendable {
         var sequence: SequenceNumber
         var frame: Frame
@@ -48,10 +49,10 @@ final class Feed {
     private(set) var coveredFrom: Mark
     private(set) var entries: Deque<Entry> = []
     /// How many subscriptions use the feed. It is freed with the last one.
-    var users = 0
+    var users: Int32 = 0
     /// The last group of events that reached it.
     private var group: UInt64 = 0
-    private(set) var listeners: [(listener: any FeedListener, uses: Int)] = []
+    private(set) var listeners = ShortList<(listener: any FeedListener, uses: Int)>()
 
     init(id: FeedID = FeedID(rawValue: 0), selection: Selection, coveredFrom: Mark) {
         self.id = id
@@ -59,24 +60,24 @@ final class Feed {
         self.coveredFrom = coveredFrom
     }
 
-    func append(_ entry: Entry) { entries.append(entry) }
+    mutating func append(_ entry: Entry) { entries.append(entry) }
 
     /// Whether it is the first time that the feed is reached in this group of events.
-    func isReachedFirst(in group: UInt64) -> Bool {
+    mutating func isReachedFirst(in group: UInt64) -> Bool {
         defer { self.group = group }
         return group != self.group
     }
 
     /// Drops the oldest entry, which the window has no room for.
-    func dropFirst() { coveredFrom = entries.removeFirst().mark }
+    mutating func dropFirst() { coveredFrom = entries.removeFirst().mark }
 
     /// Forgets all entries: the log lost events before this mark before the node had read them.
-    func restart(at mark: Mark) {
+    mutating func restart(at mark: Mark) {
         entries = []
         coveredFrom = mark
     }
 
-    func add(_ listener: any FeedListener) {
+    mutating func add(_ listener: any FeedListener) {
         if let index = listeners.firstIndex(where: { $0.listener === listener }) {
             listeners[index].uses += 1
         } else {
@@ -84,10 +85,10 @@ final class Feed {
         }
     }
 
-    func remove(_ listener: any FeedListener) {
+    mutating func remove(_ listener: any FeedListener) {
         guard let index = listeners.firstIndex(where: { $0.listener === listener }) else { return }
         listeners[index].uses -= 1
-        if listeners[index].uses == 0 { listeners.remove(at: index) }
+        if listeners[index].uses == 0 { listeners.swapRemove(at: index) }
     }
 }
 

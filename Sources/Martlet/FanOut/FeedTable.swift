@@ -62,9 +62,8 @@ struct FeedTable {
         guard !reached.isEmpty else { return }
         let frame = Frame(record, time: time)
         for id in reached {
-            guard let feed = feeds[id.index] else { continue }
-            feed.append(Feed.Entry(sequence: tail.sequence, frame: frame))
-            if feed.isReachedFirst(in: group) { grown.append(id) }
+            feeds[id.index]?.append(Feed.Entry(sequence: tail.sequence, frame: frame))
+            if feeds[id.index]?.isReachedFirst(in: group) == true { grown.append(id) }
         }
         let byteCount = frame.byteCount + reached.count * Self.bytesPerFeed
         window.append(Window.Item(sequence: tail.sequence, byteCount: byteCount, feeds: reached))
@@ -90,12 +89,13 @@ struct FeedTable {
             for topic in event.alternates { reached += index.feeds(of: topic).filter { seen.insert($0).inserted } }
         }
         guard event.isPrivate else { return reached }
-        return reached.filter { self[$0]?.selection.maySee(event) == true }
+        return reached.filter { feeds[$0.index]?.selection.maySee(event) == true }
     }
 
     private mutating func drop(_ item: Window.Item) {
         for id in item.feeds {
-            if let feed = self[id], feed.entries.first?.sequence == item.sequence { feed.dropFirst() }
+            guard let place = place(of: id), feeds[place]?.entries.first?.sequence == item.sequence else { continue }
+            feeds[place]?.dropFirst()
         }
     }
 
@@ -107,10 +107,10 @@ struct FeedTable {
     /// The log lost events before this node had read them: everybody has to ask the log what that means for him.
     private mutating func restart(at position: Position, _ grown: inout [FeedID]) {
         tail = Mark(sequence: tail.sequence.next, position: position)
-        for case let feed? in feeds {
-            for entry in feed.entries { window.release(entry.sequence) }
-            feed.restart(at: tail)
-            if feed.isReachedFirst(in: group) { grown.append(feed.id) }
+        for id in ids.values {
+            for entry in feeds[id.index]?.entries ?? [] { window.release(entry.sequence) }
+            feeds[id.index]?.restart(at: tail)
+            if feeds[id.index]?.isReachedFirst(in: group) == true { grown.append(id) }
         }
     }
 
@@ -121,7 +121,7 @@ struct FeedTable {
         var calls: [(listener: any FeedListener, feeds: [FeedID])] = []
         var places: [ObjectIdentifier: Int] = [:]
         for id in grown {
-            for (listener, _) in feeds[id.index]?.listeners ?? [] {
+            for (listener, _) in feeds[id.index]?.listeners ?? ShortList() {
                 let key = ObjectIdentifier(listener)
                 if let place = places[key] {
                     calls[place].feeds.append(id)
@@ -155,13 +155,15 @@ struct FeedTable {
         return id
     }
 
-    func keep(_ id: FeedID) { self[id]?.users += 1 }
+    mutating func keep(_ id: FeedID) {
+        if let place = place(of: id) { feeds[place]?.users += 1 }
+    }
 
     /// Leaves a feed. With its last user the feed and all it holds are freed.
     mutating func close(_ id: FeedID) {
-        guard let feed = self[id] else { return }
-        feed.users -= 1
-        guard feed.users == 0 else { return }
+        guard let place = place(of: id) else { return }
+        feeds[place]?.users -= 1
+        guard let feed = feeds[place], feed.users == 0 else { return }
         for entry in feed.entries { window.release(entry.sequence) }
         index.remove(id, for: feed.selection.selectors)
         ids[feed.selection] = nil
@@ -169,16 +171,20 @@ struct FeedTable {
         free.append(id.index)
     }
 
-    func add(_ listener: any FeedListener, to id: FeedID) { self[id]?.add(listener) }
-
-    func remove(_ listener: any FeedListener, from id: FeedID) { self[id]?.remove(listener) }
-
-    func step(_ id: FeedID, _ cursor: Cursor, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
-        self[id]?.step(cursor, tail: tail, limit: limit, covers: covers) ?? .caughtUp(tail)
+    mutating func add(_ listener: any FeedListener, to id: FeedID) {
+        if let place = place(of: id) { feeds[place]?.add(listener) }
     }
 
-    private subscript(id: FeedID) -> Feed? {
-        guard feeds.indices.contains(id.index), let feed = feeds[id.index], feed.id == id else { return nil }
-        return feed
+    mutating func remove(_ listener: any FeedListener, from id: FeedID) {
+        if let place = place(of: id) { feeds[place]?.remove(listener) }
+    }
+
+    func step(_ id: FeedID, _ cursor: Cursor, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
+        place(of: id).flatMap { feeds[$0]?.step(cursor, tail: tail, limit: limit, covers: covers) } ?? .caughtUp(tail)
+    }
+
+    /// Where a feed is; `nil` if it is gone.
+    private func place(of id: FeedID) -> Int? {
+        feeds.indices.contains(id.index) && feeds[id.index]?.id == id ? id.index : nil
     }
 }

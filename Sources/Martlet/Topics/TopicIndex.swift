@@ -20,10 +20,10 @@ struct TopicIndex {
 
     /// The feeds that an event of a topic reaches, each once.
     mutating func feeds(of topic: Topic) -> [FeedID] {
-        let exact = lists[TopicSelector(topic)]?.feeds ?? []
+        let exact = lists[TopicSelector(topic)].map { Array($0.feeds) } ?? []
         guard !patterns.isEmpty else { return exact }
         var all = exact
-        for pattern in patterns(selecting: topic) { all += lists[pattern]?.feeds ?? [] }
+        for pattern in patterns(selecting: topic) { all += lists[pattern]?.feeds ?? ShortList() }
         guard all.count > exact.count, all.count > 1 else { return all }
         var seen: Set<FeedID> = []
         return all.filter { seen.insert($0).inserted }
@@ -56,7 +56,7 @@ struct TopicIndex {
 
 /// The feeds of a selector, in no order.
 private struct FeedList {
-    private(set) var feeds: [FeedID] = []
+    private(set) var feeds = ShortList<FeedID>()
     /// Where in the list a feed is; only for lists that take long to search.
     private var places: [FeedID: Int] = [:]
 
@@ -74,11 +74,9 @@ private struct FeedList {
 
     /// Takes a feed out; the last takes its place.
     mutating func remove(_ feed: FeedID) {
-        guard let place = places.isEmpty ? feeds.firstIndex(of: feed) : places[feed], let last = feeds.popLast()
-        else { return }
+        guard let place = places.isEmpty ? feeds.firstIndex(of: feed) : places[feed] else { return }
+        feeds.swapRemove(at: place)
         if feeds.count <= Self.longest { places = [:] } else { places[feed] = nil }
-        guard place < feeds.count else { return }
-        feeds[place] = last
-        if !places.isEmpty { places[last] = place }
+        if !places.isEmpty, place < feeds.count { places[feeds[place]] = place }
     }
 }

@@ -148,7 +148,7 @@ extension SocketSinks {
         case .replay, .ahead:
             // The place is gone from the window. Whoever stands there reads history; the group waits at the end.
             group.mark = hub.tail
-            for member in group.chunked + group.plain {
+            for member in Array(group.chunked) + group.plain {
                 leaveGroup(member)
                 stragglers[member] = Straggler(cursor: .at(from))
                 move(member, now: now)
@@ -168,7 +168,7 @@ extension SocketSinks {
         _ blocks: [(bytes: WireBytes, mark: Mark)], from: Mark, to group: Int, now: ContinuousClock.Instant
     ) {
         for framing in [Framing.chunked, .plain] {
-            let list = groups[group]?.list(framing) ?? []
+            let list = groups[group]?.list(framing) ?? ShortList()
             guard !list.isEmpty else { continue }
             let bytes = joined(blocks, framing)
             let events = blocks.count { $0.bytes.isEvent }

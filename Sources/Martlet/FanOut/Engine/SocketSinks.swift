@@ -45,11 +45,11 @@ struct SocketSinks<T: Transport> {
         let feed: FeedID
         let selection: Selection
         var mark: Mark
-        var chunked: [Int32] = []
-        var plain: [Int32] = []
+        var chunked = ShortList<Int32>()
+        var plain = ShortList<Int32>()
         /// Stragglers that go on once the group has come to a number: to where they are themselves, or anywhere.
         var waiting: [(index: Int32, sequence: SequenceNumber)] = []
-        var memberCount = 0
+        var memberCount: Int32 = 0
         /// Whether it is among those that are to be advanced.
         var isPending = false
 
@@ -59,7 +59,7 @@ struct SocketSinks<T: Transport> {
             self.mark = mark
         }
 
-        func list(_ framing: Framing) -> [Int32] {
+        func list(_ framing: Framing) -> ShortList<Int32> {
             switch framing {
             case .chunked: chunked
             case .plain: plain

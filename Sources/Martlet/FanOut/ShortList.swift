@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A list that usually has one element, and needs no memory of its own for it.
+struct ShortList<Element>: RandomAccessCollection, MutableCollection {
+    private var head: Element?
+    private var rest: [Element] = []
+
+    init() {}
+
+    init(_ element: Element) { head = element }
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { head == nil ? 0 : rest.count + 1 }
+
+    subscript(position: Int) -> Element {
+        get {
+            guard position == 0, let head else { return rest[position - 1] }
+            return head
+        }
+        set { if position == 0 { head = newValue } else { rest[position - 1] = newValue } }
+    }
+
+    mutating func append(_ element: Element) {
+        if head == nil { head = element } else { rest.append(element) }
+    }
+
+    mutating func popLast() -> Element? {
+        if let last = rest.popLast() { return last }
+        defer { head = nil }
+        return head
+    }
+
+    /// Takes an element out; the last takes its place.
+    mutating func swapRemove(at position: Int) {
+        guard let last = popLast(), position < count else { return }
+        self[position] = last
+    }
+}
+
+extension ShortList: Sendable where Element: Sendable {}
