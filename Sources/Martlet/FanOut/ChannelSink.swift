@@ -114,7 +114,7 @@ final class ChannelSink: ChannelInboundHandler {
     /// - Parameters:
     ///   - entries: What the group has not written yet, the oldest first.
     ///   - mark: Where the group stands afterwards.
-    func take(_ entries: [Feed.Entry], through mark: Mark) {
+    func take(_ entries: ShortList<Feed.Entry>, through mark: Mark) {
         guard case .grouped = state, case .at(let own) = cursor, isWritable else { return leaveGroup() }
         guard mark.sequence > own.sequence else { return }
         cursor = .at(mark)

@@ -12,7 +12,7 @@ enum Cursor: Hashable, Sendable {
 /// more.
 enum Step {
     /// Take these, the oldest first, and stand at the mark. The last of them: there is nothing more.
-    case deliver([Feed.Entry], mark: Mark, isLast: Bool)
+    case deliver(ShortList<Feed.Entry>, mark: Mark, isLast: Bool)
     /// What follows is no longer in the window: read the log after one position and through the mark.
     case replay(after: Position, through: Mark)
     /// There is nothing more. The mark is the end of the log as this node knows it.

@@ -108,7 +108,7 @@ extension Feed {
     }
 
     private func take(after sequence: SequenceNumber, tail: Mark, limit: SliceLimit) -> Step {
-        var taken: [Entry] = []
+        var taken = ShortList<Entry>()
         var bytes = 0
         for entry in entries[firstIndex { $0.sequence > sequence }...] {
             bytes += entry.frame.byteCount

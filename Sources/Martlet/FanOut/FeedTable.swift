@@ -122,6 +122,11 @@ struct FeedTable {
         var places: [ObjectIdentifier: Int] = [:]
         for id in grown {
             for (listener, _) in feeds[id.index]?.listeners ?? ShortList() {
+                // Most feeds in a row have the same listener.
+                if calls.last?.listener === listener {
+                    calls[calls.count - 1].feeds.append(id)
+                    continue
+                }
                 let key = ObjectIdentifier(listener)
                 if let place = places[key] {
                     calls[place].feeds.append(id)

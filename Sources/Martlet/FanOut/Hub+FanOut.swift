@@ -37,6 +37,16 @@ extension Hub {
         state.withLock { $0.feeds?.step(feed, cursor, limit: configuration.slice, covers: log.covers) } ?? .ahead
     }
 
+    /// The steps of several cursors, under one lock.
+    func steps(_ cursors: [(feed: FeedID, cursor: Cursor)]) -> [Step] {
+        state.withLock { state in
+            let covers = log.covers
+            return cursors.map { feed, cursor in
+                state.feeds?.step(feed, cursor, limit: configuration.slice, covers: covers) ?? .ahead
+            }
+        }
+    }
+
     func deliver(_ slice: Slice) {
         let calls = state.withLock { $0.feeds?.append(slice) } ?? []
         for (listener, feeds) in calls { listener.feedsGrew(feeds) }

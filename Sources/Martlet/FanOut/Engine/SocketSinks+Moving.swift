@@ -119,14 +119,26 @@ extension SocketSinks {
 
     /// Sends a slice of each feed that has grown. Those that have more to send stay pending.
     mutating func advancePending(now: ContinuousClock.Instant) {
-        let grown = pending
+        var rest = pending[...]
         pending.removeAll(keepingCapacity: true)
-        for index in grown {
-            guard let group = groups[Int(index)], group.isPending else { continue }
-            group.isPending = !advance(Int(index), now: now)
-            if group.isPending { pending.append(index) }
+        while !rest.isEmpty {
+            // Sending to one group changes nothing for another, so the hub's lock is taken for many at once.
+            var some: [(index: Int32, group: Group)] = []
+            for index in rest.prefix(Self.groupsPerLock) {
+                guard let group = groups[Int(index)], group.isPending else { continue }
+                group.isPending = false
+                some.append((index, group))
+            }
+            rest = rest.dropFirst(Self.groupsPerLock)
+            let steps = hub.steps(some.map { _, group in (group.feed, .at(group.mark)) })
+            for ((index, group), step) in zip(some, steps) {
+                group.isPending = !advance(Int(index), by: step, now: now)
+                if group.isPending { pending.append(index) }
+            }
         }
     }
+
+    private static var groupsPerLock: Int { 64 }
 
     /// What all groups that are pending have been sent; `nil` where there are none.
     var slowestPending: SequenceNumber? { pending.lazy.compactMap { groups[Int($0)]?.mark.sequence }.min() }
@@ -134,12 +146,19 @@ extension SocketSinks {
     /// Sends a slice of its feed to everybody who stands where the group stands. Returns whether that was all.
     mutating func advance(_ index: Int, now: ContinuousClock.Instant) -> Bool {
         guard let group = groups[index] else { return true }
+        return advance(index, by: hub.step(group.feed, .at(group.mark)), now: now)
+    }
+
+    private mutating func advance(_ index: Int, by step: Step, now: ContinuousClock.Instant) -> Bool {
+        guard let group = groups[index] else { return true }
         let from = group.mark
         let isAll: Bool
-        switch hub.step(group.feed, .at(from)) {
+        switch step {
         case .deliver(let entries, let mark, let isLast):
             group.mark = mark
-            send(entries.map { ($0.frame.bytes, $0.mark) }, from: from, to: index, now: now)
+            var blocks = ShortList<Block>()
+            for entry in entries { blocks.append((entry.frame.bytes, entry.mark)) }
+            send(blocks, from: from, to: index, now: now)
             if let time = entries.first?.frame.time { tally.oldest = min(tally.oldest ?? time, time) }
             isAll = isLast
         case .caughtUp(let mark):
@@ -159,17 +178,19 @@ extension SocketSinks {
         return isAll
     }
 
+    /// What is sent to a group, and where that leads.
+    typealias Block = (bytes: WireBytes, mark: Mark)
+
     /// Sends blocks to all who stand where their group stands.
     ///
     /// - Parameters:
-    ///   - blocks: What to send, each with where it leads.
+    ///   - blocks: What to send.
     ///   - from: Where they stand.
     mutating func send(
-        _ blocks: [(bytes: WireBytes, mark: Mark)], from: Mark, to group: Int, now: ContinuousClock.Instant
+        _ blocks: ShortList<Block>, from: Mark, to group: Int, now: ContinuousClock.Instant
     ) {
         for framing in [Framing.chunked, .plain] {
-            let list = groups[group]?.list(framing) ?? ShortList()
-            guard !list.isEmpty else { continue }
+            guard let list = groups[group]?.list(framing), !list.isEmpty else { continue }
             let bytes = joined(blocks, framing)
             let events = blocks.count { $0.bytes.isEvent }
             bytes.withUnsafeReadableBytes { bytes in
@@ -188,7 +209,7 @@ extension SocketSinks {
     }
 
     /// The bytes of all blocks, one after the other. One block is not copied.
-    private func joined(_ blocks: [(bytes: WireBytes, mark: Mark)], _ framing: Framing) -> ByteBuffer {
+    private func joined(_ blocks: ShortList<Block>, _ framing: Framing) -> ByteBuffer {
         guard var bytes = blocks.first?.bytes.framed(as: framing) else { return ByteBuffer() }
         guard blocks.count > 1 else { return bytes }
         bytes.reserveCapacity(blocks.reduce(0) { $0 + $1.bytes.count(as: framing) })
@@ -198,8 +219,8 @@ extension SocketSinks {
 
     /// Makes a straggler of a member whose socket has taken only some bytes of what the group was sent.
     private mutating func lag(
-        _ index: Int32, after count: Int, of blocks: [(bytes: WireBytes, mark: Mark)], from: Mark,
-        _ framing: Framing, now: ContinuousClock.Instant
+        _ index: Int32, after count: Int, of blocks: ShortList<Block>, from: Mark, _ framing: Framing,
+        now: ContinuousClock.Instant
     ) {
         tally.bytes += count
         var straggler = Straggler(cursor: .at(from), offset: count, blockedSince: now)

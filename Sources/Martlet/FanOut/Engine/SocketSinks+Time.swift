@@ -8,7 +8,7 @@ extension SocketSinks {
         for index in groups.indices {
             // Who is being sent events needs no heartbeat.
             guard groups[index] != nil, advance(index, now: now), let mark = groups[index]?.mark else { continue }
-            send([(WireBytes.id(mark.position), mark)], from: mark, to: index, now: now)
+            send(ShortList((WireBytes.id(mark.position), mark)), from: mark, to: index, now: now)
         }
         for index in Array(stragglers.keys) { nudge(index, now: now) }
     }
