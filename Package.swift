@@ -142,7 +142,6 @@ let package = Package(
                 "Martlet",
                 "MartletAuth",
                 "MartletCommand",
-                "MartletAuth",
                 "MartletHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
