@@ -26,8 +26,8 @@ public struct Limits: Sendable {
 
     /// Throws where the event breaks a limit or could not be written to a stream.
     public func check(_ event: Event) throws(MartletError) {
-        try check(event.topic.name)
-        for topic in event.alternates { try check(topic.name) }
+        try checkPublished(event.topic.name)
+        for topic in event.alternates { try checkPublished(topic.name) }
         if event.alternates.count >= topicsPerEvent {
             let message = "The event has \(event.alternates.count + 1) topics. Name at most \(topicsPerEvent)."
             throw MartletError(.invalidTopic, field: "topic", message)
@@ -61,6 +61,13 @@ public struct Limits: Sendable {
             throw MartletError(.invalidSubscription, field: "topic", message)
         }
         for selector in selection.selectors { try check(selector.text) }
+    }
+
+    private func checkPublished(_ topic: String) throws(MartletError) {
+        try check(topic)
+        guard ReservedNamespace.contains(topic) else { return }
+        let message = "Topics in \(ReservedNamespace.path) are the hub's own. Choose another."
+        throw MartletError(.reservedTopic, field: "topic", message)
     }
 
     private func check(_ topic: String) throws(MartletError) {

@@ -11,6 +11,8 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
 
         /// The topic is empty, too long, or has control characters.
         public static let invalidTopic = Code(description: "invalidTopic")
+        /// The topic is in `/.well-known/mercure`, where the hub alone publishes.
+        public static let reservedTopic = Code(description: "reservedTopic")
         /// The id is empty, too long, reserved, or has control characters.
         public static let invalidID = Code(description: "invalidID")
         /// The type is empty, too long, reserved, or has control characters.

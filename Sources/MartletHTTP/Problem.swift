@@ -32,6 +32,8 @@ public struct Problem: Error, Sendable, HTTPResponseError {
     /// What the hub refused.
     init(_ error: MartletError, line: Int? = nil) {
         switch error.code {
+        case .reservedTopic:
+            self.init(.forbidden, error.message, field: error.field, line: line)
         case .tooLarge:
             self.init(.contentTooLarge, error.message, field: error.field, line: line)
         case .notRunning, .overloaded:

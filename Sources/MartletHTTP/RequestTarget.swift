@@ -2,6 +2,7 @@
 
 import HTTPTypes
 package import HummingbirdCore
+import Martlet
 
 /// The target of a request (RFC 9112, section 3.2), as the client wrote it: nothing decoded, no segment dropped.
 package struct RequestTarget {
@@ -20,40 +21,40 @@ package struct RequestTarget {
         queryString = parts.count > 1 ? parts[1] : ""
     }
 
-    /// The parameters of the query in their order, decoded as a form is (WHATWG URL, section 5.1).
+    /// The parameters of the query in their order.
     package var query: [(name: String, value: String)] {
-        get throws(Problem) {
-            var parameters: [(name: String, value: String)] = []
-            for pair in queryString.split(separator: "&") {
-                let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                let name = try Self.decode(parts[0], plusIsSpace: true, field: String(parts[0]))
-                let value = try Self.decode(parts.count > 1 ? parts[1] : "", plusIsSpace: true, field: name)
-                parameters.append((name, value))
+        get throws(Problem) { try Self.fields(of: queryString.utf8) }
+    }
+
+    /// The fields of a form, in their order, decoded as the WHATWG URL standard says in section 5.1, but that nothing is
+    /// repaired: bad encoding is refused.
+    ///
+    /// - Parameter maximumCount: How many fields there may be. It also bounds the work.
+    /// - Throws: ``Problem`` of status 400 that names the field.
+    package static func fields(
+        of form: some Collection<UInt8>, maximumCount: Int = .max
+    ) throws(Problem) -> [(name: String, value: String)] {
+        var fields: [(name: String, value: String)] = []
+        for pair in form.split(separator: UInt8(ascii: "&"), maxSplits: maximumCount) {
+            guard fields.count < maximumCount else {
+                throw Problem(.badRequest, "There are more than \(maximumCount) fields. Send fewer.")
             }
-            return parameters
+            let rawName = pair.prefix { $0 != UInt8(ascii: "=") }
+            let name = try decode(
+                rawName, plusIsSpace: true, field: String(decoding: rawName.prefix(64), as: UTF8.self))
+            let value = try decode(pair[rawName.endIndex...].dropFirst(), plusIsSpace: true, field: name)
+            fields.append((name, value))
         }
+        return fields
     }
 
     /// Decodes percent escapes, once.
-    static func decode(_ text: Substring, plusIsSpace: Bool = false, field: String) throws(Problem) -> String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count)
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "%"):
-                guard let high = rest.popFirst()?.hexDigit, let low = rest.popFirst()?.hexDigit else {
-                    throw Problem(
-                        .badRequest,
-                        "The \(field) has a % that no two hex digits follow. Write %25 for a percent sign.",
-                        field: field)
-                }
-                bytes.append(high << 4 | low)
-            case UInt8(ascii: "+") where plusIsSpace:
-                bytes.append(UInt8(ascii: " "))
-            default:
-                bytes.append(byte)
-            }
+    static func decode(
+        _ text: some Collection<UInt8>, plusIsSpace: Bool = false, field: String
+    ) throws(Problem) -> String {
+        guard let bytes = text.percentDecoded(plusIsSpace: plusIsSpace) else {
+            let message = "The \(field) has a % that no two hex digits follow. Write %25 for a percent sign."
+            throw Problem(.badRequest, message, field: field)
         }
         guard let decoded = String(validating: bytes, as: UTF8.self) else {
             throw Problem(.badRequest, "The \(field) is not UTF-8. Encode it as UTF-8.", field: field)
@@ -65,15 +66,4 @@ package struct RequestTarget {
 extension [(name: String, value: String)] {
     /// The values of a parameter, in their order.
     package func values(_ name: String) -> [String] { lazy.filter { $0.name == name }.map(\.value) }
-}
-
-extension UInt8 {
-    fileprivate var hexDigit: UInt8? {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
 }

@@ -14,7 +14,7 @@ extension RequestTarget {
             guard path.hasPrefix(prefix + "/") else {
                 throw Problem(.badRequest, "The path is not /events/{topic}.", field: "topic")
             }
-            return try Topic(try Self.decode(path.dropFirst(prefix.count + 1), field: "topic"))
+            return try Topic(try Self.decode(path.dropFirst(prefix.count + 1).utf8, field: "topic"))
         }
     }
 }

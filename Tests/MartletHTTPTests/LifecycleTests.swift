@@ -5,6 +5,7 @@ import Foundation
 import Martlet
 import MartletHTTP
 import MartletTesting
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct LifecycleTests {

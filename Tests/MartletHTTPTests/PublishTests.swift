@@ -4,6 +4,7 @@ import EventStream
 import Martlet
 import MartletHTTP
 import MartletTesting
+import TestSupport
 import Testing
 
 @Suite struct PublishTests {

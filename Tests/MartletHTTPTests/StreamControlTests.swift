@@ -6,6 +6,7 @@ import HTTPTypes
 import Hummingbird
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletHTTP

@@ -7,6 +7,7 @@ import Martlet
 import MartletHTTP
 import MartletTesting
 import NIOCore
+import TestSupport
 import Testing
 
 @Suite struct SubscribeTests {

@@ -10,6 +10,9 @@ extension Hub {
         state.withLock { $0.feeds?.tail } ?? Mark(sequence: .zero, position: .earliest)
     }
 
+    /// Where a reader stands that has everything which this node has read of the log; the earliest before the hub runs.
+    package var end: Position { tail.position }
+
     /// Joins the feed of a selection and says where its live end is.
     func open(_ selection: Selection) throws(MartletError) -> (FeedID, Mark) {
         let opened: (FeedID, Mark)? = state.withLock { state in

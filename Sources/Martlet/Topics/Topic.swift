@@ -33,7 +33,7 @@ public struct Topic: Hashable, Sendable, CustomStringConvertible, ExpressibleByS
 
 extension String {
     /// Whether a scalar of category Cc is in the text: C0, DEL or C1.
-    var hasControlCharacters: Bool {
+    package var hasControlCharacters: Bool {
         unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
     }
 }

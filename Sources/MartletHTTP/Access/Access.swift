@@ -43,7 +43,7 @@ public struct Access<Context: ChannelRequestContext>: Sendable {
         }
     }
 
-    func grant(for request: Request, context: Context, to purpose: AccessPurpose) async throws -> Grant {
+    package func grant(for request: Request, context: Context, to purpose: AccessPurpose) async throws -> Grant {
         try await judge(request, context, purpose)
     }
 }

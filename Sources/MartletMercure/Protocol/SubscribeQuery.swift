@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletHTTP
 
 /// What a subscriber asks for in v0 (draft-dunglas-mercure-07, sections "Subscription" and "Reconciliation").
 struct SubscribeQuery: Sendable {
@@ -16,15 +17,17 @@ struct SubscribeQuery: Sendable {
     /// - Parameters:
     ///   - header: The value of the `Last-Event-ID` header, which wins over the query unless it is empty.
     /// - Throws: ``MercureProblem`` of status 400. Judge the credentials first.
-    init(_ query: FormFields, header: String?, limits: Limits = Limits()) throws(MercureProblem) {
-        if let name = query.all.lazy.map(\.name).first(where: \.isMatcher) {
+    init(
+        _ query: [(name: String, value: String)], header: String?, limits: Limits = Limits()
+    ) throws(MercureProblem) {
+        let texts = query.values("topic")
+        if let name = query.lazy.map(\.name).first(where: \.isMatcher) {
             let message =
-                query.contains("topic")
-                ? "The parameters topic and \(name) belong to two versions of the protocol. Use topic only."
-                : "The parameter \(name) is of version 1 of the protocol, which is not spoken here yet. Use topic."
+                texts.isEmpty
+                ? "The parameter \(name) is of version 1 of the protocol, which is not spoken here yet. Use topic."
+                : "The parameters topic and \(name) belong to two versions of the protocol. Use topic only."
             throw MercureProblem(400, message, field: name)
         }
-        let texts = query.values("topic")
         guard !texts.isEmpty, texts.count <= limits.topicsPerSubscription else {
             let message = "Name 1 to \(limits.topicsPerSubscription) topics, as in ?topic=a; these are \(texts.count)."
             throw MercureProblem(400, message, field: "topic")
@@ -43,21 +46,8 @@ struct SubscribeQuery: Sendable {
         lastEventID = try Self.lastEventID(query, header: header, limits)
     }
 
-    /// The token in the query. `nil` where there is none.
-    ///
-    /// - Throws: ``MercureProblem`` of status 401 where the parameter is repeated or empty.
-    static func token(in query: FormFields) throws(MercureProblem) -> String? {
-        let tokens = query.values("authorization")
-        guard let token = tokens.first else { return nil }
-        guard tokens.count == 1, !token.isEmpty else {
-            throw MercureProblem(
-                401, "The parameter authorization is repeated or empty. Give one token.", field: "authorization")
-        }
-        return token
-    }
-
     private static func lastEventID(
-        _ query: FormFields, header: String?, _ limits: Limits
+        _ query: [(name: String, value: String)], header: String?, _ limits: Limits
     ) throws(MercureProblem) -> String? {
         if let header, !header.isEmpty { return header }
         for name in lastEventIDNames {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
+import MartletHTTP
 import MartletTesting
+import TestSupport
 import Testing
 
-@testable import MartletMercure
-
-@Suite struct FormFieldsTests {
-    private func parse(_ text: String) throws(MercureProblem) -> [[String]] {
-        try FormFields(text.utf8, maximumCount: 5).all.map { [$0.name, $0.value] }
+@Suite struct FormTests {
+    private func parse(_ text: String) throws(Problem) -> [[String]] {
+        try RequestTarget.fields(of: text.utf8, maximumCount: 5).map { [$0.name, $0.value] }
     }
 
     @Test func `fields are decoded in their order, repetitions and all`() throws {
@@ -21,13 +22,13 @@ import Testing
 
     @Test(arguments: ["a=%", "a=%4", "a=%4g", "a=1&a=%zz", "a=%FF", "a=%C3", "a=%C0%80", "a=%ED%A0%80"])
     func `bad encoding is refused and the field named`(text: String) {
-        let problem = #expect(throws: MercureProblem.self) { try parse(text) }
-        #expect(problem?.status == 400 && problem?.field == "a")
+        let problem = #expect(throws: Problem.self) { try parse(text) }
+        #expect(problem?.status == .badRequest && problem?.field == "a")
     }
 
     @Test func `the number of fields is bounded`() throws {
         #expect(try parse("a&a&a&a&a").count == 5)
-        #expect(throws: MercureProblem.self) { try parse("a&a&a&a&a&%") }
+        #expect(throws: Problem.self) { try parse("a&a&a&a&a&%") }
     }
 
     @Test func `what an encoder writes is read back`() throws {
@@ -43,17 +44,6 @@ import Testing
         }
     }
 
-    @Test func `no bytes stop the parser`() {
-        let seed = UInt64.random(in: 0 ... .max)
-        var random = SeededGenerator(seed: seed)
-        let pieces = Array("%%%=&+a4Fg".utf8) + [0, 0xC3, 0xA9, 0xFF]
-        for _ in 0..<5_000 {
-            let bytes = (0..<Int.random(in: 0...20, using: &random)).map { _ in pieces.randomElement(using: &random)! }
-            _ = try? FormFields(bytes, maximumCount: 5)
-            _ = try? PublishForm.parse(Array("topic=".utf8) + bytes)
-        }
-    }
-
     /// The serializer of the WHATWG URL standard, section 5.2.
     private static func encode(_ text: String) -> String {
         text.utf8.map { byte in
@@ -63,18 +53,5 @@ import Testing
             default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
             }
         }.joined()
-    }
-}
-
-extension String {
-    static func random(using random: inout some RandomNumberGenerator) -> String {
-        let scalars: [Unicode.Scalar] = [
-            "a", "Z", "0", "%", "+", "&", "=", " ", "/", "\n", "\0", "~", "\u{E9}", "\u{301}", "\u{1F426}",
-        ]
-        var text = "b"
-        for _ in 0..<Int.random(in: 0...8, using: &random) {
-            text.unicodeScalars.append(scalars.randomElement(using: &random)!)
-        }
-        return text
     }
 }

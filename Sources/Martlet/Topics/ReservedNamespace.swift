@@ -1,27 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The topics that only the hub publishes to: its own path, and all below.
+/// The topics that only the hub itself uses: `/.well-known/mercure`, which is its path in the Mercure protocol, and all
+/// below. Nobody can publish there, whatever he speaks and whether or not that protocol is spoken here, so that nobody
+/// can forge what the hub says of its subscriptions.
 ///
-/// A topic of v0 is a text, and the hub compares it byte for byte; but a client may take it for a URL. So a topic is
-/// reserved when any reader of URLs could come to the hub's path with it: percent-encoding is undone once (`%2F` and
+/// A topic is a text, and the hub compares it byte for byte; but a client may take it for a URL. So a topic is reserved when any reader of URLs could come to the hub's path with it: percent-encoding is undone once (`%2F` and
 /// `%5C` too), `\` is `/`, dot segments are resolved (WHATWG URL section 4.4, RFC 3986 section 5.2.4), empty segments
 /// are dropped, white space around it is dropped, the query and the fragment are cut off, and the scheme and the host
 /// do not matter, since a hub has several names and does not know them all.
 ///
 /// A relative path is resolved against the root: `.well-known/mercure` is reserved, and the topics `mercure` and
 /// `#general` are not, although the hub's URL would make its own path of them.
-enum ReservedNamespace {
+package enum ReservedNamespace {
     /// The path of the hub.
-    static let path = "/.well-known/mercure"
+    package static let path = "/.well-known/mercure"
 
     private static let segments = [Array(".well-known".utf8), Array("mercure".utf8)]
 
     /// Takes time in proportion to the length of the topic.
-    static func contains(_ topic: String) -> Bool {
+    package static func contains(_ topic: String) -> Bool {
+        guard mayBeReserved(topic) else { return false }
         let bytes = topic.utf8.filter { $0 > 0x20 && $0 != 0x7F }
         let url = bytes.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
         let rest = withoutScheme(url)
         return isReserved(url) || isReserved(rest) || isReserved(withoutAuthority(rest))
+    }
+
+    /// Looks at the topic without taking it apart: whether it has what no spelling of the path is without, or something
+    /// encoded.
+    private static func mayBeReserved(_ topic: String) -> Bool {
+        var (hasDot, hasHyphen, hasM) = (false, false, false)
+        for byte in topic.utf8 {
+            switch byte {
+            case UInt8(ascii: "%"): return true
+            case UInt8(ascii: "."): hasDot = true
+            case UInt8(ascii: "-"): hasHyphen = true
+            case UInt8(ascii: "m"): hasM = true
+            default: break
+            }
+        }
+        return hasDot && hasHyphen && hasM
     }
 
     private static func isReserved(_ path: ArraySlice<UInt8>) -> Bool {

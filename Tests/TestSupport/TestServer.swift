@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Hummingbird
+package import Hummingbird
 import HummingbirdCore
-import Logging
-import Martlet
-import MartletHTTP
+package import Martlet
+package import MartletHTTP
 import MartletTesting
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
 
-/// A server on a free port of this machine, with all routes, for as long as a closure runs.
-struct TestServer: Sendable {
-    let port: Int
-    let hub: Hub
-    let tickets: Tickets
+/// A server on a free port of this machine, with the routes of a hub and whatever else is added, for as long as a closure
+/// runs.
+package struct TestServer: Sendable {
+    package let port: Int
+    package let hub: Hub
+    package let tickets: Tickets
     private let group: ServiceGroup
 
     /// How the hub, the application and what drains them are put together.
-    enum Arrangement {
+    package enum Arrangement {
         /// As `martlet serve` does.
         case outerGroup
         /// As an application does that adds the hub to its own services.
         case applicationServices
     }
 
-    static func run<Value: Sendable>(
+    package static func run<Value: Sendable>(
         hub: Hub = quickHub(),
         arrangement: Arrangement = .outerGroup,
         maximumConnections: Int = .max,
         access: Access<EventStreamRequestContext> = .local,
-        adding addRoutes: (Router<EventStreamRequestContext>) -> Void = { _ in },
+        adding routes: (Router<EventStreamRequestContext>) -> Void = { _ in },
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
         let tickets = Tickets()
         let router = Router(context: EventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
+        routes(router)
         router.addDemo(of: hub).addHealth(of: hub)
             .addHub(hub, access: access.accepting(tickets))
             .addStreamControl(of: hub, access: access, tickets: tickets)
-        addRoutes(router)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
             router: router,
@@ -70,16 +70,16 @@ struct TestServer: Sendable {
     }
 
     /// Asks the server to shut down, as a signal would.
-    func shutDown() async { await group.triggerGracefulShutdown() }
+    package func shutDown() async { await group.triggerGracefulShutdown() }
 
     /// Waits until a condition of the hub holds, which something else brings about.
-    func until(_ condition: @Sendable @escaping (Hub) -> Bool) async throws {
+    package func until(_ condition: @Sendable @escaping (Hub) -> Bool) async throws {
         let hub = hub
         try await TestConnection.withPatience { while !condition(hub) { try await Task.sleep(for: .milliseconds(2)) } }
     }
 
     /// Sends a request on a connection of its own and reads the whole answer.
-    func request(
+    package func request(
         _ method: String, _ path: String, headers: [String: String] = [:], body: String = ""
     ) async throws -> TestResponse {
         let connection = try await TestConnection(port: port)
@@ -93,40 +93,4 @@ struct TestServer: Sendable {
         try await connection.close()
         return TestResponse(text)
     }
-}
-
-/// A response, as it came.
-struct TestResponse {
-    let status: Int
-    let head: String
-    let body: String
-
-    init(_ text: String) {
-        let end = text.utf8.firstRange(of: "\r\n\r\n".utf8)
-        head = String(text[..<(end?.lowerBound ?? text.endIndex)])
-        body = end.map { String(text[$0.upperBound...]) } ?? ""
-        status = Int(head.split(separator: " ").dropFirst().first ?? "") ?? 0
-    }
-
-    func header(_ name: String) -> String? {
-        for line in head.split(separator: "\r\n").dropFirst() {
-            let parts = line.split(separator: ":", maxSplits: 1)
-            if parts[0].lowercased() == name.lowercased() { return parts[1].drop { $0 == " " }.description }
-        }
-        return nil
-    }
-}
-
-let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-
-/// A hub that neither waits before it lets its streams go nor tells its clients to.
-func quickHub(
-    retention: Retention = Retention(), _ configure: (inout HubConfiguration) -> Void = { _ in }
-) -> Hub {
-    var configuration = HubConfiguration()
-    configuration.grace = .zero
-    configuration.retry = .zero ... .zero
-    configure(&configuration)
-    return Hub(
-        log: MemoryLog(retention: retention, clock: ContinuousClock()), configuration: configuration, logger: quiet)
 }

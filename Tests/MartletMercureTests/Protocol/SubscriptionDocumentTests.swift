@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletMercure
@@ -40,7 +41,7 @@ import Testing
             }
             guard case .one(let x, let y)? = SubscriptionPath(SubscriptionPath.one(selector: a, subscriber: b).text)
             else { return #expect(Bool(false)) }
-            try #require(x.isExactly(a) && y.isExactly(b), "seed \(seed)")
+            try #require(x.utf8.elementsEqual(a.utf8) && y.utf8.elementsEqual(b.utf8), "seed \(seed)")
         }
     }
 
@@ -59,17 +60,6 @@ import Testing
     @Test func `a path may be encoded in other ways, and is decoded once`() {
         let path = SubscriptionPath("/.well-known/mercure/subscriptions/a+b:%2561/%c3%a9")
         #expect(path == .one(selector: "a+b:%61", subscriber: "\u{E9}"))
-    }
-
-    @Test func `reading the API needs a grant for the path`() {
-        let path = document.path
-        for grant in ["*", "/.well-known/mercure/subscriptions{/topic}{/subscriber}", path.text] {
-            #expect(MercureRights(publish: nil, subscribe: [grant]).mayRead(path))
-        }
-        for grant in ["a", "/.well-known/mercure/subscriptions", "/.well-known/mercure/subscriptions{/topic}"] {
-            #expect(!MercureRights(publish: ["*"], subscribe: [grant]).mayRead(path))
-        }
-        #expect(!MercureRights.anonymous.mayRead(.all))
     }
 
     @Test func `the hub's own topics are in the reserved namespace`() {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Hummingbird
+import Martlet
+import MartletHTTP
+import NIOCore
+
+/// Publishes a form and answers with the id of the event.
+struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
+    let hub: Hub
+    let access: Access<Context>
+    let maximumBodyBytes: Int
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        let grant = try await access.mercureGrant(for: request, context: context, to: .publish)
+        let event = try await event(in: request)
+        do {
+            try grant.checkPublishing(to: event.topics)
+        } catch {
+            throw error.unauthorized
+        }
+        let id = try await unlessUnavailable(context.logger) { try await hub.publish(event) }
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: id)))
+    }
+
+    private func event(in request: Request) async throws -> Event {
+        guard Self.isForm(request) else {
+            throw Problem(
+                .unsupportedMediaType, "Post a form: application/x-www-form-urlencoded.", field: "Content-Type")
+        }
+        let body: ByteBuffer
+        do {
+            body = try await request.body.collect(upTo: maximumBodyBytes)
+        } catch is NIOTooManyBytesError {
+            throw Problem(.contentTooLarge, "The body is over \(maximumBodyBytes) bytes. Send less.")
+        }
+        let limits = hub.configuration.limits
+        let fields = try RequestTarget.fields(
+            of: body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
+        return try PublishForm.event(of: fields, limits: limits)
+    }
+
+    /// Whether the body is a form, as far as the request says what it is.
+    private static func isForm(_ request: Request) -> Bool {
+        guard let type = request.headers[.contentType] else { return true }
+        return type.prefix { $0 != ";" && $0 != " " }.lowercased() == "application/x-www-form-urlencoded"
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+public import Hummingbird
+public import Martlet
+public import MartletHTTP
+
+extension RouterMethods where Context: ChannelRequestContext {
+    /// Adds the routes of the Mercure protocol, version 0 (draft-dunglas-mercure-07).
+    ///
+    /// - `GET /.well-known/mercure?topic=…` subscribes, `POST /.well-known/mercure` publishes a form.
+    ///
+    /// Where a right is missing the answer is 401, as the protocol has it. Everybody whom `access` does not refuse may
+    /// subscribe to whatever he likes and receives what is public, if his grant says ``MartletHTTP/Grant/seesAllPublic``.
+    /// The server should be built with `HTTPServerBuilder.eventStreams(of:)`.
+    ///
+    /// - Parameters:
+    ///   - hub: The hub, which must run as a service of the application or around it. It may have other routes too.
+    ///   - access: Who may subscribe and publish. It finds the token: in a header, a cookie, or the parameter
+    ///     `authorization`.
+    @discardableResult
+    public func addMercure(hub: Hub, access: Access<Context>, options: MercureOptions = MercureOptions()) -> Self {
+        let subscribe = MercureSubscribeRoute<Context>(hub: hub, access: access)
+        let publish = MercurePublishRoute<Context>(
+            hub: hub, access: access, maximumBodyBytes: options.maximumBodyBytes)
+        on(
+            ".well-known/mercure",
+            answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond])
+        return self
+    }
+}

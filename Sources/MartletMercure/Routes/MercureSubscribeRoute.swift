@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Hummingbird
+import Martlet
+import MartletHTTP
+
+/// Subscribes to what the query names and streams it for as long as the client stays.
+struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
+    let hub: Hub
+    let access: Access<Context>
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        let (subscription, start) = try await subscribe(request, context)
+        var response = subscription.response(on: context.channel)
+        response.headers[.lastEventID] = start
+        return response
+    }
+
+    /// What the head would be; nobody is subscribed.
+    func respondToHead(_ request: Request, context: Context) async throws -> Response {
+        let (subscription, start) = try await subscribe(request, context)
+        var headers = HTTPFields.eventStream(subscription)
+        headers[.lastEventID] = start
+        return Response(status: .ok, headers: headers)
+    }
+
+    private func subscribe(_ request: Request, _ context: Context) async throws -> (Subscription, start: String) {
+        let grant = try await access.mercureGrant(for: request, context: context, to: .subscribe)
+        let parameters = try RequestTarget(request).query
+        let query = try SubscribeQuery(
+            parameters, header: request.headers[.lastEventID], limits: hub.configuration.limits)
+        do {
+            try grant.checkSubscribing(to: query.selectors)
+        } catch {
+            throw error.unauthorized
+        }
+        let terms = grant.terms(name: try StreamName.find(in: parameters))
+        let selection = Selection(selectors: Set(query.selectors), grants: grant.subscribe)
+        let subscription = try await unlessUnavailable(context.logger) {
+            try await hub.subscribe(to: selection, after: query.lastEventID, terms: terms)
+        }
+        return (subscription, Self.start(of: subscription, query))
+    }
+
+    /// The id that precedes the first event of the stream: the one that the client asked for, by which it sees that it
+    /// has missed nothing; and `earliest` where all of history follows, because that id is not known.
+    private static func start(of subscription: Subscription, _ query: SubscribeQuery) -> String {
+        if subscription.gap != nil { return Position.earliest.text }
+        return query.lastEventID ?? subscription.position.text
+    }
+}

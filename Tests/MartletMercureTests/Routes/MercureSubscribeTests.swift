@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import Foundation
+import Hummingbird
+import Martlet
+import MartletHTTP
+import MartletMercure
+import MartletTesting
+import TestSupport
+import Testing
+
+@Suite struct MercureSubscribeTests {
+    @Test(
+        arguments: [
+            ("topic=*", ["a", "b/1", "c"]), ("topic=b/%7Bid%7D", ["b/1"]), ("topic=a&topic=c", ["a", "c"]),
+            ("topic=b/%7Bid&topic=c", ["c"]), ("topic=%7Bx%7D", ["a", "c"]), ("topic=A&topic=b/1", ["b/1"]),
+        ])
+    func `topics are selected by name, by template, or all`(query: String, topics: [String]) async throws {
+        try await MercureServer.run { mercure in
+            let source = try await mercure.listen(query)
+            for topic: Topic in ["a", "b/1", "c"] { try await mercure.hub.publish(topic.name, to: topic) }
+            #expect(try await source.data(of: topics.count) == topics)
+        }
+    }
+
+    @Test func `a stream begins with a comment and the id of its place`() async throws {
+        try await MercureServer.run { mercure in
+            try await mercure.hub.publish("before", to: "a")
+            let source = try await mercure.listen("topic=a")
+            #expect(source.header("content-type") == "text/event-stream")
+            #expect(source.header("cache-control") == "no-cache, no-transform")
+            #expect(try await source.nextElement() == .comment(""))
+            #expect(try await source.nextID() == source.header("last-event-id"))
+            try await mercure.hub.publish("after", to: "a")
+            #expect(try await source.next()?.data == "after")
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("", "topic"), ("?topic=", "topic"), ("?topic=%00", "topic"), ("?topic=%zz", "topic"),
+            ("?topic=\(String(repeating: "t", count: 1025))", "topic"),
+            ("?" + (0...100).map { "topic=\($0)" }.joined(separator: "&"), "topic"), ("?match=a", "match"),
+            ("?topic=a&match_exact=b", "match_exact"), ("?topic=a&lastEventID=%0A", "lastEventID"),
+            ("?topic=a&stream=", "stream"),
+        ])
+    func `bad queries are refused with a problem document that names the field`(
+        query: String, field: String
+    ) async throws {
+        try await MercureServer.run { mercure in
+            let response = try await mercure.request("GET", query)
+            #expect(response.status == 400)
+            #expect(response.header("content-type") == "application/problem+json")
+            #expect(response.body.contains("\"field\":\"\(field)\""), "\(response.body)")
+            #expect(try await mercure.request("HEAD", query).status == 400)
+        }
+    }
+
+    @Test func `the bound on topics is the hub's`() async throws {
+        try await MercureServer.run(hub: quickHub { $0.limits.topicsPerSubscription = 2 }) { mercure async throws in
+            #expect(try await mercure.request("HEAD", "?topic=a&topic=b").status == 200)
+            #expect(try await mercure.request("HEAD", "?topic=a&topic=b&topic=c").status == 400)
+        }
+    }
+
+    @Test func `who may subscribe is asked before to what`() async throws {
+        let grants = ["narrow": Grant(subscribe: ["a", "b/{id}"].selectors)]
+        try await MercureServer.run(grants: grants, anonymous: nil) { mercure in
+            for (query, token) in [("", nil), ("?topic=a", nil), ("?topic=%", "unknown"), ("?topic=c", "narrow")] {
+                let response = try await mercure.request("GET", query, token: token)
+                #expect(response.status == 401, "\(query)")
+                #expect(response.header("www-authenticate") == "Bearer")
+                #expect(response.header("content-type") == "application/problem+json")
+            }
+            #expect(try await mercure.request("HEAD", "?topic=a&topic=b/1", token: "narrow").status == 200)
+        }
+    }
+
+    @Test func `private updates reach only who has a right to one of their topics, live and from history`() async throws
+    {
+        let grants = [
+            "a": Grant(subscribe: ["a"].selectors, seesAllPublic: true),
+            "alternates": Grant(subscribe: ["alternate/{id}"].selectors, seesAllPublic: true),
+            "b": Grant(subscribe: ["b"].selectors, seesAllPublic: true),
+            "none": Grant(seesAllPublic: true),
+        ]
+        let expected: [String?: [String?]] = [
+            nil: ["open"], "none": ["open"], "b": ["open"], "a": ["both", "one", "open"],
+            "alternates": ["both", "open"], "all": ["both", "one", "open"],
+        ]
+        try await MercureServer.run(grants: grants) { mercure in
+            var live: [String?: TestEventSource] = [:]
+            for token in expected.keys { live[token] = try await mercure.listen("topic=a", token: token) }
+            let both = "topic=a&topic=alternate/1&data=both&private=on"
+            for form in [both, "topic=a&data=one&private", "topic=a&data=open"] {
+                #expect(try await mercure.post(form).status == 200)
+            }
+            for (token, data) in expected {
+                #expect(try await live[token]?.data(of: data.count) == data, "\(token ?? "anonymous")")
+                let replayed = try await mercure.listen("topic=a", token: token, lastEventID: "earliest")
+                #expect(try await replayed.data(of: data.count) == data, "\(token ?? "anonymous")")
+            }
+        }
+    }
+
+    @Test func `history comes before what is live, in order`() async throws {
+        try await MercureServer.run { mercure in
+            for number in 0..<1500 { try await mercure.hub.publish("\(number)", to: "a") }
+            let source = try await mercure.listen("topic=a&topic=b&lastEventID=earliest")
+            #expect(source.header("last-event-id") == "earliest")
+            for number in 1500..<1600 {
+                try await mercure.hub.publish("\(number)", to: number.isMultiple(of: 2) ? "a" : "b")
+            }
+            #expect(try await source.data(of: 1600) == (0..<1600).map { "\($0)" })
+        }
+    }
+
+    @Test func `the head says after which id the stream goes on`() async throws {
+        try await MercureServer.run { mercure in
+            let own = try await mercure.hub.publish(Event(topic: "a", data: "1", id: "my own"))
+            let generated = try await mercure.hub.publish("2", to: "a")
+            try await mercure.hub.publish("3", to: "a")
+            for (id, data) in [(own, "2"), (generated, "3")] {
+                let byHeader = try await mercure.listen("topic=a&lastEventID=other", lastEventID: id)
+                #expect(byHeader.header("last-event-id") == id)
+                #expect(byHeader.header("martlet-gap") == nil)
+                #expect(try await byHeader.next()?.data == data)
+                let query = "topic=a&lastEventID=" + id.replacing(" ", with: "+")
+                #expect(try await mercure.request("HEAD", "?" + query).header("last-event-id") == id)
+                #expect(try await mercure.listen(query).next()?.data == data)
+            }
+        }
+    }
+
+    @Test(arguments: [0, 2])
+    func `an unknown id is a gap, and all of history follows`(published: Int) async throws {
+        try await MercureServer.run { mercure in
+            for number in 0..<published { try await mercure.hub.publish("\(number)", to: "a") }
+            let source = try await mercure.listen("topic=a&lastEventID=unknown")
+            #expect(source.header("last-event-id") == "earliest")
+            #expect(source.header("martlet-gap") == "unknown")
+            #expect(try await source.next()?.event == "gap")
+            try await mercure.hub.publish("live", to: "a")
+            let data = (0..<published).map { "\($0)" } + ["live"]
+            #expect(try await source.data(of: data.count) == data)
+        }
+    }
+
+    @Test(arguments: ["&lastEventID=", "&lastEventID=unknown", "&lastEventID=private-id", "&lastEventID=earliest"])
+    func `the id of a private update is told nobody who may not see it`(cursor: String) async throws {
+        try await MercureServer.run { mercure in
+            try await mercure.hub.publish(Event(topic: "a", data: "secret", id: "private-id", isPrivate: true))
+            let source = try await mercure.listen("topic=a" + cursor)
+            try await mercure.hub.publish("open", to: "a")
+            while try await source.next()?.data != "open" {}
+            let seen = source.head + String(decoding: source.body, as: UTF8.self)
+            #expect(!seen.contains("private-id") && !seen.contains("secret"))
+            let other = try await mercure.request("HEAD", "?topic=a&lastEventID=unknown")
+            let known = try await mercure.request("HEAD", "?topic=a&lastEventID=private-id")
+            #expect(known.header("martlet-gap") == other.header("martlet-gap"))
+            #expect(known.header("last-event-id") == other.header("last-event-id"))
+        }
+    }
+
+    @Test func `an empty id is none`() async throws {
+        try await MercureServer.run { mercure in
+            let id = try await mercure.hub.publish("before", to: "a")
+            let source = try await mercure.listen("topic=a&lastEventID=")
+            #expect(source.header("last-event-id") == id)
+            #expect(source.header("martlet-gap") == nil)
+            try await mercure.hub.publish("after", to: "a")
+            #expect(try await source.next()?.data == "after")
+        }
+    }
+
+    @Test func `HEAD answers the head of the stream and ends`() async throws {
+        try await MercureServer.run { mercure in
+            let response = try await mercure.request("HEAD", "?topic=a")
+            #expect(response.status == 200)
+            #expect(response.header("content-type") == "text/event-stream")
+            #expect(response.header("last-event-id") == mercure.hub.end.text)
+            #expect(response.header("content-length") == nil)
+            #expect(response.body.isEmpty)
+            try await mercure.server.until { $0.feedCount == 0 }
+        }
+    }
+
+    @Test func `OPTIONS needs no credentials, and other methods are refused`() async throws {
+        try await MercureServer.run(anonymous: nil) { mercure in
+            let options = try await mercure.request("OPTIONS", "")
+            #expect(options.status == 204)
+            #expect(options.header("allow") == "GET, HEAD, OPTIONS, POST")
+            let put = try await mercure.request("PUT", "?topic=a")
+            #expect(put.status == 405)
+            #expect(put.header("allow") == "GET, HEAD, OPTIONS, POST")
+        }
+    }
+
+    @Test func `pages of an allowed origin may read the answer and its id`() async throws {
+        let origin = ["Origin": "https://app.example"]
+        let allowed = try #require(OriginPattern("https://app.example"))
+        try await MercureServer.run(anonymous: nil) {
+            $0.add(middleware: CrossOriginMiddleware(allowing: [allowed]))
+        } _: { mercure in
+            let stream = try await mercure.request("HEAD", "?topic=a", token: "all", headers: origin)
+            let refusal = try await mercure.request("GET", "?topic=a", headers: origin)
+            #expect(stream.status == 200 && refusal.status == 401)
+            for response in [stream, refusal] {
+                #expect(response.header("access-control-allow-origin") == "https://app.example")
+                #expect(response.header("access-control-expose-headers")?.contains("Last-Event-ID") == true)
+                #expect(response.header("access-control-expose-headers")?.contains("Link") == true)
+            }
+            let asked = origin.merging(["Access-Control-Request-Method": "GET"]) { $1 }
+            let preflight = try await mercure.request("OPTIONS", "", headers: asked)
+            #expect(preflight.status == 204)
+            #expect(preflight.header("access-control-allow-methods") == "GET, HEAD, OPTIONS, POST")
+            let headers = preflight.header("access-control-allow-headers") ?? ""
+            for name in ["authorization", "cache-control", "last-event-id"] { #expect(headers.contains(name)) }
+        }
+    }
+
+    @Test(arguments: [0, 2])
+    func `a stream ends with the right to it`(shards: Int) async throws {
+        let grants = ["short": Grant(seesAllPublic: true, end: Date(timeIntervalSinceNow: 0.5))]
+        try await MercureServer.run(hub: quickHub { $0.shards = shards }, grants: grants) { mercure in
+            let source = try await mercure.listen("topic=a", token: "short")
+            #expect(try await source.next() == nil)
+            try await mercure.server.until { $0.streamCount == 0 }
+        }
+    }
+
+    @Test func `streams of a principal can be revoked`() async throws {
+        let grants = ["alice": Grant(principal: "alice", seesAllPublic: true)]
+        try await MercureServer.run(grants: grants) { mercure in
+            let source = try await mercure.listen("topic=a&stream=tab", token: "alice")
+            #expect(mercure.hub.revoke("alice") == 1)
+            #expect(try await source.next() == nil)
+        }
+    }
+}
