@@ -9,6 +9,8 @@ extension RouterMethods where Context: ChannelRequestContext {
     /// Adds the routes of the Mercure protocol, version 0 (draft-dunglas-mercure-07).
     ///
     /// - `GET /.well-known/mercure?topic=…` subscribes, `POST /.well-known/mercure` publishes a form.
+    /// - With ``MercureOptions/activeSubscriptions``, `GET /.well-known/mercure/subscriptions`, with `/{topic}` and
+    ///   `/{subscriber}` behind it, answers who is subscribed by this protocol on this node.
     ///
     /// Where a right is missing the answer is 401, as the protocol has it. Everybody whom `access` does not refuse may
     /// subscribe to whatever he likes and receives what is public, if his grant says ``MartletHTTP/Grant/seesAllPublic``.
@@ -20,12 +22,18 @@ extension RouterMethods where Context: ChannelRequestContext {
     ///     `authorization`.
     @discardableResult
     public func addMercure(hub: Hub, access: Access<Context>, options: MercureOptions = MercureOptions()) -> Self {
-        let subscribe = MercureSubscribeRoute<Context>(hub: hub, access: access)
+        let active = options.activeSubscriptions ? ActiveSubscriptions(of: hub) : nil
+        let subscribe = MercureSubscribeRoute<Context>(hub: hub, access: access, active: active)
         let publish = MercurePublishRoute<Context>(
             hub: hub, access: access, maximumBodyBytes: options.maximumBodyBytes)
         on(
             ".well-known/mercure",
             answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond])
+        guard let active else { return self }
+        let subscriptions = SubscriptionsRoute<Context>(hub: hub, access: access, active: active)
+        for path: RouterPath in [".well-known/mercure/subscriptions", ".well-known/mercure/subscriptions/**"] {
+            on(path, answering: [.get: subscriptions.respond])
+        }
         return self
     }
 }

@@ -9,9 +9,13 @@ import MartletHTTP
 struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
+    /// `nil`: nobody is told who is subscribed.
+    let active: ActiveSubscriptions?
 
     func respond(to request: Request, context: Context) async throws -> Response {
-        let (subscription, start) = try await subscribe(request, context)
+        let (subscription, start, connection) = try await subscribe(request, context)
+        // Who is about to be sent away is not announced.
+        if !hub.isDraining { connection?.activate() }
         var response = subscription.response(on: context.channel)
         response.headers[.lastEventID] = start
         return response
@@ -19,13 +23,15 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
 
     /// What the head would be; nobody is subscribed.
     func respondToHead(_ request: Request, context: Context) async throws -> Response {
-        let (subscription, start) = try await subscribe(request, context)
+        let (subscription, start, _) = try await subscribe(request, context)
         var headers = HTTPFields.eventStream(subscription)
         headers[.lastEventID] = start
         return Response(status: .ok, headers: headers)
     }
 
-    private func subscribe(_ request: Request, _ context: Context) async throws -> (Subscription, start: String) {
+    private func subscribe(
+        _ request: Request, _ context: Context
+    ) async throws -> (Subscription, start: String, ActiveConnection?) {
         let grant = try await access.mercureGrant(for: request, context: context, to: .subscribe)
         let parameters = try RequestTarget(request).query
         let query = try SubscribeQuery(
@@ -35,12 +41,15 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
         } catch {
             throw error.unauthorized
         }
-        let terms = grant.terms(name: try StreamName.find(in: parameters))
+        let connection = active.map {
+            ActiveConnection(selectors: query.selectors, payload: grant.payload, in: $0)
+        }
+        let terms = grant.terms(name: try StreamName.find(in: parameters), companion: connection)
         let selection = Selection(selectors: Set(query.selectors), grants: grant.subscribe)
         let subscription = try await unlessUnavailable(context.logger) {
             try await hub.subscribe(to: selection, after: query.lastEventID, terms: terms)
         }
-        return (subscription, Self.start(of: subscription, query))
+        return (subscription, Self.start(of: subscription, query), connection)
     }
 
     /// The id that precedes the first event of the stream: the one that the client asked for, by which it sees that it

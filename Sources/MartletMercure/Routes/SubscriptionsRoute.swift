@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Hummingbird
+import Martlet
+import MartletHTTP
+
+/// Answers who is subscribed, to those who have a right to the topic that the path of the request is.
+struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
+    let hub: Hub
+    let access: Access<Context>
+    let active: ActiveSubscriptions
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        let grant = try await access.mercureGrant(for: request, context: context, to: .subscribe)
+        let written = RequestTarget(request).path
+        guard let path = SubscriptionPath(written) else {
+            throw Problem(
+                .notFound, "Ask for \(SubscriptionPath.root), with /{topic} and /{subscriber} behind it if you like.")
+        }
+        guard [path.text, String(written)].contains(where: grant.lets(read:)) else {
+            throw Problem(.unauthorized, "Reading \(path.text) is not granted.", field: "topic").unauthorized
+        }
+        let document = try document(at: path)
+        let tag = EntityTag.make(of: document)
+        var headers: HTTPFields = [.eTag: tag, .cacheControl: "private, no-cache"]
+        if let tags = request.headers[.ifNoneMatch], EntityTag.matches(tag, ifNoneMatch: tags) {
+            return Response(status: .notModified, headers: headers)
+        }
+        headers[.contentType] = SubscriptionDocument.contentType
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: document)))
+    }
+
+    private func document(at path: SubscriptionPath) throws -> String {
+        // Read first: who goes on from this event misses nothing that is not in the answer.
+        let end = hub.end.text
+        let subscriptions = active.documents(at: path)
+        guard case .one = path else {
+            return SubscriptionDocument.json(subscriptions, at: path, lastEventID: end)
+        }
+        guard let subscription = subscriptions.first else {
+            throw Problem(.notFound, "There is no such subscription here, or not any more.")
+        }
+        return subscription.json(lastEventID: end)
+    }
+}
+
+extension Grant {
+    /// Whether he may receive the private events of a topic, and what this was given out for does not rule that out.
+    fileprivate func lets(read path: String) -> Bool {
+        guard let topic = try? Topic(path) else { return false }
+        return [subscribe, limitedTo].allSatisfy { $0?.contains { $0.matches(topic) } ?? true }
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import Synchronization
+
+/// What is known of a stream to others: goes with the stream, and has its subscriptions ended when it is released.
+final class ActiveConnection: Sendable {
+    struct Entry: Sendable {
+        let subscriber: String
+        /// In the order of the request.
+        let selectors: [String]
+        /// JSON.
+        let payload: String?
+        /// The how-manieth connection it is.
+        var arrival = 0
+
+        func documents(isActive: Bool = true) -> [SubscriptionDocument] {
+            selectors.map {
+                SubscriptionDocument(selector: $0, subscriber: subscriber, isActive: isActive, payload: payload)
+            }
+        }
+    }
+
+    private let entry: Entry
+    private let all: ActiveSubscriptions
+    private let isActive = Mutex(false)
+
+    init(selectors: [TopicSelector], payload: String?, in all: ActiveSubscriptions) {
+        entry = Entry(subscriber: SubscriberID.make(), selectors: selectors.map(\.text), payload: payload)
+        self.all = all
+    }
+
+    /// Announces the subscriptions. Called once, when the hub has them: so who subscribes to subscriptions hears of
+    /// himself.
+    func activate() {
+        isActive.withLock { $0 = true }
+        all.insert(entry)
+    }
+
+    deinit {
+        if isActive.withLock({ $0 }) { all.remove(entry) }
+    }
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import Foundation
+import Martlet
+import MartletHTTP
+import MartletMercure
+import MartletTesting
+import TestSupport
+import Testing
+
+@Suite struct ActiveSubscriptionsTests {
+    private static let root = "/.well-known/mercure/subscriptions"
+    private static let everySubscription = root + "{/topic}{/subscriber}"
+    /// The same in a query.
+    private static let watching = "topic=/.well-known/mercure/subscriptions%7B/topic%7D%7B/subscriber%7D"
+
+    private struct Document: Decodable, Equatable {
+        var id: String
+        var type: String
+        var subscriber: String?
+        var topic: String?
+        var active: Bool?
+        var payload: [String: String]?
+        var lastEventID: String?
+        var subscriptions: [Document]?
+    }
+
+    private static func document(_ text: String?) throws -> Document {
+        try JSONDecoder().decode(Document.self, from: Data((text ?? "").utf8))
+    }
+
+    /// A server that tells of subscriptions, and a client that watches them and has seen itself.
+    private static func run(
+        hub: Hub = quickHub(), grants: [String: Grant] = [:],
+        _ body: @Sendable @escaping (MercureServer, TestEventSource) async throws -> Void
+    ) async throws {
+        var options = MercureOptions()
+        options.activeSubscriptions = true
+        let watcher = Grant(subscribe: [everySubscription].selectors, seesAllPublic: true)
+        let grants = ["watcher": watcher].merging(grants) { $1 }
+        try await MercureServer.run(hub: hub, grants: grants, options: options) { mercure in
+            let source = try await mercure.listen(watching, token: "watcher")
+            let own = try document(try await source.next()?.data)
+            #expect(own.topic == everySubscription && own.active == true)
+            try await body(mercure, source)
+        }
+    }
+
+    @Test(arguments: [0, 2])
+    func `each topic of a stream is announced when it begins and when its client leaves`(shards: Int) async throws {
+        let payload = Grant(seesAllPublic: true, payload: #"{"name":"Ada","team":"{}"}"#)
+        try await Self.run(hub: quickHub { $0.shards = shards }, grants: ["ada": payload]) { mercure, watcher in
+            let source = try await mercure.listen("topic=a/1&topic=b/%7Bid%7D&topic=a/1", token: "ada")
+            var began: [Document] = []
+            for _ in 0..<2 {
+                let event = try await watcher.next()
+                #expect(event?.event == nil)
+                began.append(try Self.document(event?.data))
+            }
+            #expect(began.map(\.topic) == ["a/1", "b/{id}"])
+            let subscriber = try #require(began[0].subscriber)
+            #expect(subscriber.hasPrefix("urn:uuid:"))
+            let encoded = subscriber.replacing(":", with: "%3A")
+            #expect(
+                began[0]
+                    == Document(
+                        id: "\(Self.root)/a%2F1/\(encoded)", type: "Subscription", subscriber: subscriber,
+                        topic: "a/1", active: true, payload: ["name": "Ada", "team": "{}"]))
+            #expect(began[1].subscriber == subscriber)
+            #expect(began[1].id == "\(Self.root)/b%2F%7Bid%7D/\(encoded)")
+            try await source.connection.close()
+            for document in began {
+                var ended = document
+                ended.active = false
+                #expect(try Self.document(try await watcher.next()?.data) == ended)
+            }
+        }
+    }
+
+    @Test func `only who has a right to it hears of a subscription`() async throws {
+        let grants = [
+            "some": Grant(subscribe: [Self.root + "/a{/subscriber}"].selectors, seesAllPublic: true)
+        ]
+        try await Self.run(grants: grants) { mercure, _ in
+            let anonymous = try await mercure.listen(Self.watching + "&topic=*")
+            let some = try await mercure.listen(Self.watching + "&topic=*", token: "some")
+            for query in ["topic=b", "topic=a"] { _ = try await mercure.listen(query) }
+            try await mercure.hub.publish("public", to: "x")
+            #expect(try await anonymous.next()?.data == "public")
+            #expect(try Self.document(try await some.next()?.data).topic == "a")
+            #expect(try await some.next()?.data == "public")
+        }
+    }
+
+    @Test func `a subscription that was not made is not announced`() async throws {
+        let grants = ["narrow": Grant(subscribe: ["a"].selectors)]
+        try await Self.run(hub: quickHub { $0.limits.topicsPerSubscription = 2 }, grants: grants) { mercure, watcher in
+            #expect(try await mercure.request("HEAD", "?topic=head").status == 200)
+            #expect(try await mercure.request("GET", "?topic=many&topic=b&topic=c").status == 400)
+            #expect(try await mercure.request("GET", "?topic=name&stream=").status == 400)
+            #expect(try await mercure.request("GET", "?topic=right", token: "narrow").status == 401)
+            _ = try await TestEventSource(port: mercure.server.port, path: "/events/other-route")
+            _ = try await mercure.listen("topic=made")
+            #expect(try Self.document(try await watcher.next()?.data).topic == "made")
+        }
+    }
+
+    @Test func `who is sent away by a hub that drains is not announced`() async throws {
+        try await Self.run(hub: quickHub { $0.grace = .seconds(3600) }) { mercure, watcher in
+            mercure.hub.beginDrain()
+            let answer = try await mercure.request("GET", "?topic=a")
+            #expect(answer.status == 200)
+            let later = try await mercure.request("GET", "/subscriptions", token: "watcher")
+            #expect(try Self.document(later.body).subscriptions?.map(\.topic) == [Self.everySubscription])
+            mercure.hub.announce(
+                Event(topic: "/.well-known/mercure/subscriptions/last/x", data: "last", isPrivate: true))
+            #expect(try await watcher.next()?.data == "last")
+            try await watcher.connection.close()
+        }
+    }
+
+    @Test(arguments: [0, 2])
+    func `whatever ends a stream ends its subscriptions`(shards: Int) async throws {
+        let grants = [
+            "alice": Grant(principal: "alice", seesAllPublic: true),
+            "short": Grant(seesAllPublic: true, end: Date(timeIntervalSinceNow: 1)),
+        ]
+        try await Self.run(hub: quickHub { $0.shards = shards }, grants: grants) { mercure, watcher in
+            func nextTopic(active: Bool) async throws -> String? {
+                let document = try Self.document(try await watcher.next()?.data)
+                #expect(document.active == active)
+                return document.topic
+            }
+            let revoked = try await mercure.listen("topic=revoked", token: "alice")
+            #expect(try await nextTopic(active: true) == "revoked")
+            mercure.hub.revoke("alice")
+            #expect(try await revoked.next() == nil)
+            try await revoked.connection.close()
+            #expect(try await nextTopic(active: false) == "revoked")
+
+            let reset = try await mercure.listen("topic=reset")
+            #expect(try await nextTopic(active: true) == "reset")
+            try await reset.connection.reset()
+            #expect(try await nextTopic(active: false) == "reset")
+
+            let expired = try await mercure.listen("topic=expired", token: "short")
+            #expect(try await nextTopic(active: true) == "expired")
+            #expect(try await expired.next() == nil)
+            try await expired.connection.close()
+            #expect(try await nextTopic(active: false) == "expired")
+        }
+    }
+
+    @Test(arguments: [0, 2])
+    func `clients that leave before their streams are open leave nothing behind`(shards: Int) async throws {
+        try await Self.run(hub: quickHub { $0.shards = shards }) { mercure, watcher in
+            for number in 0..<60 {
+                let connection = try await TestConnection(port: mercure.server.port)
+                try await connection.send(
+                    "GET /.well-known/mercure?topic=\(number) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                if number.isMultiple(of: 2) { try await connection.reset() } else { try await connection.close() }
+            }
+            try await mercure.server.until { $0.streamCount == 1 }
+            let last = try await mercure.listen("topic=last")
+            var open: Set<String> = []
+            var sawLast = false
+            while !sawLast || open.count > 1 {
+                let document = try Self.document(try await watcher.next()?.data)
+                let subscriber = try #require(document.subscriber)
+                if document.active == true {
+                    #expect(open.insert(subscriber).inserted)
+                } else {
+                    #expect(open.remove(subscriber) != nil)
+                }
+                sawLast = sawLast || document.topic == "last"
+            }
+            // Another event loop may be late with a connection that came before.
+            try await TestConnection.withPatience {
+                var topics: [String] = []
+                while topics != [Self.everySubscription, "last"] {
+                    let all = try await mercure.request("GET", "/subscriptions", token: "watcher")
+                    topics = try Self.document(all.body).subscriptions?.compactMap(\.topic) ?? []
+                }
+            }
+            try await last.connection.close()
+        }
+    }
+
+    @Test func `subscriptions are not in history, and their ids resume`() async throws {
+        try await Self.run { mercure, watcher in
+            let first = try await mercure.hub.publish("1", to: "a")
+            try await mercure.server.until { $0.end.text == first }
+            let source = try await mercure.listen("topic=a")
+            let id = try #require(try await watcher.next()?.id)
+            #expect(id == first)
+            try await mercure.hub.publish("2", to: "a")
+            let all = try await mercure.listen("topic=*&lastEventID=earliest", token: "all")
+            // Besides what is in history it hears of itself, as everybody does who may.
+            #expect(try await all.data(of: 2) == ["1", "2"])
+            #expect(try Self.document(try await all.next()?.data).topic == "*")
+            let resumed = try await mercure.listen("topic=a", lastEventID: id)
+            #expect(resumed.header("martlet-gap") == nil)
+            #expect(try await resumed.next()?.data == "2")
+            try await source.connection.close()
+        }
+    }
+
+    @Test func `who asks is told who is subscribed`() async throws {
+        try await Self.run(grants: ["ada": Grant(seesAllPublic: true, payload: #"{"name":"Ada"}"#)]) { mercure, _ in
+            let end = try await mercure.hub.publish("1", to: "x")
+            _ = try await mercure.listen("topic=a/1&topic=b", token: "ada")
+            _ = try await mercure.listen("topic=a/1")
+            try await mercure.server.until { $0.end.text == end }
+            func get(_ path: String) async throws -> TestResponse {
+                try await mercure.request("GET", "/subscriptions\(path)", token: "watcher")
+            }
+            let all = try await get("")
+            #expect(all.status == 200)
+            #expect(all.header("content-type") == "application/ld+json")
+            let list = try Self.document(all.body)
+            #expect(list.id == Self.root && list.type == "Subscriptions" && list.lastEventID == end)
+            #expect(list.subscriptions?.map(\.topic) == [Self.everySubscription, "a/1", "b", "a/1"])
+            #expect(list.subscriptions?.map(\.payload?["name"]) == [nil, "Ada", "Ada", nil])
+            #expect(list.subscriptions?.allSatisfy { $0.active == true && $0.type == "Subscription" } == true)
+
+            let some = try Self.document(try await get("/a%2F1").body)
+            #expect(some.id == Self.root + "/a%2F1")
+            #expect(some.subscriptions == list.subscriptions?.filter { $0.topic == "a/1" })
+            #expect(try Self.document(try await get("/none").body).subscriptions == [])
+
+            var expected = try #require(list.subscriptions?[1])
+            let path = String(expected.id.dropFirst(Self.root.count))
+            expected.lastEventID = end
+            for spelling in [path, path.replacing("%2F", with: "%2f"), path.replacing("%3A", with: ":")] {
+                #expect(try Self.document(try await get(spelling).body) == expected)
+            }
+            #expect(try await mercure.request("HEAD", "/subscriptions", token: "watcher").body.isEmpty)
+        }
+    }
+
+    @Test(
+        arguments: [
+            "/a/urn%3Auuid%3A1", "/a/1/2", "/a//1", "/%zz", "/%FF", "//a",
+        ])
+    func `what is not there is not found`(path: String) async throws {
+        try await Self.run { mercure, _ in
+            _ = try await mercure.listen("topic=a")
+            let response = try await mercure.request("GET", "/subscriptions\(path)", token: "watcher")
+            #expect(response.status == 404)
+            #expect(response.header("content-type") == "application/problem+json")
+        }
+    }
+
+    @Test func `reading needs a grant for the path`() async throws {
+        let one = Grant(subscribe: [Self.root + "/a"].selectors, seesAllPublic: true)
+        try await Self.run(grants: ["one": one]) { mercure, _ in
+            for (path, token, status) in [
+                ("", nil, 401), ("", "unknown", 401), ("", "one", 401), ("/a", "one", 200), ("/%61", "one", 200),
+                ("/a/x", "one", 401), ("/b", "one", 401), ("/a", nil, 401), ("", "watcher", 200), ("/a", "all", 200),
+            ] {
+                let response = try await mercure.request("GET", "/subscriptions\(path)", token: token)
+                #expect(response.status == status, "\(path) \(token ?? "")")
+                if status == 401 { #expect(response.header("www-authenticate") == "Bearer") }
+            }
+            #expect(try await mercure.request("POST", "/subscriptions", token: "all").status == 405)
+        }
+    }
+
+    @Test func `an answer that has not changed is not sent again`() async throws {
+        try await Self.run { mercure, watcher in
+            func get(_ tag: String = "") async throws -> TestResponse {
+                let headers = tag.isEmpty ? [:] : ["If-None-Match": tag]
+                return try await mercure.request("GET", "/subscriptions", token: "watcher", headers: headers)
+            }
+            let tag = try #require(try await get().header("etag"))
+            let same = try await get("\"x\", W/\(tag)")
+            #expect(same.status == 304 && same.body.isEmpty)
+            #expect(same.header("etag") == tag)
+            let source = try await mercure.listen("topic=a")
+            let changed = try await get(tag)
+            #expect(changed.status == 200)
+            #expect(changed.header("etag") != tag)
+            try await source.connection.close()
+            // Began and ended.
+            _ = try await watcher.data(of: 2)
+            #expect(try await get(tag).status == 304)
+        }
+    }
+
+    @Test func `unless it is asked for nobody is told`() async throws {
+        try await MercureServer.run { mercure in
+            let watcher = try await mercure.listen(Self.watching + "&topic=x", token: "all")
+            _ = try await mercure.listen("topic=a")
+            try await mercure.hub.publish("1", to: "x")
+            #expect(try await watcher.next()?.data == "1")
+            #expect(try await mercure.request("GET", "/subscriptions", token: "all").status == 404)
+        }
+    }
+}
