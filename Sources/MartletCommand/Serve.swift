@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import Martlet
 import MartletHTTP
+import MartletMercure
 import MartletMetrics
 import NIOCore
 import NIOPosix
@@ -55,7 +56,7 @@ enum Serve {
             services.append(.init(service: operations(hub, metrics, port: port, settings, logger)))
         }
         services.append(
-            .init(service: EventLoopService(application(hub, metrics, access, settings, logger), on: eventLoops)))
+            .init(service: EventLoopService(try application(hub, metrics, access, settings, logger), on: eventLoops)))
         services.append(.init(service: DrainService(hub)))
         try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
     }
@@ -79,12 +80,14 @@ enum Serve {
 
     private static func application(
         _ hub: Hub, _ metrics: PrometheusRegistry, _ access: HubAccess, _ settings: ServeSettings, _ logger: Logger
-    ) -> some Service {
+    ) throws -> some Service {
         let router = Router(context: EventStreamRequestContext.self)
         let origins = settings.access.corsOrigins
         if !origins.isEmpty { router.add(middleware: CrossOriginMiddleware(allowing: origins)) }
         router.add(middleware: ProblemMiddleware())
-        router.addDemo(of: hub).addHealth(of: hub).addHub(hub, access: access.events)
+        router.group().add(middleware: try MercureDiscoveryMiddleware()).addDemo(of: hub)
+        router.addHealth(of: hub).addHub(hub, access: access.events)
+            .addMercure(hub: hub, access: access.mercure, options: settings.access.mercure)
         if settings.access.isOpen {
             if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
         } else {
@@ -113,6 +116,14 @@ enum Serve {
         var logger = logger
         if logger.logLevel == .info { logger.logLevel = .notice }
         return logger
+    }
+}
+
+extension AccessSettings {
+    fileprivate var mercure: MercureOptions {
+        var options = MercureOptions()
+        options.activeSubscriptions = subscriptions
+        return options
     }
 }
 
