@@ -23,7 +23,9 @@ package enum ReservedNamespace {
         let bytes = topic.utf8.filter { $0 > 0x20 && $0 != 0x7F }
         let url = bytes.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
         let rest = withoutScheme(url)
-        return isReserved(url) || isReserved(rest) || isReserved(withoutAuthority(rest))
+        let path = withoutAuthority(rest)
+        return isReserved(url) || rest.count < url.count && isReserved(rest)
+            || path.count < rest.count && isReserved(path)
     }
 
     /// Looks at the topic without taking it apart: whether it has what no spelling of the path is without, or something
@@ -61,9 +63,8 @@ package enum ReservedNamespace {
         bytes.reserveCapacity(text.count)
         var rest = text
         while let byte = rest.popFirst() {
-            let digits = rest.prefix(2).compactMap(\.hexDigit)
-            if byte == UInt8(ascii: "%"), digits.count == 2 {
-                bytes.append(digits[0] << 4 | digits[1])
+            if byte == UInt8(ascii: "%"), let high = rest.first?.hexDigit, let low = rest.dropFirst().first?.hexDigit {
+                bytes.append(high << 4 | low)
                 rest = rest.dropFirst(2)
             } else {
                 bytes.append(byte)
