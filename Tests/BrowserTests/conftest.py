@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Martlet]]:
     """Starts `martlet serve` with more options; it is stopped, and must exit with 0, after the test."""
     with ExitStack() as stack:
-        yield lambda *options: stack.enter_context(Martlet(tmp_path, *options))
+        yield lambda *options, **more: stack.enter_context(Martlet(tmp_path, *options, **more))
 
 
 @pytest.fixture

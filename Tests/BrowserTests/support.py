@@ -52,10 +52,12 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def request(port: int, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+def request(
+    port: int, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, str]:
     connection = http.client.HTTPConnection(HOST, port, timeout=DEADLINE)
     try:
-        connection.request(method, path, body.encode() if body is not None else None)
+        connection.request(method, path, body.encode() if body is not None else None, headers or {})
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
@@ -72,8 +74,9 @@ def is_ready(port: int) -> bool:
 class Program:
     """A child process that serves on one port: ready when /health/ready answers, stopped with SIGTERM."""
 
-    def __init__(self, command: list[str], port: int, log: Path) -> None:
+    def __init__(self, command: list[str], port: int, log: Path, environment: dict[str, str] | None = None) -> None:
         self.command, self.port, self.log = command, port, log
+        self.environment = environment or {}
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -87,7 +90,7 @@ class Program:
             print(f"--- {' '.join(self.command)}\n{self.log.read_text(errors='replace')}")
 
     def start(self) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MARTLET_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MARTLET_")} | self.environment
         with self.log.open("ab") as log:
             self.process = process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment)
         try:
@@ -115,10 +118,10 @@ class Program:
 
 
 class Martlet(Program):
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         port = free_port()
         command = [martlet(), "serve", "--host", HOST, "--port", str(port), *options]
-        super().__init__(command, port, directory / "martlet.log")
+        super().__init__(command, port, directory / "martlet.log", environment)
 
     def publish(self, topic: str, data: str, query: str = "") -> str:
         """Publishes one event and returns its id."""
