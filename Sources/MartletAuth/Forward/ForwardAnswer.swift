@@ -81,7 +81,7 @@ struct ForwardAnswer: Sendable {
     }
 
     private static func refusal(_ answer: OutgoingRequest.Answer, limits: ForwardLimits) -> Problem {
-        let status = HTTPResponse.Status(code: answer.status)
+        let status: HTTPResponse.Status = answer.status == 403 ? .forbidden : .unauthorized
         var detail = "The application refused this."
         if answer.headers.first(name: "content-type")?.lowercased().hasPrefix("application/problem+json") == true,
             let said = (try? JSONValue(parsing: answer.body))?["detail"]?.stringValue, !said.isEmpty
