@@ -44,17 +44,22 @@ package enum ReservedNamespace {
         return hasDot && hasHyphen && hasM
     }
 
+    /// Whether the path comes through the hub's, also where dot segments lead out of it again: not everybody resolves
+    /// them, and the subscription topics of selectors such as `../..` have them.
     private static func isReserved(_ path: ArraySlice<UInt8>) -> Bool {
         var resolved: [ArraySlice<UInt8>] = []
         for segment in decoded(path).split(whereSeparator: \.isSlash) {
             if segment.elementsEqual(".".utf8) { continue }
             if segment.elementsEqual("..".utf8) {
                 _ = resolved.popLast()
-            } else {
-                resolved.append(segment)
+                continue
+            }
+            resolved.append(segment)
+            if resolved.count == segments.count, zip(resolved, segments).allSatisfy({ $0.elementsEqual($1) }) {
+                return true
             }
         }
-        return resolved.count >= 2 && zip(resolved, segments).allSatisfy { $0.elementsEqual($1) }
+        return false
     }
 
     /// Undoes percent-encoding once; what is no triplet stays.

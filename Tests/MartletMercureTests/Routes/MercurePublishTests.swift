@@ -92,6 +92,8 @@ import Testing
             "/.well-known/mercure", "/.well-known/mercure/subscriptions/a/urn%3Auuid%3A1", "/.well-known/%6Dercure/x",
             "/a/../.well-known/mercure", "\\.well-known\\mercure", "https://another.example/.well-known/mercure",
             "//another.example/a/%2e%2e/.well-known/mercure/subscriptions",
+            "/.well-known/mercure/subscriptions/../..",
+            "/.well-known/mercure/subscriptions/..%2F..%2F../urn%3Auuid%3A1",
         ])
     func `nobody publishes to topics of the hub's own, whatever he speaks`(topic: String) async throws {
         try await MercureServer.run { mercure in
