@@ -107,7 +107,12 @@ extension Hub {
         for shard in state.withLock({ $0.socketShards }) { await shard.stop() }
         state.withLock { $0.socketShards = [] }
         #endif
-        state.withLock { $0.channelShards = [:] }
+        // Released outside the lock: what goes with a stream may announce something.
+        let shards = state.withLock { state in
+            defer { state.channelShards = [:] }
+            return state.channelShards
+        }
+        withExtendedLifetime(shards) {}
     }
 
     /// A server of the hub has refused a connection because it has too many.
