@@ -177,6 +177,7 @@ let package = Package(
                 "MartletAuth",
                 "MartletHTTP",
                 "MartletTesting",
+                "TestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

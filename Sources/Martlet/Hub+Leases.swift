@@ -7,9 +7,7 @@ extension Hub {
     /// - Returns: how many streams there were.
     @discardableResult
     public func revoke(_ principal: String) -> Int {
-        let leases = leases.leases(of: principal)
-        for (lease, _) in leases { lease.revoke() }
-        return leases.count
+        leases.revoke(principal)
     }
 
     /// Has open streams of a principal end at another time, on this node. A stream that was opened with other rights ends,
@@ -18,14 +16,16 @@ extension Hub {
     /// - Parameters:
     ///   - name: How the principal calls the streams.
     ///   - grants: The rights to private events that the principal has now.
+    ///   - isGranted: Whether he may still subscribe to this.
     ///   - end: When they end now; `nil`: when they like.
     /// - Returns: how many streams go on, and how many end.
     package func renew(
-        _ principal: String, name: String, grants: Set<TopicSelector>, until end: ContinuousClock.Instant?
+        _ principal: String, name: String, grants: Set<TopicSelector>, until end: ContinuousClock.Instant?,
+        isGranted: (Set<TopicSelector>) -> Bool = { _ in true }
     ) -> (renewed: Int, ended: Int) {
         var (renewed, ended) = (0, 0)
-        for (lease, old) in leases.leases(of: principal) where lease.terms.name == name {
-            if old == grants {
+        for (lease, selection) in leases.leases(of: principal) where lease.terms.name == name {
+            if selection.grants == grants, isGranted(selection.selectors) {
                 lease.renew(until: end)
                 renewed += 1
             } else {

@@ -28,7 +28,7 @@ extension Hub {
         try configuration.limits.check(selection)
         try await waitUntilRunning()
         let lease = terms.isEmpty ? nil : Lease(terms, in: leases)
-        if let lease { leases.insert(lease, grants: selection.grants) }
+        if let lease { leases.insert(lease, for: selection) }
         let (feed, tail) = try open(selection)
         guard let id else {
             return Subscription(

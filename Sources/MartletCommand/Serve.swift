@@ -92,7 +92,8 @@ enum Serve {
             if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
         } else {
             // Whoever may see how the hub does reaches its other port.
-            router.addStreamControl(of: hub, access: access.control, tickets: access.tickets)
+            router.addStreamControl(
+                of: hub, access: access.control, tickets: access.tickets, onRevocation: access.forget)
         }
         return Application(
             router: router,

@@ -76,20 +76,20 @@ private func access(
             return Grant(principal: "\(name[0])", subscribe: grants, seesAllPublic: true, end: end)
         }
         try await TestServer.run(hub: hub, access: ends) { server in
-            let kept = try await open(server, "/events/a?stream=tab", as: "alice old")
+            let kept = try await open(server, "/events/a?stream=tab%201", as: "alice old")
             let left = try await open(server, "/events/a?stream=other", as: "alice old")
             try await server.until { $0.streamCount == 2 }
             func renew(_ name: String, as who: String) async throws -> TestResponse {
                 try await server.request("POST", "/streams/\(name)", headers: ["X-Who": who])
             }
-            #expect(try await renew("tab", as: "bob").status == 404)
+            #expect(try await renew("tab%201", as: "bob").status == 404)
             #expect(try await renew("nothing", as: "alice").status == 404)
-            #expect(try await renew("tab", as: "alice").body == "{\"renewed\":1,\"ended\":0}\n")
+            #expect(try await renew("tab%201", as: "alice").body == "{\"renewed\":1,\"ended\":0}\n")
             // The other is what shows that the time has passed.
             try await isEnded(left)
             try await hub.publish("on", to: "a")
             #expect(try await kept.next()?.data == "on")
-            #expect(try await renew("tab", as: "alice more").body == "{\"renewed\":0,\"ended\":1}\n")
+            #expect(try await renew("tab%201", as: "alice more").body == "{\"renewed\":0,\"ended\":1}\n")
             try await isEnded(kept)
         }
     }
@@ -142,7 +142,7 @@ private func access(
     }
 
     @Test func `tickets grow old, and there are only so many`() {
-        var book = TicketBook(lifetime: .seconds(30), capacity: 2)
+        var book = TicketBook(lifetime: .seconds(30), capacity: 2, share: 1)
         let start = ContinuousClock.now
         func insert(_ ticket: String, at seconds: Int) -> Bool {
             book.insert(Grant(principal: ticket), as: ticket, now: start + .seconds(seconds))
@@ -151,6 +151,7 @@ private func access(
             book.redeem(ticket, now: start + .seconds(seconds))?.principal
         }
         #expect(insert("1", at: 0))
+        #expect(!insert("1", at: 0), "one principal has had his share")
         #expect(insert("2", at: 1))
         #expect(!insert("3", at: 29))
         // The first is too old by now, and makes room.
@@ -183,6 +184,34 @@ private func access(
             let answer = try await status("POST", "/events", body: batch, type: "application/x-ndjson")
             #expect(answer.status == 403)
             #expect(answer.body.contains("orders/1"))
+        }
+    }
+
+    @Test func `who has no credentials gets no ticket, and a ticket is worth nothing after their end`() async throws {
+        let hub = quickHub()
+        let some = access { who in
+            who == "nobody"
+                ? Grant(seesAllPublic: true)
+                : Grant(principal: who, seesAllPublic: true, end: Date(timeIntervalSinceNow: -1))
+        }
+        try await TestServer.run(hub: hub, access: some) { server in
+            let anonymous = try await server.request("POST", "/tickets?topic=a", headers: ["X-Who": "nobody"])
+            #expect(anonymous.status == 403)
+            let answer = try await server.request("POST", "/tickets?topic=a", headers: ["X-Who": "alice"])
+            let ticket = answer.body.split(separator: "\"").dropFirst(3).first ?? ""
+            #expect(try await server.request("GET", "/events/a?ticket=\(ticket)").status == 401)
+        }
+    }
+
+    @Test func `a stream is not renewed whose topic is not granted any more`() async throws {
+        let hub = quickHub()
+        let some = access { Grant(principal: "alice", seesAllPublic: $0 == "then") }
+        try await TestServer.run(hub: hub, access: some) { server in
+            let source = try await open(server, "/events/a?stream=tab", as: "then")
+            try await server.until { $0.streamCount == 1 }
+            let answer = try await server.request("POST", "/streams/tab", headers: ["X-Who": "now"])
+            #expect(answer.body == "{\"renewed\":0,\"ended\":1}\n")
+            try await isEnded(source)
         }
     }
 }

@@ -44,4 +44,20 @@ import Testing
             #expect(try await read(1, from: hub, to: ["a"], after: id).map(\.data) == ["2"])
         }
     }
+
+    @Test func `who resumes where an announcement was made receives it, in a feed that is there already`() async throws
+    {
+        try await withHub { hub in
+            try await hub.subscribe(to: "a") { events in
+                var iterator = events.makeAsyncIterator()
+                try await hub.publish("1", to: "a")
+                _ = try await iterator.next()
+                // Of another topic: the feed has no event at the position of the announcement.
+                let id = try await hub.publish(numbers: 0..<1, to: "b")[0]
+                hub.announce(Event(topic: "a", data: "hello"))
+                hub.announce(Event(topic: "a", data: "again"))
+                #expect(try await read(2, from: hub, to: ["a"], after: id).map(\.data) == ["hello", "again"])
+            }
+        }
+    }
 }

@@ -115,6 +115,41 @@ private final class Companion: Sendable {
         }
     }
 
+    @Test func `revoking also ends a stream whose right was judged before and which opens after`() async throws {
+        try await withShard { hub, shard in
+            let before = ContinuousClock.now
+            #expect(hub.revoke("alice") == 0)
+            let late = try await Stream(hub, LeaseTerms(principal: "alice", judged: before), on: shard)
+            late.hear()
+            let anew = try await Stream(hub, LeaseTerms(principal: "alice"), on: shard)
+            anew.hear()
+            #expect(shard.network.sockets[late.socket]?.isFinished == true)
+            #expect(shard.network.sockets[anew.socket]?.isFinished == false)
+        }
+    }
+
+    @Test func `principals are told apart byte for byte`() async throws {
+        try await withShard { hub, shard in
+            let stream = try await Stream(hub, LeaseTerms(principal: "e\u{301}"), on: shard)
+            #expect(hub.revoke("\u{E9}") == 0)
+            stream.hear()
+            #expect(shard.network.sockets[stream.socket]?.isFinished == false)
+        }
+    }
+
+    @Test func `renewing does not keep a stream that drains after its lease would have ended`() async throws {
+        try await withShard { hub, shard in
+            let start = shard.sinks.start
+            let terms = LeaseTerms(principal: "alice", name: "tab", end: start + .seconds(1))
+            let stream = try await Stream(hub, terms, on: shard)
+            shard.sinks.end(stream.token, at: start + .seconds(6), because: .drained)
+            _ = hub.renew("alice", name: "tab", grants: [], until: start + .seconds(20))
+            stream.hear()
+            #expect(stream.isEnded(at: .milliseconds(5999)) == false)
+            #expect(stream.isEnded(at: .seconds(6)) == true)
+        }
+    }
+
     @Test func `renewing does not keep a stream that drains`() async throws {
         try await withShard { hub, shard in
             let start = shard.sinks.start

@@ -10,7 +10,7 @@ struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
 
     init(_ value: consuming sending Value) {
         lock = .allocate(capacity: 1)
-        lock.initialize(to: pthread_mutex_t())
+        // Initialises the memory too.
         pthread_mutex_init(lock, nil)
         self.value = .allocate(capacity: 1)
         self.value.initialize(to: value)

@@ -146,11 +146,13 @@ final class ChannelShard: Shard {
     }
 
     private func leaseChanged(_ sink: ChannelSink, _ lease: Lease) {
+        guard !sink.isReleased else { return }
         sink.leaseEnd?.cancel()
         if lease.isRevoked { return sink.end(because: .revoked, retry: hub.retry()) }
         guard let end = lease.end else { return }
+        guard end > .now else { return sink.end(because: .expired, retry: hub.retry()) }
         let bound = NIOLoopBound(sink, eventLoop: eventLoop)
-        sink.leaseEnd = eventLoop.scheduleTask(in: TimeAmount(max(.zero, end - .now))) {
+        sink.leaseEnd = eventLoop.scheduleTask(in: TimeAmount(end - .now)) {
             bound.value.end(because: .expired, retry: self.hub.retry())
         }
     }

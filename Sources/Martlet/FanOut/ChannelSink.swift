@@ -43,6 +43,9 @@ final class ChannelSink: ChannelInboundHandler {
         self.cursor = subscription.start
     }
 
+    /// Whether the channel is gone, and nothing more can happen to the stream.
+    var isReleased: Bool { context == nil }
+
     private var isWritable: Bool { context?.channel.isWritable ?? false }
 
     // MARK: The channel

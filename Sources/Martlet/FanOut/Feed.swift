@@ -127,11 +127,15 @@ extension Feed {
     ) -> Step {
         guard covers(tail.position, position) else { return .ahead }
         let index = firstIndex { covers($0.mark.position, position) }
-        let mark: Mark =
+        var mark: Mark =
             if covers(coveredFrom.position, position) { coveredFrom } else if index < entries.endIndex {
                 entries[index].mark
             } else { tail }
         guard covers(position, mark.position) else { return .replay(after: position, through: mark) }
+        // What was announced behind the event of this position may not have been seen.
+        if index < entries.endIndex, entries[index].sequence == mark.sequence, entries[index].frame.isAnnounced {
+            mark.sequence = mark.sequence.previous
+        }
         return take(after: mark.sequence, tail: tail, limit: limit)
     }
 

@@ -52,15 +52,17 @@ struct FeedTable {
         let before = tail.sequence
         group += 1
         var grown: [FeedID] = []
-        append(Record(position: tail.position, event: event), time: .now, &grown)
+        append(Record(position: tail.position, event: event), time: .now, isAnnounced: true, &grown)
         return tell(grown, before: before)
     }
 
-    private mutating func append(_ record: Record, time: ContinuousClock.Instant, _ grown: inout [FeedID]) {
+    private mutating func append(
+        _ record: Record, time: ContinuousClock.Instant, isAnnounced: Bool = false, _ grown: inout [FeedID]
+    ) {
         tail = Mark(sequence: tail.sequence.next, position: record.position)
         let reached = reached(by: record.event)
         guard !reached.isEmpty else { return }
-        let frame = Frame(record, time: time)
+        let frame = Frame(record, time: time, isAnnounced: isAnnounced)
         for id in reached {
             feeds[id.index]?.append(Feed.Entry(sequence: tail.sequence, frame: frame))
             if feeds[id.index]?.isReachedFirst(in: group) == true { grown.append(id) }
@@ -152,7 +154,7 @@ struct FeedTable {
             feeds.append(nil)
             generations.append(0)
         }
-        generations[place] += 1
+        generations[place] &+= 1
         let id = FeedID(index: place, generation: generations[place])
         feeds[place] = Feed(id: id, selection: selection, coveredFrom: tail)
         ids[selection] = id

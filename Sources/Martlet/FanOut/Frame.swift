@@ -7,12 +7,15 @@ import Synchronization
 /// An event as it goes to everybody who receives it: immutable, shared, encoded when the first one needs it.
 final class Frame: Sendable {
     let record: Record
+    /// Whether it is in no log, and its position is that of the event before it.
+    let isAnnounced: Bool
     /// When this node had read it from the log.
     let time: ContinuousClock.Instant
     private let encoded = Mutex<WireBytes?>(nil)
 
-    init(_ record: Record, time: ContinuousClock.Instant = .now) {
+    init(_ record: Record, time: ContinuousClock.Instant = .now, isAnnounced: Bool = false) {
         self.record = record
+        self.isAnnounced = isAnnounced
         self.time = time
         let lineEnds = record.event.data.utf8.count { $0 == 0x0A || $0 == 0x0D }
         byteCount = record.event.byteCount + lineEnds * "data: ".utf8.count

@@ -8,6 +8,9 @@ struct SequenceNumber: Comparable, Hashable, Sendable {
 
     static let zero = SequenceNumber(rawValue: 0)
 
+    /// Not of the first.
+    var previous: SequenceNumber { SequenceNumber(rawValue: rawValue - 1) }
+
     var next: SequenceNumber { SequenceNumber(rawValue: rawValue + 1) }
 
     static func < (a: SequenceNumber, b: SequenceNumber) -> Bool { a.rawValue < b.rawValue }

@@ -17,8 +17,8 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     private var ids = PublisherIDs()
     private var trimmed: TrimmedTopics
 
-    /// How many entries one slice looks at, so that a rare topic does not hold up everybody else.
-    private static var mostScanned: UInt64 { 4096 }
+    /// How many times one slice holds an entry against a pattern, so that a rare topic does not hold up everybody else.
+    private static var mostScanned: Int { 4096 }
 
     init(trimmedTopics: Int) { trimmed = TrimmedTopics(capacity: trimmedTopics) }
 
@@ -57,7 +57,7 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         var bytes = 0
         var offset = max(first, (after ?? 0) + 1)
         let stop = min(through, last)
-        let pause = offset + Self.mostScanned
+        let pause = offset + UInt64(max(1, Self.mostScanned / max(1, selection?.patternCount ?? 1)))
         while offset <= stop {
             if offset == pause {
                 slice.end = epoch.position(offset - 1)

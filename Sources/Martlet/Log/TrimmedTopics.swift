@@ -5,7 +5,7 @@
 ///
 /// The memory is bounded. Past the bound the older half is forgotten, and a topic that is not remembered counts as
 /// trimmed up to where that half ended: a client that comes back after that long may be told of a gap that was none. So
-/// may one that selects a topic of a private event with several topics, and has a right to none of them.
+/// may one with so many patterns that it would take too long to hold all that is remembered against them, and one that selects a topic of a private event with several topics, and has a right to none of them.
 package struct TrimmedTopics {
     private struct Key: Hashable {
         var topic: Topic
@@ -19,6 +19,9 @@ package struct TrimmedTopics {
         /// Who has a right to it or to another.
         case grantedAny
     }
+
+    /// How many times a topic is held against a pattern for one answer.
+    private static let mostMatches = 131_072
 
     private let capacity: Int
     private var last: [Key: UInt64] = [:]
@@ -40,7 +43,10 @@ package struct TrimmedTopics {
 
     /// Whether an event was removed that is selected and came after the offset.
     package func contains(_ selection: Selection, after offset: UInt64) -> Bool {
-        selection.selectors.contains { selector in
+        if last.count * selection.patternCount > Self.mostMatches, last.values.contains(where: { $0 > offset }) {
+            return true
+        }
+        return selection.selectors.contains { selector in
             if let topic = selector.exactTopic {
                 return isTrimmed(topic, .everybody, after: offset) || isTrimmed(topic, .grantedAny, after: offset)
                     || (selection.maySeePrivate(topic) && isTrimmed(topic, .granted, after: offset))

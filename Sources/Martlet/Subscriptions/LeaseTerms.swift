@@ -8,16 +8,19 @@ package struct LeaseTerms: Sendable {
     package var name: String?
     /// When the stream ends; `nil`: when it likes.
     package var end: ContinuousClock.Instant?
+    /// When it was asked for: it is revoked with what was revoked since then.
+    package var judged: ContinuousClock.Instant
     /// Released when the stream has ended, or when it turns out that it will not be opened.
     package var companion: (any AnyObject & Sendable)?
 
     package init(
         principal: String? = nil, name: String? = nil, end: ContinuousClock.Instant? = nil,
-        companion: (any AnyObject & Sendable)? = nil
+        judged: ContinuousClock.Instant = .now, companion: (any AnyObject & Sendable)? = nil
     ) {
         self.principal = principal
         self.name = name
         self.end = end
+        self.judged = judged
         self.companion = companion
     }
 

@@ -54,6 +54,14 @@ public struct Selection: Hashable, Sendable {
         }
     }
 
+    /// How many patterns a topic is held against, at most.
+    var patternCount: Int {
+        switch content {
+        case .topic: 0
+        case .several(let several): several.patterns.count + several.grantPatterns.count
+        }
+    }
+
     func maySeePrivate(_ topic: Topic) -> Bool {
         switch content {
         case .topic: false

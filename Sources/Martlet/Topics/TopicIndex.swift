@@ -10,10 +10,18 @@ struct TopicIndex {
     /// The selectors among those that are not one topic.
     private var patterns: Set<TopicSelector> = []
     private var answers: [Topic: [TopicSelector]] = [:]
+    /// How many patterns the answers name.
+    private var answered = 0
     private let mostAnswers: Int
+    private let mostAnswered: Int
 
-    /// - Parameter mostAnswers: For how many topics it is remembered which patterns select them.
-    init(mostAnswers: Int = 4096) { self.mostAnswers = mostAnswers }
+    /// - Parameters:
+    ///   - mostAnswers: For how many topics it is remembered which patterns select them.
+    ///   - mostAnswered: How many patterns the answers may name in all.
+    init(mostAnswers: Int = 4096, mostAnswered: Int = 65_536) {
+        self.mostAnswers = mostAnswers
+        self.mostAnswered = mostAnswered
+    }
 
     /// How many different selectors there are.
     var selectorCount: Int { lists.count }
@@ -32,15 +40,23 @@ struct TopicIndex {
     private mutating func patterns(selecting topic: Topic) -> [TopicSelector] {
         if let known = answers[topic] { return known }
         let selecting = patterns.filter { $0.matches(topic) }
-        if answers.count >= mostAnswers { answers = [:] }
-        answers[topic] = Array(selecting)
+        if answers.count >= mostAnswers || answered + selecting.count > mostAnswered { forgetAnswers() }
+        if selecting.count <= mostAnswered {
+            answers[topic] = Array(selecting)
+            answered += selecting.count
+        }
         return Array(selecting)
+    }
+
+    private mutating func forgetAnswers() {
+        answers = [:]
+        answered = 0
     }
 
     mutating func insert(_ feed: FeedID, for selectors: Set<TopicSelector>) {
         for selector in selectors {
             lists[selector, default: FeedList()].append(feed)
-            if !selector.isExact, patterns.insert(selector).inserted { answers = [:] }
+            if !selector.isExact, patterns.insert(selector).inserted { forgetAnswers() }
         }
     }
 
@@ -49,7 +65,7 @@ struct TopicIndex {
             lists[selector]?.remove(feed)
             guard lists[selector]?.feeds.isEmpty == true else { continue }
             lists[selector] = nil
-            if patterns.remove(selector) != nil { answers = [:] }
+            if patterns.remove(selector) != nil { forgetAnswers() }
         }
     }
 }

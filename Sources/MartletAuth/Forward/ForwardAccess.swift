@@ -10,7 +10,7 @@ import NIOHTTP1
 
 /// Asks the application who may do what: for each request a GET to a URL of its own, with
 ///
-/// - `Authorization` and `Cookie` as they came,
+/// - `Authorization` as it came, else `Cookie`,
 /// - `X-Martlet-Purpose`: `subscribe` or `publish`,
 /// - `X-Forwarded-Method`, `X-Forwarded-Uri` (without tokens in the query) and `X-Forwarded-For`.
 ///
@@ -52,11 +52,18 @@ public struct ForwardAccess: Sendable {
         }
     }
 
+    /// Forgets what the application said of a principal, also what it is about to say.
+    public func forget(_ principal: String) { source.forget(principal) }
+
     /// - Parameter address: The client's.
     func grant(for request: Request, to purpose: AccessPurpose, address: String) async throws -> Grant {
         let authorization = request.headers[values: .authorization]
-        let cookies = request.headers[values: .cookie]
-        if authorization.isEmpty, !cookies.isEmpty {
+        // As with tokens the header wins, and a cookie that comes along counts for nothing.
+        let cookies = authorization.isEmpty ? request.headers[values: .cookie] : []
+        // Only what a page has to set itself shows that it wanted this: cookies, and what a browser has stored for
+        // `Basic`, come along with whatever any page does.
+        let isChosen = authorization.allSatisfy { $0.lowercased().hasPrefix("bearer ") } && cookies.isEmpty
+        if !isChosen {
             do { try Credentials.checkOrigin(of: request, publishOrigins) } catch { throw error.problem }
         }
         let uri = QueryParameters(target: request.head.path ?? "/").target(without: Self.queryCredentials)

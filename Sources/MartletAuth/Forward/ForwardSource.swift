@@ -10,6 +10,8 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
     private struct State {
         var answers: GenerationCache<ForwardKey, Result<Grant, Problem>, C.Instant>
         var asking: [ForwardKey: Task<Result<Grant, Problem>, Never>] = [:]
+        /// How often answers were forgotten.
+        var forgotten = 0
         /// When a failure was last logged so that it is seen.
         var warned: C.Instant?
     }
@@ -47,13 +49,22 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
         return await task?.value ?? .failure(unavailable)
     }
 
+    /// Forgets what the application said of a principal. What it was asked before and says after is not remembered.
+    func forget(_ principal: String) {
+        state.withLock { state in
+            state.forgotten += 1
+            state.answers.removeAll { (try? $0.get())?.principal == principal }
+        }
+    }
+
     private func ask(_ question: OutgoingRequest, key: ForwardKey) async -> Result<Grant, Problem> {
         let asked = clock.now
+        let forgotten = state.withLock { $0.forgotten }
         do {
             let answer = try ForwardAnswer(try await question.send(), limits: limits, now: now())
             state.withLock { state in
                 state.asking[key] = nil
-                guard answer.age > .zero else { return }
+                guard answer.age > .zero, state.forgotten == forgotten else { return }
                 let key = key.reduced(byURI: answer.variesByURI, byAddress: answer.variesByAddress)
                 state.answers.store(answer.result, for: key, until: asked.advanced(by: answer.age))
             }

@@ -18,6 +18,11 @@ struct GenerationCache<Key: Hashable & Sendable, Value: Sendable, Instant: Insta
         return entry.value
     }
 
+    mutating func removeAll(where isGone: (Value) -> Bool) {
+        young = young.filter { !isGone($0.value.value) }
+        old = old.filter { !isGone($0.value.value) }
+    }
+
     mutating func store(_ value: Value, for key: Key, until end: Instant) {
         guard capacity > 0 else { return }
         if young[key] == nil, young.count >= max(1, capacity / 2) {

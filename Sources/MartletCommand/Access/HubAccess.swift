@@ -17,12 +17,15 @@ struct HubAccess: Sendable {
     /// For what controls streams, where tickets are of no use.
     let control: Access
     let tickets: Tickets
+    /// Forgets what is remembered of the rights of a principal.
+    let forget: @Sendable (String) -> Void
 
     /// - Throws: ``SettingsError`` where a key or a file is not what it should be.
     init(_ settings: AccessSettings, logger: Logger) async throws {
         tickets = Tickets(lifetime: settings.ticketLifetime)
         if settings.isOpen {
             (events, mercure, control) = (.local, .local, .local)
+            forget = { _ in }
         } else if let url = settings.authorizeURL {
             let forward = try Self.naming("authorize-url") {
                 try ForwardAccess(url: url, publishOrigins: settings.publishOrigins, logger: logger)
@@ -30,6 +33,7 @@ struct HubAccess: Sendable {
             control = forward.access()
             events = control.accepting(tickets)
             mercure = events
+            forget = forward.forget
         } else {
             let subscriber = try await Self.verifier("subscriber", settings.subscriber, settings.leeway, logger)
             let publisher = try await Self.verifier("publisher", settings.publisher, settings.leeway, logger)
@@ -44,6 +48,7 @@ struct HubAccess: Sendable {
                 }
                 return Access(authenticator, roles)
             }
+            forget = { _ in }
             control = access(acceptsQuery: false)
             events = control.accepting(tickets)
             mercure = access(acceptsQuery: true).accepting(tickets)

@@ -44,6 +44,9 @@ public struct Access<Context: ChannelRequestContext>: Sendable {
     }
 
     package func grant(for request: Request, context: Context, to purpose: AccessPurpose) async throws -> Grant {
-        try await judge(request, context, purpose)
+        let asked = ContinuousClock.now
+        var grant = try await judge(request, context, purpose)
+        grant.judged = asked
+        return grant
     }
 }

@@ -20,6 +20,8 @@ public struct Grant: Hashable, Sendable {
     public var end: Date?
     /// Not `nil`: he may subscribe to nothing but these, whatever else is granted.
     package var limitedTo: Set<TopicSelector>?
+    /// When it was asked for; `nil`: now.
+    package var judged: ContinuousClock.Instant?
     /// What others who may see his subscriptions are told of him: JSON.
     public var payload: String?
 
@@ -49,7 +51,7 @@ extension Grant {
 
     /// The terms of a stream that is opened with the grant.
     package func terms(name: String? = nil, companion: (any AnyObject & Sendable)? = nil) -> LeaseTerms {
-        LeaseTerms(principal: principal, name: name, end: instantOfEnd, companion: companion)
+        LeaseTerms(principal: principal, name: name, end: instantOfEnd, judged: judged ?? .now, companion: companion)
     }
 
     /// When it ends, by a clock that nobody sets.

@@ -18,9 +18,13 @@ extension RouterMethods where Context: ChannelRequestContext {
     /// - Parameters:
     ///   - access: The same as for the hub, without tickets.
     ///   - tickets: The same that the access of the hub accepts.
+    ///   - forget: Forgets what is remembered of the rights of a principal who is revoked.
     @discardableResult
-    public func addStreamControl(of hub: Hub, access: Access<Context>, tickets: Tickets) -> Self {
-        let control = StreamControl<Context>(hub: hub, access: access, tickets: tickets)
+    public func addStreamControl(
+        of hub: Hub, access: Access<Context>, tickets: Tickets,
+        onRevocation forget: @escaping @Sendable (String) -> Void = { _ in }
+    ) -> Self {
+        let control = StreamControl<Context>(hub: hub, access: access, tickets: tickets, forget: forget)
         on("tickets", answering: [.post: control.issueTicket])
         on("streams/{name}", answering: [.post: control.renew])
         on("revoke", answering: [.post: control.revoke])
@@ -32,6 +36,7 @@ private struct StreamControl<Context: ChannelRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
     let tickets: Tickets
+    let forget: @Sendable (String) -> Void
 
     func issueTicket(_ request: Request, context: Context) async throws -> Response {
         let grant = try await access.grant(for: request, context: context, to: .subscribe)
@@ -46,9 +51,12 @@ private struct StreamControl<Context: ChannelRequestContext>: Sendable {
         guard let principal = grant.principal else {
             throw Problem(.forbidden, "Only who has a name (the claim sub of a token) has streams that can be renewed.")
         }
-        let name = try context.parameters.require("name")
+        // The router gives the segment as the client wrote it; the name was in a query, and decoded there.
+        let name = try RequestTarget.decode(try context.parameters.require("name").utf8, field: "stream")
         try StreamName.check(name)
-        let count = hub.renew(principal, name: name, grants: grant.subscribe, until: grant.instantOfEnd)
+        let count = hub.renew(
+            principal, name: name, grants: grant.subscribe, until: grant.instantOfEnd,
+            isGranted: { (try? grant.checkSubscribing(to: $0)) != nil })
         guard count.renewed + count.ended > 0 else {
             throw Problem(.notFound, "There is no open stream of this name here.", field: "stream")
         }
@@ -64,6 +72,7 @@ private struct StreamControl<Context: ChannelRequestContext>: Sendable {
             throw Problem(.badRequest, "Name whose streams are to end: ?principal=alice.", field: "principal")
         }
         tickets.revoke(principal)
+        forget(principal)
         return .json(#"{"ended":\#(hub.revoke(principal))}"#)
     }
 }

@@ -7,35 +7,62 @@ struct TicketBook {
     private struct Ticket {
         var grant: Grant
         var end: ContinuousClock.Instant
+
+        var topics: Int { max(1, grant.limitedTo?.count ?? 1) }
     }
 
     private let lifetime: Duration
     private let capacity: Int
+    private let share: Int
     private var tickets: [String: Ticket] = [:]
+    /// How many topics the tickets of each principal have; `nil`: those of nobody in particular.
+    private var held: [String?: Int] = [:]
 
     /// - Parameters:
     ///   - lifetime: How long a ticket is good for.
-    ///   - capacity: The most tickets at a time.
-    init(lifetime: Duration, capacity: Int) {
+    ///   - capacity: The most topics of all tickets.
+    ///   - share: The most topics of the tickets of one principal.
+    init(lifetime: Duration, capacity: Int, share: Int) {
         self.lifetime = lifetime
         self.capacity = capacity
+        self.share = share
     }
 
     var count: Int { tickets.count }
 
+    private func hasRoom(for ticket: Ticket) -> Bool {
+        let total = held.values.reduce(0, +)
+        return total + ticket.topics <= capacity && held[ticket.grant.principal, default: 0] + ticket.topics <= share
+    }
+
     /// Remembers a grant. Returns whether there was room.
-    mutating func insert(_ grant: Grant, as ticket: String, now: ContinuousClock.Instant) -> Bool {
-        if tickets.count >= capacity { tickets = tickets.filter { $0.value.end > now } }
-        guard tickets.count < capacity else { return false }
-        tickets[ticket] = Ticket(grant: grant, end: now + lifetime)
+    mutating func insert(_ grant: Grant, as text: String, now: ContinuousClock.Instant) -> Bool {
+        let ticket = Ticket(grant: grant, end: now + lifetime)
+        if !hasRoom(for: ticket) { removeAll { $0.end <= now } }
+        guard hasRoom(for: ticket) else { return false }
+        tickets[text] = ticket
+        held[grant.principal, default: 0] += ticket.topics
         return true
     }
 
     /// What a ticket is good for, once.
-    mutating func redeem(_ ticket: String, now: ContinuousClock.Instant) -> Grant? {
-        guard let found = tickets.removeValue(forKey: ticket), now < found.end else { return nil }
-        return found.grant
+    mutating func redeem(_ text: String, now: ContinuousClock.Instant) -> Grant? {
+        guard let found = tickets.removeValue(forKey: text) else { return nil }
+        release(found)
+        return now < found.end ? found.grant : nil
     }
 
-    mutating func revoke(_ principal: String) { tickets = tickets.filter { $0.value.grant.principal != principal } }
+    mutating func revoke(_ principal: String) { removeAll { $0.grant.principal == principal } }
+
+    private mutating func removeAll(where isGone: (Ticket) -> Bool) {
+        for (text, ticket) in tickets where isGone(ticket) {
+            tickets[text] = nil
+            release(ticket)
+        }
+    }
+
+    private mutating func release(_ ticket: Ticket) {
+        let left = held[ticket.grant.principal, default: 0] - ticket.topics
+        held[ticket.grant.principal] = left > 0 ? left : nil
+    }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import HTTPTypes
 import Hummingbird
 import Martlet
@@ -20,16 +21,21 @@ public final class Tickets: Sendable {
 
     /// - Parameters:
     ///   - lifetime: How long a ticket is good for.
-    ///   - capacity: The most tickets that are neither used nor too old; above it none is given out.
-    public init(lifetime: Duration = Tickets.defaultLifetime, capacity: Int = 10_000) {
+    ///   - capacity: The most topics of tickets that are neither used nor too old; above it no ticket is given out.
+    ///   - share: The most of these that one principal may have.
+    public init(lifetime: Duration = Tickets.defaultLifetime, capacity: Int = 10_000, share: Int = 1000) {
         self.lifetime = lifetime
-        book = Mutex(TicketBook(lifetime: lifetime, capacity: capacity))
+        book = Mutex(TicketBook(lifetime: lifetime, capacity: capacity, share: share))
     }
 
     /// Gives out a ticket for some topics.
     ///
-    /// - Throws: ``Problem``: 403 where one of them is not granted, 503 where there are too many tickets.
+    /// - Throws: ``Problem``: 403 where one of them is not granted, or there are no credentials that it could stand for; 503
+    ///   where there are too many tickets.
     func issue(_ grant: Grant, for topics: Set<TopicSelector>) throws(Problem) -> String {
+        guard grant.principal != nil || grant.end != nil else {
+            throw Problem(.forbidden, "A ticket stands for credentials. Subscribe without one.")
+        }
         try grant.checkSubscribing(to: topics)
         var grant = grant
         grant.limitedTo = topics
@@ -45,7 +51,9 @@ public final class Tickets: Sendable {
 
     /// - Throws: ``Problem`` of status 401 where there is no such ticket, or not any more.
     func redeem(_ ticket: String) throws(Problem) -> Grant {
-        if let grant = book.withLock({ $0.redeem(ticket, now: .now) }) { return grant }
+        if let grant = book.withLock({ $0.redeem(ticket, now: .now) }), grant.end.map({ $0 > Date() }) ?? true {
+            return grant
+        }
         let message = "The ticket was used already or is too old. Ask for another: POST /tickets."
         throw Problem(.unauthorized, message, field: "ticket", headers: [.wwwAuthenticate: "Bearer"])
     }

@@ -41,13 +41,48 @@ import Testing
             #expect(asked.method == .get)
             #expect(asked.path == "/authorize?hub=1")
             #expect(field("Authorization") == "Bearer abc")
-            #expect(field("Cookie") == "a=1; b=2")
+            #expect(field("Cookie") == nil, "the header wins")
             #expect(field("X-Martlet-Purpose") == "publish")
             #expect(field("X-Forwarded-Method") == "POST")
             #expect(field("X-Forwarded-Uri") == "/events/a%2Fb?topic=c&x=1")
             #expect(field("X-Forwarded-For") == "192.0.2.1, 127.0.0.1")
             #expect(field("Accept") == "application/json")
             #expect(field("Origin") == nil)
+
+            let cookies = MartletAuthTests.request(.get, "/events/a", [(.cookie, "a=1; b=2")])
+            _ = try await self.access(server).grant(for: cookies, to: .subscribe, address: "127.0.0.1")
+            #expect(server.requests.last?.headerFields[.cookie] == "a=1; b=2")
+        }
+    }
+
+    @Test(arguments: ["x", "Basic YTpi", "bearer x"])
+    func `only a bearer token shows that a page wanted to publish, whatever comes along`(authorization: String)
+        async throws
+    {
+        try await FakeServer.run { server in
+            server.answer(.ok, [:], "{}")
+            let headers: [(HTTPField.Name, String)] = [
+                (.authorization, authorization), (.cookie, "session=1"), (.origin, "https://other.example"),
+            ]
+            let request = request(.post, "/events/a", headers)
+            let access = try self.access(server, origins: ["https://app.example"])
+            let grant = try? await access.grant(for: request, to: .publish, address: "a")
+            #expect((grant != nil) == (authorization == "bearer x"))
+        }
+    }
+
+    @Test func `what was remembered of a principal is forgotten`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [.cacheControl: "max-age=60"], #"{"principal":"alice"}"#)
+            let access = try self.access(server)
+            for _ in 0..<2 { _ = try await access.grant(for: request(), to: .subscribe, address: "a") }
+            #expect(server.requests.count == 1)
+            access.forget("bob")
+            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            #expect(server.requests.count == 1)
+            access.forget("alice")
+            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            #expect(server.requests.count == 2)
         }
     }
 

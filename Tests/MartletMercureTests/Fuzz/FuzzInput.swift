@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import MartletTesting
+import TestSupport
 import Testing
 
 /// Inputs for what reads the bytes of strangers: pieces that mean something to it, in any order, and any bytes between.
 struct FuzzInput {
-    /// How many inputs each test gets; `MARTLET_FUZZ_INPUTS` says another number.
-    static let count = setting("MARTLET_FUZZ_INPUTS").map(Int.init) ?? 20_000
-
-    private static func setting(_ name: String) -> UInt64? {
-        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
-    }
+    /// How many inputs each test gets.
+    static let count = FuzzSettings.count ?? 20_000
 
     private static let pieces = [
         "topic=", "topic", "data=", "id=", "type=", "retry=", "private", "lastEventID=", "Last-Event-ID=", "match",
@@ -25,14 +21,13 @@ struct FuzzInput {
         "gap", "\0", "\r\n", "\u{7F}", "\u{85}", "\u{E9}", "e\u{301}", "\u{1F426}", "\u{202E}",
     ].map { Array($0.utf8) }
 
-    let seed: UInt64
+    let seed = FuzzSettings.seed
     private var random: SeededGenerator
     /// The number of the input, from 0.
     private(set) var number = -1
     private(set) var bytes: [UInt8] = []
 
     init() {
-        seed = Self.setting("MARTLET_FUZZ_SEED") ?? UInt64.random(in: 0 ... .max)
         random = SeededGenerator(seed: seed)
     }
 

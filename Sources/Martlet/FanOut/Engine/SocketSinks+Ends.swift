@@ -26,7 +26,7 @@ extension SocketSinks {
     mutating func end(_ token: Token, at time: ContinuousClock.Instant, because reason: StreamEnd) {
         guard let index = index(of: token) else { return }
         let tick = Tick(time - start)
-        if reason == .age { leases[index]?.age = tick }
+        if reason != .expired, let (lease, end, _) = leases[index], tick < end { leases[index] = (lease, tick, reason) }
         guard tick < members[Int(index)].end else { return }
         members[Int(index)].end = tick
         members[Int(index)].reason = reason
@@ -35,11 +35,11 @@ extension SocketSinks {
 
     /// Has a stream end when its lease says so now, unless it ends sooner; at once where the lease was revoked.
     mutating func leaseChanged(_ token: Token, now: ContinuousClock.Instant) {
-        guard let index = index(of: token), let (lease, age) = leases[index] else { return }
+        guard let index = index(of: token), let (lease, other, reason) = leases[index] else { return }
         if lease.isRevoked { return end(token, because: .revoked, retry: hub.retry(), now: now) }
         if members[Int(index)].reason == .expired {
-            members[Int(index)].end = age
-            members[Int(index)].reason = .age
+            members[Int(index)].end = other
+            members[Int(index)].reason = reason
         }
         if let end = lease.end { self.end(token, at: end, because: .expired) }
     }

@@ -114,8 +114,8 @@ struct SocketSinks<T: Transport> {
     /// Groups whose feeds have grown.
     var pending: [Int32] = []
     var stragglers: [Int32: Straggler] = [:]
-    /// Those of members whose streams are somebody's, and when these are to be ended because of their age.
-    var leases: [Int32: (lease: Lease, age: Tick)] = [:]
+    /// Those of members whose streams are somebody's, and when and why these are to be ended besides.
+    var leases: [Int32: (lease: Lease, end: Tick, reason: StreamEnd)] = [:]
     var scratch: [UInt8] = []
     /// When the next stream is to end, or sooner.
     var earliestEnd = Tick.never
@@ -158,7 +158,7 @@ struct SocketSinks<T: Transport> {
         members[Int(index)].place = -1
         members[Int(index)].end = .never
         members[Int(index)].framing = framing
-        if let lease = subscription.lease { leases[index] = (lease, .never) }
+        if let lease = subscription.lease { leases[index] = (lease, .never, .age) }
         stragglers[index] = Straggler(cursor: subscription.start)
         return token(of: index)
     }
