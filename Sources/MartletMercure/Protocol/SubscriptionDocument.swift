@@ -40,6 +40,9 @@ struct SubscriptionDocument: Sendable {
         return "{\(head.joined(separator: ",")),\"subscriptions\":[\(items)]}"
     }
 
+    /// At least as many bytes as ``json``: of the selector three for each in the path, and six in JSON.
+    var mostBytes: Int { 9 * selector.utf8.count + 4 * subscriber.utf8.count + (payload?.utf8.count ?? 0) + 256 }
+
     private var members: String {
         var members = [
             Self.member("id", path.text), Self.member("type", "Subscription"), Self.member("subscriber", subscriber),

@@ -7,5 +7,8 @@ public struct MercureOptions: Hashable, Sendable {
     /// The largest body of a publish, in bytes. A form needs up to three bytes for one of data.
     public var maximumBodyBytes = 1024 * 1024
 
+    /// The largest answer to who asks for all subscriptions, or all to one selector, in bytes; above it he is refused.
+    public var maximumListBytes = 32 * 1024 * 1024
+
     public init() {}
 }

@@ -30,7 +30,8 @@ extension RouterMethods where Context: ChannelRequestContext {
             ".well-known/mercure",
             answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond])
         guard let active else { return self }
-        let subscriptions = SubscriptionsRoute<Context>(hub: hub, access: access, active: active)
+        let subscriptions = SubscriptionsRoute<Context>(
+            hub: hub, access: access, active: active, maximumListBytes: options.maximumListBytes)
         for path: RouterPath in [".well-known/mercure/subscriptions", ".well-known/mercure/subscriptions/**"] {
             on(path, answering: [.get: subscriptions.respond])
         }

@@ -10,6 +10,7 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
     let active: ActiveSubscriptions
+    let maximumListBytes: Int
 
     func respond(to request: Request, context: Context) async throws -> Response {
         let grant = try await access.mercureGrant(for: request, context: context, to: .subscribe)
@@ -36,6 +37,12 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
         let end = hub.end.text
         let subscriptions = active.documents(at: path)
         guard case .one = path else {
+            guard subscriptions.reduce(0, { $0 + $1.mostBytes }) <= maximumListBytes else {
+                throw Problem(
+                    .serviceUnavailable,
+                    "There are too many subscriptions for one answer. Ask for those of one topic: \(SubscriptionPath.root)/{topic}."
+                )
+            }
             return SubscriptionDocument.json(subscriptions, at: path, lastEventID: end)
         }
         guard let subscription = subscriptions.first else {

@@ -4,10 +4,11 @@ import EventStream
 import Foundation
 import Martlet
 import MartletHTTP
-import MartletMercure
 import MartletTesting
 import TestSupport
 import Testing
+
+@testable import MartletMercure
 
 @Suite struct ActiveSubscriptionsTests {
     private static let root = "/.well-known/mercure/subscriptions"
@@ -32,11 +33,12 @@ import Testing
 
     /// A server that tells of subscriptions, and a client that watches them and has seen itself.
     private static func run(
-        hub: Hub = quickHub(), grants: [String: Grant] = [:],
+        hub: Hub = quickHub(), grants: [String: Grant] = [:], maximumListBytes: Int = MercureOptions().maximumListBytes,
         _ body: @Sendable @escaping (MercureServer, TestEventSource) async throws -> Void
     ) async throws {
         var options = MercureOptions()
         options.activeSubscriptions = true
+        options.maximumListBytes = maximumListBytes
         let watcher = Grant(subscribe: [everySubscription].selectors, seesAllPublic: true)
         let grants = ["watcher": watcher].merging(grants) { $1 }
         try await MercureServer.run(hub: hub, grants: grants, options: options) { mercure in
@@ -264,6 +266,18 @@ import Testing
                 if status == 401 { #expect(response.header("www-authenticate") == "Bearer") }
             }
             #expect(try await mercure.request("POST", "/subscriptions", token: "all").status == 405)
+        }
+    }
+
+    @Test func `an answer that would be too large is refused`() async throws {
+        let subscriber = "urn:uuid:00000000-0000-4000-8000-000000000000"
+        let own = SubscriptionDocument(selector: Self.everySubscription, subscriber: subscriber, isActive: true)
+        #expect(own.json.utf8.count <= own.mostBytes)
+        for (bytes, status) in [(own.mostBytes, 200), (own.mostBytes - 1, 503)] {
+            try await Self.run(maximumListBytes: bytes) { mercure, _ in
+                let response = try await mercure.request("GET", "/subscriptions", token: "watcher")
+                #expect(response.status == status)
+            }
         }
     }
 
