@@ -19,11 +19,13 @@ let package = Package(
         .library(name: "MartletHTTP", targets: ["MartletHTTP"]),
         .library(name: "MartletAuth", targets: ["MartletAuth"]),
         .library(name: "MartletMercure", targets: ["MartletMercure"]),
+        .library(name: "MartletSQLite", targets: ["MartletSQLite"]),
         .library(name: "MartletMetrics", targets: ["MartletMetrics"]),
         .library(name: "MartletTesting", targets: ["MartletTesting"]),
         .executable(name: "martlet", targets: ["MartletCommand"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
@@ -103,6 +105,16 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "MartletSQLite",
+            dependencies: [
+                "Martlet",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "MartletMetrics",
             dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")],
             swiftSettings: settings
@@ -127,6 +139,7 @@ let package = Package(
                 "MartletHTTP",
                 "MartletMercure",
                 "MartletMetrics",
+                "MartletSQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -205,6 +218,17 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MartletSQLiteTests",
+            dependencies: [
+                "Martlet",
+                "MartletSQLite",
+                "MartletTesting",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
         ),

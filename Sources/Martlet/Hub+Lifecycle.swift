@@ -113,6 +113,7 @@ extension Hub {
             return state.channelShards
         }
         withExtendedLifetime(shards) {}
+        await log.close()
     }
 
     /// A server of the hub has refused a connection because it has too many.

@@ -20,14 +20,17 @@ extension Hub {
 
     /// Publishes events in this order, all or none of them.
     ///
+    /// - Parameter key: Names this publish, so that it can be repeated when its answer was lost: as long as the events are
+    ///   in history, publishing the same again with the same key publishes nothing and is answered as the first time.
     /// - Returns: for each event an id that resuming after it takes.
     @discardableResult
-    public func publish(contentsOf events: [Event]) async throws -> [String] {
+    public func publish(contentsOf events: [Event], once key: String? = nil) async throws -> [String] {
         for event in events { try configuration.limits.check(event) }
+        try configuration.limits.check(idempotencyKey: key)
         try await waitUntilRunning()
         let positions: [Position]
         do {
-            positions = try await log.append(events)
+            positions = try await log.append(events, once: key)
         } catch let error as MartletError where error.code == .overloaded {
             metrics.overloaded(events.count)
             throw error

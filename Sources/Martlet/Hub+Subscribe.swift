@@ -5,17 +5,20 @@ extension Hub {
     ///
     /// - Parameters:
     ///   - topics: What to subscribe to.
-    ///   - id: Resume after this event; `earliest` for everything in history. `nil`: only what is published from now on.
+    ///   - id: Resume after this event; `earliest` for everything in history.
+    ///   - age: Where no id is given: begin with what was published so long ago. `nil` too: only what is published from now
+    ///     on.
     ///   - includesPrivate: Whether the closure may see private events.
     ///   - body: Reads the events; they end when the hub stops.
     public func subscribe<Value>(
         to topics: Topic...,
         after id: String? = nil,
+        since age: Duration? = nil,
         includesPrivate: Bool = false,
         _ body: (Events) async throws -> Value
     ) async throws -> Value {
         let selection = Selection(topics: Set(topics), includesPrivate: includesPrivate)
-        return try await body(Events(subscribe(to: selection, after: id)))
+        return try await body(Events(subscribe(to: selection, after: id, since: age)))
     }
 
     /// Finds where a client goes on and joins the feed that it selects. From here on nothing is missed.
@@ -23,19 +26,24 @@ extension Hub {
     /// - Parameter terms: Whose the subscription is, and how long it lasts.
     /// - Throws: ``MartletError`` when the selection breaks one of the ``Limits``; else what the log throws.
     package func subscribe(
-        to selection: Selection, after id: String?, terms: LeaseTerms = LeaseTerms()
+        to selection: Selection, after id: String?, since age: Duration? = nil, terms: LeaseTerms = LeaseTerms()
     ) async throws -> Subscription {
         try configuration.limits.check(selection)
         try await waitUntilRunning()
         let lease = terms.isEmpty ? nil : Lease(terms, in: leases)
         if let lease { leases.insert(lease, for: selection) }
         let (feed, tail) = try open(selection)
-        guard let id else {
-            return Subscription(
-                hub: self, selection: selection, feed: feed, start: .at(tail), position: tail.position, lease: lease)
-        }
         do {
-            let found = try await log.resolve(id, for: selection)
+            let found: Resolution
+            if let id {
+                found = try await log.resolve(id, for: selection)
+            } else if let age {
+                found = try await log.resolve(since: age, for: selection)
+            } else {
+                return Subscription(
+                    hub: self, selection: selection, feed: feed, start: .at(tail), position: tail.position,
+                    lease: lease)
+            }
             if let reason = found.gap { metrics.gap(reason) }
             return Subscription(
                 hub: self, selection: selection, feed: feed, start: .after(found.position), position: found.position,

@@ -13,6 +13,8 @@ public struct Limits: Sendable {
     public var typeBytes = 256
     /// The longest key, in bytes of UTF-8.
     public var keyBytes = 1024
+    /// The longest idempotency key, in bytes of UTF-8.
+    public var idempotencyKeyBytes = 255
     /// The most data in one event, in bytes of UTF-8.
     public var dataBytes = 1024 * 1024
     /// The longest time before a client reconnects that a publisher may set, in milliseconds.
@@ -52,6 +54,11 @@ public struct Limits: Sendable {
         if event.data.utf8.count > dataBytes {
             throw MartletError(.tooLarge, field: "data", "The data is over \(dataBytes) bytes. Send less.")
         }
+    }
+
+    /// Throws where nothing can be published under this key.
+    public func check(idempotencyKey key: String?) throws(MartletError) {
+        try check(key, as: "Idempotency-Key", atMost: idempotencyKeyBytes, or: .invalidIdempotencyKey)
     }
 
     /// Throws where no subscription may ask for this.

@@ -3,7 +3,7 @@
 /// Why the hub refused something.
 ///
 /// Match on ``code``; the codes may grow. ``field`` names the part of the input that is at fault, in the words of the
-/// HTTP interface (`topic`, `id`, `type`, `retry`, `key`, `data`), and ``message`` says what to do. It never contains the data
+/// HTTP interface (`topic`, `id`, `type`, `retry`, `key`, `data`, `Idempotency-Key`), and ``message`` says what to do. It never contains the data
 /// of an event.
 public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
@@ -23,10 +23,18 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let invalidKey = Code(description: "invalidKey")
         /// The event or the batch is larger than the hub accepts.
         public static let tooLarge = Code(description: "tooLarge")
+        /// The idempotency key is empty, too long, or has control characters.
+        public static let invalidIdempotencyKey = Code(description: "invalidIdempotencyKey")
+        /// The idempotency key was given before, with other events.
+        public static let keyReused = Code(description: "keyReused")
         /// The subscription names no topic, or more than the hub allows.
         public static let invalidSubscription = Code(description: "invalidSubscription")
         /// More is published than the hub gets rid of.
         public static let overloaded = Code(description: "overloaded")
+        /// There is no room to keep what is published. It may be tried again.
+        public static let storageFull = Code(description: "storageFull")
+        /// What keeps the events does not work at the moment, or is away. It may be tried again.
+        public static let storageFailed = Code(description: "storageFailed")
         /// The hub is not running yet, or no more.
         public static let notRunning = Code(description: "notRunning")
     }
@@ -43,4 +51,7 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { message }
+
+    package static let keyReused = MartletError(
+        .keyReused, field: "Idempotency-Key", "The key was given with something else. Make a new one for each publish.")
 }

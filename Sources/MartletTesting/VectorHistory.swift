@@ -10,6 +10,14 @@ struct VectorHistory {
         var event: Event
         /// Which event of both partitions this is, in the order in which they were accepted.
         var rank: UInt64
+        var time = ContinuousClock.now
+        /// The key of the events of which this is the first.
+        var key: String?
+    }
+
+    private struct Answer {
+        var events: [Event]
+        var positions: [Position]
     }
 
     private struct PartitionHistory {
@@ -17,6 +25,8 @@ struct VectorHistory {
         /// How many events were removed.
         var removed: UInt64 = 0
         var trimmed: TrimmedTopics
+        /// When the newest of them was accepted.
+        var removedTime: ContinuousClock.Instant?
 
         var last: UInt64 { removed + UInt64(entries.count) }
 
@@ -26,6 +36,8 @@ struct VectorHistory {
     private let eventsPerPartition: Int
     private var partitions: [PartitionHistory]
     private var accepted: UInt64 = 0
+    /// What was accepted with a key, by the bytes of the key.
+    private var answers: [[UInt8]: Answer] = [:]
 
     init(eventsPerPartition: Int, trimmedTopics: Int) {
         self.eventsPerPartition = eventsPerPartition
@@ -44,17 +56,30 @@ struct VectorHistory {
         return vector
     }
 
-    /// - Returns: ``end`` as it is then.
-    mutating func append(_ event: Event, to partition: VectorLog.Partition) -> PositionVector {
-        accepted += 1
-        let index = partition.rawValue
-        partitions[index].entries.append(Entry(event: event, rank: accepted))
-        if partitions[index].entries.count > eventsPerPartition {
-            let oldest = partitions[index].entries.removeFirst().event
-            partitions[index].removed += 1
-            partitions[index].trimmed.insert(oldest, at: partitions[index].removed)
+    /// - Returns: For each event ``end`` as it is then.
+    mutating func append(_ events: [Event], once key: String?) throws(MartletError) -> [Position] {
+        if let key, let answer = answers[Array(key.utf8)] {
+            guard answer.events == events else { throw .keyReused }
+            return answer.positions
         }
-        return end
+        var positions: [Position] = []
+        for event in events { positions.append(append(event, key: positions.isEmpty ? key : nil)) }
+        if let key { answers[Array(key.utf8)] = Answer(events: events, positions: positions) }
+        return positions
+    }
+
+    private mutating func append(_ event: Event, key: String?) -> Position {
+        accepted += 1
+        let index = VectorLog.partition(of: event.topic).rawValue
+        partitions[index].entries.append(Entry(event: event, rank: accepted, key: key))
+        if partitions[index].entries.count > eventsPerPartition {
+            let oldest = partitions[index].entries.removeFirst()
+            partitions[index].removed += 1
+            partitions[index].removedTime = oldest.time
+            partitions[index].trimmed.insert(oldest.event, at: partitions[index].removed)
+            if let key = oldest.key { answers[Array(key.utf8)] = nil }
+        }
+        return end.position
     }
 
     /// - Parameters:
@@ -106,6 +131,19 @@ struct VectorHistory {
             return Resolution(position: found.union(start).position, gap: .trimmed)
         }
         return Resolution(position: found.position)
+    }
+
+    func resolve(since time: ContinuousClock.Instant, for selection: Selection) -> Resolution {
+        var position = end
+        var isTrimmed = false
+        for partition in Partition.allCases {
+            let history = partitions[partition.rawValue]
+            let index = history.entries.firstIndex { $0.time >= time }
+            if let index { position[partition] = history.removed + UInt64(index) }
+            let mayBeTrimmed = history.removedTime.map { $0 >= time } ?? false
+            if mayBeTrimmed, self.isTrimmed(selection, after: .zero, in: partition) { isTrimmed = true }
+        }
+        return Resolution(position: position.position, gap: isTrimmed ? .trimmed : nil)
     }
 
     /// What a reader has at least that has read the event with this id: its partition up to there.

@@ -42,15 +42,13 @@ public final class VectorLog: Log {
     public func open() async throws -> Position { store.history.withLock { $0.end.position } }
 
     /// - Returns: For each event a position that covers everything that was accepted before and the event itself.
-    /// - Throws: ``MartletError`` if an id has the form of a position.
-    public func append(_ events: [Event]) async throws -> [Position] {
+    /// - Throws: ``MartletError`` if an id has the form of a position, or a key was given with other events.
+    public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         for event in events {
             guard let id = event.id, PositionVector(id) != nil else { continue }
             throw MartletError(.invalidID, field: "id", "The id has the form of a position. Choose another.")
         }
-        let positions = store.history.withLock { history in
-            events.map { history.append($0, to: Self.partition(of: $0.topic)).position }
-        }
+        let positions = try store.history.withLock { try $0.append(events, once: key) }
         store.appended.fire()
         return positions
     }
@@ -79,6 +77,11 @@ public final class VectorLog: Log {
 
     public func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
         store.history.withLock { $0.resolve(id, for: selection) }
+    }
+
+    public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+        let time = ContinuousClock.now.advanced(by: .zero - age)
+        return store.history.withLock { $0.resolve(since: time, for: selection) }
     }
 
     public func covers(_ a: Position, _ b: Position) -> Bool {

@@ -16,10 +16,17 @@ public protocol Log: Sendable {
     /// Makes the log ready. Returns the end: the position behind the last event that was accepted.
     func open() async throws -> Position
 
+    /// Gives back what ``open()`` took. What was accepted is safe without it. Nothing else is called afterwards.
+    func close() async
+
     /// Accepts events, in this order, and returns once they are as safe as this log makes them.
     ///
+    /// - Parameter key: Where events were accepted with the same key, and the first of them is still in history, nothing
+    ///   is accepted: they are what was to be published, and the answer to them is given again. `nil`: these are new.
     /// - Returns: one position for each event, which ``resolve(_:for:)`` understands on every node.
-    func append(_ events: [Event]) async throws -> [Position]
+    /// - Throws: ``MartletError`` of the code `keyReused` where the key was given with other events. Whatever is thrown,
+    ///   it may be tried again with the same key.
+    func append(_ events: [Event], once key: String?) async throws -> [Position]
 
     /// Reads what is selected after one position and up to another, a slice at a time.
     ///
@@ -42,10 +49,24 @@ public protocol Log: Sendable {
     /// - Parameter id: What the client says, so anything: a position, an id that a publisher chose, `earliest`, rubbish.
     func resolve(_ id: String, for selection: Selection) async throws -> Resolution
 
+    /// Finds where a client stands that wants what was accepted lately.
+    ///
+    /// - Parameter age: How long ago the oldest event was accepted that the client wants, as the clock of the log says.
+    /// - Returns: A position with everything after it that is not older; what is older may be there too, where a log knows
+    ///   times less exactly. A gap where something selected was removed that may not be older.
+    func resolve(since age: Duration, for selection: Selection) async throws -> Resolution
+
     /// Whether a reader that stands at `a` has everything that a reader at `b` has. Both are positions of this log.
     ///
     /// It is asked with a lock held: it looks at the two positions and calls nothing.
     func covers(_ a: Position, _ b: Position) -> Bool
+}
+
+extension Log {
+    public func close() async {}
+
+    /// Accepts events, in this order, and returns once they are as safe as this log makes them.
+    public func append(_ events: [Event]) async throws -> [Position] { try await append(events, once: nil) }
 }
 
 /// How much of a log is read at once.

@@ -8,6 +8,8 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         var event: Event
         var byteCount: Int
         var time: Instant
+        /// The key of the events of which this is the first.
+        var key: ExactText?
     }
 
     private var entries: Deque<Entry> = []
@@ -15,7 +17,10 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     private var first: UInt64 = 1
     private(set) var byteCount = 0
     private var ids = PublisherIDs()
+    private var keys: [ExactText: Range<UInt64>] = [:]
     private var trimmed: TrimmedTopics
+    /// When the newest event was accepted of those that were removed.
+    private var trimmedTime: Instant?
 
     /// How many times one slice holds an entry against a pattern, so that a rare topic does not hold up everybody else.
     private static var mostScanned: Int { 4096 }
@@ -26,11 +31,29 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     /// The offset of the newest event that there ever was; 0 for none.
     var last: UInt64 { first + UInt64(entries.count) - 1 }
 
-    mutating func append(_ event: Event, at time: Instant) {
-        let entry = Entry(event: event, byteCount: event.byteCount, time: time)
-        entries.append(entry)
-        byteCount += entry.byteCount
-        if let id = event.id { ids.insert(id, at: last) }
+    /// Accepts events, at a time that is not before that of any other.
+    ///
+    /// - Parameter key: A new one.
+    mutating func append(_ events: [Event], once key: String?, at time: Instant) -> Range<UInt64> {
+        let range = last + 1..<last + 1 + UInt64(events.count)
+        let key = events.isEmpty ? nil : key.map(ExactText.init)
+        if let key { keys[key] = range }
+        for event in events {
+            let isFirst = last + 1 == range.lowerBound
+            let entry = Entry(event: event, byteCount: event.byteCount, time: time, key: isFirst ? key : nil)
+            entries.append(entry)
+            byteCount += entry.byteCount
+            if let id = event.id { ids.insert(id, at: last) }
+        }
+        return range
+    }
+
+    /// Where the events are that were accepted with this key, which must be the same; `nil` where it is new.
+    func accepted(_ events: [Event], once key: String?) throws(MartletError) -> Range<UInt64>? {
+        guard let key, let range = keys[ExactText(key)] else { return nil }
+        let accepted = range.lazy.map { self.entries[Int($0 - self.first)].event }
+        guard accepted.elementsEqual(events) else { throw .keyReused }
+        return range
     }
 
     /// Removes the oldest events up to an offset, as far as retention asks for it.
@@ -41,7 +64,9 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
             entries.removeFirst()
             byteCount -= oldest.byteCount
             if let id = oldest.event.id { ids.remove(id, at: first) }
+            if let key = oldest.key { keys[key] = nil }
             trimmed.insert(oldest.event, at: first)
+            trimmedTime = oldest.time
             first += 1
         }
     }
@@ -94,6 +119,19 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
             return Resolution(position: start, gap: .trimmed)
         }
         return Resolution(position: epoch.position(offset))
+    }
+
+    /// Finds the place before everything that was accepted at a time or later.
+    func resolve(since time: Instant, for selection: Selection, in epoch: Epoch) -> Resolution {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].time < time { low = middle + 1 } else { high = middle }
+        }
+        let mayBeTrimmed = trimmedTime.map { $0 >= time } ?? false
+        let isTrimmed = mayBeTrimmed && isTrimmed(selection, after: 0)
+        return Resolution(position: epoch.position(first - 1 + UInt64(low)), gap: isTrimmed ? .trimmed : nil)
     }
 
     private func isTrimmed(_ selection: Selection?, after offset: UInt64) -> Bool {

@@ -49,30 +49,29 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
         return epoch.position(last)
     }
 
-    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, and where the tail
-    ///   stays behind for too long.
-    public func append(_ events: [Event]) async throws -> [Position] {
+    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, where the key was
+    ///   given with other events, and where the tail stays behind for too long.
+    public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         for event in events {
             guard let id = event.id, epoch.offset(Position(id)) != nil else { continue }
             let message = "The id has the form of the hub's own ids. Choose another, or leave it out."
             throw MartletError(.invalidID, field: "id", message)
         }
-        let offsets = try await gate.enter(tailed) { self.tryAppend(events) }
+        let offsets = try await gate.enter(tailed) { try self.tryAppend(events, once: key) }
         appended.fire()
         return offsets.map(epoch.position)
     }
 
-    private func tryAppend(_ events: [Event]) -> Range<UInt64>? {
-        let now = clock.now
-        return state.withLock { state in
+    private func tryAppend(_ events: [Event], once key: String?) throws -> Range<UInt64>? {
+        try state.withLock { state in
+            // Within the lock, so that no event is older than one before it.
+            let now = clock.now
+            if let range = try state.history.accepted(events, once: key) { return range }
             if state.tailed != nil, state.backlogBytes >= gate.queue.backlogBytes { return nil }
-            let first = state.history.last + 1
-            for event in events {
-                state.history.append(event, at: now)
-                if state.tailed != nil { state.backlogBytes += event.byteCount }
-            }
+            let range = state.history.append(events, once: key, at: now)
+            if state.tailed != nil { state.backlogBytes += events.reduce(0) { $0 + $1.byteCount } }
             trim(&state, now: now)
-            return first..<state.history.last + 1
+            return range
         }
     }
 
@@ -109,6 +108,14 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
         return state.withLock { state in
             trim(&state, now: now)
             return state.history.resolve(id, for: selection, in: epoch)
+        }
+    }
+
+    public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+        let now = clock.now
+        return state.withLock { state in
+            trim(&state, now: now)
+            return state.history.resolve(since: now.advanced(by: .zero - age), for: selection, in: epoch)
         }
     }
 

@@ -27,6 +27,55 @@ extension LogContract {
                 }
             }
         },
+        Check("Events with a key are accepted once, and always answered as the first time") { log in
+            var probe = try await LogProbe(opening: log)
+            let batches = stride(from: 0, to: 12, by: 3).map { Array(SampleEvents.mixed[$0..<$0 + 3]) }
+            var answers: [[Position]] = []
+            for (number, batch) in batches.enumerated() {
+                answers.append(try await log.append(batch, once: "key \(number)"))
+                for (earlier, batch) in batches[...number].enumerated() {
+                    let again = try await log.append(batch, once: "key \(earlier)")
+                    try require(again == answers[earlier], "\(answers[earlier]) is answered as \(again) when repeated")
+                }
+            }
+            _ = try await log.append(batches[0], once: nil)
+            _ = try await log.append(batches[0], once: "other key")
+            let accepted = batches.joined() + batches[0] + batches[0]
+            try await probe.follow(to: accepted.count)
+            try require(probe.tailed.map(\.event), are: Array(accepted), "tailing what was repeated with a key")
+            let read = try await probe.read(nil, after: .earliest)
+            try require(read.events, are: Array(accepted), "reading what was repeated with a key")
+        },
+        Check("A key with other events is refused, and nothing is accepted") { log in
+            var probe = try await LogProbe(opening: log)
+            let events = SampleEvents.numbered(0..<3)
+            let answer = try await log.append(events, once: "key")
+            for others in [SampleEvents.numbered(0..<2), SampleEvents.numbered(0..<4), SampleEvents.numbered(1..<4)] {
+                do {
+                    let answer = try await log.append(others, once: "key")
+                    throw ContractViolation("a key with other events was answered \(answer)")
+                } catch let error as MartletError where error.code == .keyReused {}
+            }
+            try require(try await log.append(events, once: "key") == answer, "the key is forgotten")
+            // Keys are told apart byte for byte.
+            for key in ["\u{E9}", "e\u{301}", "KEY"] { _ = try await log.append(events, once: key) }
+            try await probe.follow(to: 12)
+            let accepted = Array(repeatElement(events, count: 4).joined())
+            try require(probe.tailed.map(\.event), are: accepted, "tailing after a key was given with other events")
+        },
+        Check("Many who append with the same key at once are all given one answer") { log in
+            var probe = try await LogProbe(opening: log)
+            let answers = try await withThrowingTaskGroup(of: [Position].self) { group in
+                for _ in 0..<20 {
+                    group.addTask { try await log.append(SampleEvents.numbered(0..<2), once: "key") }
+                }
+                return try await group.reduce(into: Set<[Position]>()) { $0.insert($1) }
+            }
+            try require(answers.count == 1, "one key was answered with \(answers)")
+            _ = try await log.append(SampleEvents.numbered(2..<3), once: nil)
+            try await probe.follow(to: 3)
+            try require(probe.tailed.map(\.event), are: SampleEvents.numbered(0..<3), "tailing")
+        },
         Check("Events that many append at once are accepted once each, and none overtakes another of its task") { log in
             try await appendAtOnce(to: [log])
         },

@@ -77,6 +77,15 @@ extension LogContract {
                 try require(rest, follow: number, of: events, "resuming after \(event.id ?? "")")
             }
         },
+        Check("Who asks for what is not older than a day gets everything that came just now") { log in
+            let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
+            for selection in SampleEvents.selections {
+                let resolution = try await log.resolve(since: .seconds(86_400), for: selection)
+                try require(resolution.gap == nil, "nothing was removed, and there is a gap")
+                let read = try await probe.read(selection, after: resolution.position)
+                try require(read.events, are: SampleEvents.mixed.filter(selection.contains), "reading since a day")
+            }
+        },
         Check("The earliest resolves to itself") { log in
             var probe = try await LogProbe(opening: log)
             let earliest = Resolution(position: .earliest)

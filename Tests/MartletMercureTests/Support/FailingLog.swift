@@ -7,8 +7,9 @@ struct FailingLog: Log {
     struct Unreachable: Error {}
 
     func open() async throws -> Position { .earliest }
-    func append(_ events: [Event]) async throws -> [Position] { throw Unreachable() }
+    func append(_ events: [Event], once key: String?) async throws -> [Position] { throw Unreachable() }
     func resolve(_ id: String, for selection: Selection) async throws -> Resolution { throw Unreachable() }
+    func resolve(since age: Duration, for selection: Selection) async throws -> Resolution { throw Unreachable() }
     func covers(_ a: Position, _ b: Position) -> Bool { true }
 
     func read(

@@ -23,6 +23,8 @@ struct BrokenLog: Log {
         case believesAnyID
         case tailsNothing
         case swallowsCancellation
+        case ignoresKeys
+        case ignoresTime
 
         /// The check that finds out.
         var check: String {
@@ -41,6 +43,8 @@ struct BrokenLog: Log {
             case .resolvesToTheBeginning: "A publisher's id stands behind its earliest occurrence"
             case .believesAnyID: "An unknown id is a gap, and all of history follows"
             case .tailsNothing: "The tail waits until there is something"
+            case .ignoresKeys: "Events with a key are accepted once, and always answered as the first time"
+            case .ignoresTime: "Who asks for what is not older than a day gets everything that came just now"
             case .swallowsCancellation: "A cancelled tail ends with CancellationError, and loses nothing"
             }
         }
@@ -55,8 +59,8 @@ struct BrokenLog: Log {
         try await log.open()
     }
 
-    func append(_ events: [Event]) async throws -> [Position] {
-        let positions = try await log.append(events)
+    func append(_ events: [Event], once key: String?) async throws -> [Position] {
+        let positions = try await log.append(events, once: fault == .ignoresKeys ? nil : key)
         return switch fault {
         case .forgetsAPosition: Array(positions.dropLast())
         case .hasUnsafePositions: positions.map { Position("(\($0))") }
@@ -108,6 +112,11 @@ struct BrokenLog: Log {
         default: break
         }
         return resolution
+    }
+
+    func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+        if fault == .ignoresTime { return Resolution(position: try await log.open()) }
+        return try await log.resolve(since: age, for: selection)
     }
 
     func covers(_ a: Position, _ b: Position) -> Bool { fault == .coversEverything || log.covers(a, b) }

@@ -20,8 +20,14 @@ struct MirroredNode: Log {
         return slice
     }
 
+    private func mirror(_ resolution: Resolution) -> Resolution {
+        Resolution(position: mirror(resolution.position), gap: resolution.gap)
+    }
+
     func open() async throws -> Position { mirror(try await log.open()) }
-    func append(_ events: [Event]) async throws -> [Position] { try await log.append(events).map(mirror) }
+    func append(_ events: [Event], once key: String?) async throws -> [Position] {
+        try await log.append(events, once: key).map(mirror)
+    }
     func covers(_ a: Position, _ b: Position) -> Bool { log.covers(mirror(a), mirror(b)) }
 
     func read(
@@ -35,8 +41,10 @@ struct MirroredNode: Log {
     }
 
     func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
-        var resolution = try await log.resolve(id == "earliest" ? id : mirror(id), for: selection)
-        resolution.position = mirror(resolution.position)
-        return resolution
+        mirror(try await log.resolve(id == "earliest" ? id : mirror(id), for: selection))
+    }
+
+    func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+        mirror(try await log.resolve(since: age, for: selection))
     }
 }
