@@ -12,12 +12,12 @@ package struct TrimmedTopics {
         var audience: Audience
     }
 
-    private enum Audience {
-        case everybody
+    private enum Audience: String {
+        case everybody = "e"
         /// Who has a right to the topic.
-        case granted
+        case granted = "g"
         /// Who has a right to it or to another.
-        case grantedAny
+        case grantedAny = "a"
     }
 
     /// How many times a topic is held against a pattern for one answer.
@@ -36,9 +36,37 @@ package struct TrimmedTopics {
             if !event.isPrivate { .everybody } else if event.alternates.isEmpty { .granted } else { .grantedAny }
         last[Key(topic: event.topic, audience: audience)] = offset
         for topic in event.alternates { last[Key(topic: topic, audience: audience)] = offset }
+        forgetOlderHalf()
+    }
+
+    private mutating func forgetOlderHalf() {
         guard last.count > capacity else { return }
         floor = last.values.sorted()[capacity / 2]
         last = last.filter { $0.value > floor }
+    }
+
+    /// All that is remembered, to be kept: a line with the floor, then one for each topic with the offset, the audience
+    /// and the name, which has no control characters.
+    package var lines: String {
+        last.reduce(into: "\(floor)") { $0 += "\n\($1.value) \($1.key.audience.rawValue) \($1.key.topic)" }
+    }
+
+    /// Remembers what ``lines`` said of events that were removed after all that is remembered here.
+    ///
+    /// - Returns: whether the lines are such; else some of them may have been taken in.
+    package mutating func insert(lines: String) -> Bool {
+        let lines = lines.split(separator: "\n", omittingEmptySubsequences: false)
+        guard let first = lines.first, let floor = UInt64(first) else { return false }
+        self.floor = max(self.floor, floor)
+        for line in lines.dropFirst() {
+            let parts = line.split(separator: " ", maxSplits: 2)
+            guard parts.count == 3, let offset = UInt64(parts[0]), let audience = Audience(rawValue: String(parts[1])),
+                let topic = try? Topic(String(parts[2]))
+            else { return false }
+            last[Key(topic: topic, audience: audience)] = offset
+            forgetOlderHalf()
+        }
+        return true
     }
 
     /// Whether an event was removed that is selected and came after the offset.

@@ -71,7 +71,7 @@ public struct TopicSelector: Hashable, Sendable, CustomStringConvertible, Expres
         }
     }
 
-    var isExact: Bool { if case .exact = kind { true } else { false } }
+    package var isExact: Bool { if case .exact = kind { true } else { false } }
 
     public static func == (a: TopicSelector, b: TopicSelector) -> Bool {
         a.isExact == b.isExact && a.exactText == b.exactText

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Martlet
+
+/// An event as it is kept in the file.
+struct EventRow {
+    /// Which event this is, counted from 1 over the whole life of the file.
+    var offset: UInt64
+    /// When it was accepted, in milliseconds since 1970; not before the event ahead of it.
+    var time: Int64
+    var event: Event
+    /// Whether an earlier event that was in history then had the same id.
+    var repeatsID: Bool
+    /// Not `nil`: the event is the first of those that were published with this key.
+    var publish: Publish?
+
+    struct Publish {
+        var key: String
+        /// How many events there were.
+        var count: Int
+    }
+}
+
+extension EventRow {
+    static let table = """
+        CREATE TABLE event (
+            offset INTEGER PRIMARY KEY,
+            time INTEGER NOT NULL,
+            topic TEXT NOT NULL,
+            alternates TEXT,
+            data TEXT NOT NULL,
+            id TEXT,
+            repeats_id INTEGER NOT NULL,
+            type TEXT,
+            retry INTEGER,
+            key TEXT,
+            private INTEGER NOT NULL,
+            publish_key TEXT,
+            publish_count INTEGER,
+            checksum INTEGER NOT NULL
+        ) STRICT
+        """
+
+    /// In the order in which the columns are read and written below. The topics besides the first are one a line.
+    private static let columns = """
+        offset, time, topic, alternates, data, id, repeats_id, type, retry, key, private, publish_key, publish_count, checksum
+        """
+    private static let texts: [CInt] = [2, 3, 4, 5, 7, 9, 11]
+    private static let numbers: [CInt] = [0, 1, 6, 8, 10, 12]
+    private static let checksum: CInt = 13
+
+    private static let insertion = "INSERT INTO event (\(columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    private static let range = "SELECT \(columns) FROM event WHERE offset BETWEEN ? AND ? ORDER BY offset"
+    private static let one = "SELECT \(columns) FROM event WHERE offset = ?"
+
+    func insert(into database: Database) throws {
+        let statement = try database.cachedStatement(sql: Self.insertion)
+        let alternates = event.alternates.isEmpty ? nil : event.alternates.map(\.name).joined(separator: "\n")
+        let texts = [event.topic.name, alternates, event.data, event.id, event.type, event.key, publish?.key]
+        let numbers = [
+            Int64(offset), time, repeatsID ? 1 : 0, event.retry.map(Int64.init), event.isPrivate ? 1 : 0,
+            publish.map { Int64($0.count) },
+        ]
+        var checksum = Checksum()
+        for (column, number) in zip(Self.numbers, numbers) {
+            statement.bind(number, at: column + 1)
+            checksum.combine(number ?? Int64.min)
+        }
+        for (column, text) in zip(Self.texts, texts) {
+            statement.bind(text, at: column + 1)
+            checksum.combine(text)
+        }
+        statement.bind(checksum.value, at: Self.checksum + 1)
+        try statement.run()
+    }
+
+    /// Reads the row at which a statement of ``columns`` stands.
+    ///
+    /// - Throws: ``Damage`` where it is not what was written.
+    private init(_ statement: Statement) throws {
+        var checksum = Checksum()
+        for column in Self.numbers { checksum.combine(statement.optionalNumber(column) ?? Int64.min) }
+        for column in Self.texts {
+            if statement.isNull(column) {
+                checksum.combine(nil as String?)
+            } else {
+                statement.withBytes(column) { checksum.combine($0) }
+            }
+        }
+        offset = UInt64(bitPattern: statement.number(0))
+        guard checksum.value == statement.number(Self.checksum) else { throw Damage.event(offset) }
+        time = statement.number(1)
+        event = Event(
+            topic: try Topic(statement.text(2) ?? ""),
+            alternates: try (statement.text(3) ?? "").split(separator: "\n").map { try Topic(String($0)) },
+            data: statement.text(4) ?? "",
+            id: statement.text(5),
+            type: statement.text(7),
+            retry: statement.optionalNumber(8).map(Int.init),
+            key: statement.text(9),
+            isPrivate: statement.number(10) == 1
+        )
+        repeatsID = statement.number(6) == 1
+        publish = statement.text(11).map { Publish(key: $0, count: Int(statement.number(12))) }
+    }
+
+    /// Gives the rows of a range to a closure, in their order and none left out, until it returns `false`.
+    ///
+    /// - Throws: ``Damage``; also where there is something between the first and the last that is missing.
+    static func read(
+        _ offsets: ClosedRange<UInt64>, from database: Database, _ body: (EventRow) throws -> Bool
+    ) throws {
+        let statement = try database.cachedStatement(sql: range)
+        defer { statement.reset() }
+        statement.bind(offsets.lowerBound, at: 1)
+        statement.bind(offsets.upperBound, at: 2)
+        var next: UInt64?
+        while try statement.step() {
+            let row = try EventRow(statement)
+            guard row.offset == next ?? row.offset else { throw Damage.event(next ?? row.offset) }
+            next = row.offset + 1
+            guard try body(row) else { return }
+        }
+    }
+
+    /// Reads one row; `nil` where there is none.
+    static func read(_ offset: UInt64, from database: Database) throws -> EventRow? {
+        let statement = try database.cachedStatement(sql: one)
+        defer { statement.reset() }
+        statement.bind(offset, at: 1)
+        return try statement.step() ? EventRow(statement) : nil
+    }
+}
+
+/// What is in the file is not what was written to it.
+enum Damage: Error {
+    case event(UInt64)
+    case table(String)
+
+    var description: String {
+        switch self {
+        case .event(let offset): "its event \(offset) is missing or has changed"
+        case .table(let what): what
+        }
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Martlet
+
+extension LogFile {
+    /// What was found in the file.
+    struct Contents: Sendable {
+        var index: HistoryIndex
+        var segments: Segments
+        /// Whether the log was closed properly, so that nothing can be lost.
+        var isClean: Bool
+    }
+
+    /// Reads everything that is in the file, looks whether it is what was written, and takes the file into use: where it was
+    /// not closed properly a new epoch begins.
+    ///
+    /// - Throws: ``SQLiteLogError``; the file is as it was then.
+    func recover(durability: Durability, trimmedTopics: Int) async throws -> Contents {
+        let path = path
+        return try await pool.writeWithoutTransaction { database in
+            try Self.explain(path) {
+                var contents: Contents?
+                try database.inTransaction(.immediate) {
+                    contents = try Self.read(database, trimmedTopics: trimmedTopics)
+                    if let contents, !contents.isClean || contents.segments.isEmpty {
+                        try LogState.append(Epoch(), from: contents.index.last + 1, in: database)
+                    }
+                    try LogState.set(cleanEnd: nil, in: database)
+                    return .commit
+                }
+                // So far every transaction was synchronised with the disk: that the log is in use must never be lost.
+                if durability == .os { try database.execute(sql: "PRAGMA synchronous = NORMAL") }
+                guard var contents else { throw Damage.table("it cannot be read") }
+                contents.segments = try LogState.segments(in: database)
+                return contents
+            }
+        }
+    }
+
+    private static func read(_ database: Database, trimmedTopics: Int) throws -> Contents {
+        let cleanEnd = try LogState.cleanEnd(in: database)
+        if cleanEnd == nil { try check(database) }
+        var trimmed = TrimmedTopics(capacity: trimmedTopics)
+        let removed = try Removal.restore(&trimmed, from: database)
+        var index = HistoryIndex(from: removed.last + 1, trimmed: trimmed)
+        index.trimmedTime = removed.time
+        try EventRow.read(0...UInt64(Int64.max), from: database) { row in
+            guard row.offset == index.last + 1 else { throw Damage.event(index.last + 1) }
+            index.append(row)
+            return true
+        }
+        guard index.last == cleanEnd ?? index.last else { throw Damage.event(index.last + 1) }
+        return Contents(index: index, segments: try LogState.segments(in: database), isClean: cleanEnd != nil)
+    }
+
+    /// Whether the pages of the database fit together. What is in the rows is checked as they are read.
+    private static func check(_ database: Database) throws {
+        try database.forEachRow("PRAGMA quick_check(1)") { row in
+            let result = row.text(0) ?? ""
+            guard result == "ok" else { throw Damage.table(result) }
+        }
+    }
+}

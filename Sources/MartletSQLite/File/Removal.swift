@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Martlet
+
+/// Some of the oldest events that are removed at once, and what is remembered of them.
+struct Removal {
+    /// The offset of the newest of them, or of the one before history where there are none.
+    var last: UInt64
+    var count = 0
+    /// As retention counts.
+    var byteCount = 0
+    /// The time of the newest of them.
+    var time: Int64?
+    /// A time that the oldest event that is left is not older than.
+    var oldestLeft: Int64?
+    /// They, without their data.
+    var events: [(offset: UInt64, event: Event)] = []
+
+    /// The most events that are removed in one transaction, so that publishing does not wait for long.
+    static let mostEvents = 1000
+
+    /// What is remembered of removed events, one row for each removal: ``TrimmedTopics/lines``. Now and then all are made one.
+    static let table = """
+        CREATE TABLE removal (
+            last INTEGER PRIMARY KEY,
+            time INTEGER NOT NULL,
+            topics TEXT NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT
+        """
+
+    /// How many rows there are before they are made one.
+    private static let mostRows = 64
+
+    /// Removes the oldest events for as long as a closure says so, within a transaction.
+    ///
+    /// - Parameters:
+    ///   - offsets: Those that may be removed, from the oldest event of history on.
+    ///   - isExcess: Whether an event goes, when all before it have.
+    init(
+        _ offsets: ClosedRange<UInt64>, from database: Database,
+        while isExcess: (_ removal: Removal, _ row: EventRow) -> Bool
+    ) throws {
+        last = offsets.lowerBound - 1
+        try EventRow.read(offsets, from: database) { row in
+            guard row.offset == last + 1 else { throw Damage.event(last + 1) }
+            oldestLeft = row.time
+            guard count < Self.mostEvents, isExcess(self, row) else { return false }
+            last = row.offset
+            count += 1
+            byteCount += row.event.byteCount
+            time = row.time
+            var event = row.event
+            event.data = ""
+            events.append((row.offset, event))
+            return true
+        }
+        guard let time else { return }
+        try database.execute(sql: "DELETE FROM event WHERE offset <= ?", arguments: [last])
+        var topics = TrimmedTopics(capacity: .max)
+        for (offset, event) in events { topics.insert(event, at: offset) }
+        try Self.insert(topics, last: last, time: time, into: database)
+    }
+
+    private static func insert(_ topics: TrimmedTopics, last: UInt64, time: Int64, into database: Database) throws {
+        let lines = topics.lines
+        try database.execute(
+            sql: "INSERT INTO removal (last, time, topics, checksum) VALUES (?, ?, ?, ?)",
+            arguments: [last, time, lines, checksum(last, time, lines)])
+    }
+
+    private static func checksum(_ last: UInt64, _ time: Int64, _ lines: String) -> Int64 {
+        var checksum = Checksum()
+        checksum.combine(last)
+        checksum.combine(time)
+        checksum.combine(lines)
+        return checksum.value
+    }
+
+    /// Makes one row of all where there are many.
+    ///
+    /// - Parameters:
+    ///   - topics: All that was remembered before.
+    ///   - removal: What is to be remembered besides.
+    static func fold(_ topics: @autoclosure () -> TrimmedTopics, with removal: Removal, in database: Database) throws {
+        try database.forEachRow("SELECT count(*), max(last), max(time) FROM removal") { row in
+            let (count, last, time) = (row.number(0), row.number(1), row.number(2))
+            guard count > mostRows else { return }
+            var topics = topics()
+            for (offset, event) in removal.events { topics.insert(event, at: offset) }
+            try database.execute(sql: "DELETE FROM removal")
+            try insert(topics, last: UInt64(last), time: time, into: database)
+        }
+    }
+
+    /// Reads all that is remembered. Returns the newest offset and time of a removed event.
+    static func restore(_ topics: inout TrimmedTopics, from database: Database) throws -> (last: UInt64, time: Int64?) {
+        var newest: (last: UInt64, time: Int64?) = (0, nil)
+        try database.forEachRow("SELECT last, time, topics, checksum FROM removal ORDER BY last") { row in
+            let (last, time, lines) = (UInt64(bitPattern: row.number(0)), row.number(1), row.text(2) ?? "")
+            guard checksum(last, time, lines) == row.number(3), topics.insert(lines: lines) else {
+                throw Damage.table("what it says of removed events has changed")
+            }
+            newest = (last, time)
+        }
+        return newest
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Martlet
+import Synchronization
+
+extension History {
+    /// How many events one slice looks at that are not selected, so that a rare topic does not hold up everybody else.
+    private static let mostScanned: UInt64 = 4096
+    /// How many events are read at least if there are so many: some of them may turn out not to be selected.
+    private static let leastRead = 64
+    /// How many tags are looked at with the index locked.
+    private static let mostTags: UInt64 = 65_536
+
+    /// What is to be read from the file.
+    private enum Plan {
+        /// All events from one to another.
+        case range(ClosedRange<UInt64>)
+        /// These, of those up to an offset.
+        case some([UInt64], through: UInt64)
+    }
+
+    /// - Parameters:
+    ///   - after: `nil` for the earliest.
+    ///   - through: Not behind the newest event.
+    func read(
+        _ selection: Selection?, after: UInt64?, through: UInt64, limit: SliceLimit
+    ) async throws -> Slice {
+        let tags = selection.flatMap(Self.tags)
+        while true {
+            let (first, gap) = index.withLock { index in
+                let isGap = after.map { index.isTrimmed(selection, after: $0) } ?? false
+                return (index.first, isGap ? position(min(index.first - 1, through)) : nil)
+            }
+            let next = max(first, (after ?? 0) + 1)
+            guard next <= through else {
+                return Slice(records: [], end: position(through), isComplete: true, gap: gap)
+            }
+            do {
+                var slice = try await read(selection, tags, next...through, limit)
+                slice.gap = gap
+                return slice
+            } catch let damage as Damage {
+                // What is missing may have been removed since the index was asked.
+                guard index.withLock({ $0.first }) > first else {
+                    throw SQLiteLogError.damaged(file.path, damage.description)
+                }
+            }
+        }
+    }
+
+    private func read(
+        _ selection: Selection?, _ tags: Set<TopicColumn.Tag>?, _ offsets: ClosedRange<UInt64>, _ limit: SliceLimit
+    ) async throws -> Slice {
+        let plan = plan(tags, offsets, atMost: max(limit.events, Self.leastRead))
+        if case .some(let none, let end) = plan, none.isEmpty {
+            return Slice(records: [], end: position(end), isComplete: end == offsets.upperBound)
+        }
+        return try await file.pool.read { [self] database in
+            var slice = Slice(records: [], end: position(offsets.upperBound), isComplete: true)
+            var bytes = 0
+            var isFull = false
+            func add(_ row: EventRow) {
+                guard selection?.contains(row.event) ?? true else { return }
+                bytes += row.event.byteCount
+                isFull = !slice.records.isEmpty && (slice.records.count == limit.events || bytes > limit.bytes)
+                if isFull { return end(at: row.offset - 1) }
+                slice.records.append(Record(position: position(row.offset), event: row.event))
+            }
+            func end(at offset: UInt64) {
+                guard offset < offsets.upperBound else { return }
+                slice.end = position(offset)
+                slice.isComplete = false
+            }
+            switch plan {
+            case .range(let range):
+                end(at: range.upperBound)
+                var expected = range.lowerBound
+                try EventRow.read(range, from: database) { row in
+                    guard row.offset == expected else { throw Damage.event(expected) }
+                    expected += 1
+                    add(row)
+                    return !isFull
+                }
+                guard isFull || expected > range.upperBound else { throw Damage.event(expected) }
+            case .some(let some, let through):
+                end(at: through)
+                for offset in some where !isFull {
+                    guard let row = try EventRow.read(offset, from: database) else { throw Damage.event(offset) }
+                    add(row)
+                }
+            }
+            return slice
+        }
+    }
+
+    /// The tags of all topics that are selected; `nil` where there are patterns among them.
+    private static func tags(of selection: Selection) -> Set<TopicColumn.Tag>? {
+        let selectors = selection.selectors
+        guard selectors.allSatisfy(\.isExact) else { return nil }
+        return Set(selectors.compactMap { $0.exactTopic.map(TopicColumn.tag) })
+    }
+
+    private func plan(_ tags: Set<TopicColumn.Tag>?, _ offsets: ClosedRange<UInt64>, atMost count: Int) -> Plan {
+        guard let tags else {
+            return .range(offsets.lowerBound...min(offsets.upperBound, offsets.lowerBound + Self.mostScanned - 1))
+        }
+        var next = offsets.lowerBound
+        var found: [UInt64] = []
+        while next <= offsets.upperBound {
+            let stop = min(offsets.upperBound, next + Self.mostTags - 1)
+            found += index.withLock { index in
+                let from = max(next, index.first)
+                return from <= stop ? index.topics.find(tags, in: from...stop, atMost: count - found.count) : []
+            }
+            if found.count == count { return .some(found, through: found[count - 1]) }
+            next = stop + 1
+        }
+        return .some(found, through: offsets.upperBound)
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Logging
+public import Martlet
+import Synchronization
+
+extension SQLiteLog {
+    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, where the key was
+    ///   given with other events, where there is no room (`storageFull`) or the file cannot be written (`storageFailed`),
+    ///   and where the tail or the disk stays behind for too long (`overloaded`).
+    public func append(_ events: [Event], once key: String?) async throws -> [Position] {
+        let history = try history
+        for event in events {
+            guard let id = event.id, history.segments.find(Position(id), last: .max) != nil else { continue }
+            let message = "The id has the form of the hub's own ids. Choose another, or leave it out."
+            throw MartletError(.invalidID, field: "id", message)
+        }
+        guard !events.isEmpty else { return [] }
+        let byteCount = events.reduce(0) { $0 + $1.byteCount }
+        try await gate.enter(tailed) { self.reserve(byteCount) ? () : nil }
+        return try await withCheckedThrowingContinuation { continuation in
+            let publish = Commit.Publish(events: events, key: key, continuation: continuation, byteCount: byteCount)
+            state.withLock { $0.waiting.append(publish) }
+            write()
+        }
+    }
+
+    private func reserve(_ byteCount: Int) -> Bool {
+        state.withLock { state in
+            guard state.recent.byteCount + state.waiting.byteCount < gate.queue.backlogBytes else { return false }
+            state.waiting.reserve(byteCount)
+            return true
+        }
+    }
+
+    /// Has the connection that writes do what there is to do.
+    func write() {
+        let history: History? = state.withLock { state in
+            guard !state.isWriting, case .open(let history) = state.phase else { return nil }
+            state.isWriting = true
+            return history
+        }
+        history?.file.pool.asyncWriteWithoutTransaction { database in
+            while self.writeNext(history, in: database) {}
+        }
+    }
+
+    /// Called every second: what is too old goes, and what failed is tried again.
+    func maintain() {
+        let isTooMuch = (try? history).map { $0.isTooMuch(at: now(), tailed: $0.last) } ?? false
+        let isDue = state.withLock { state in
+            state.waitsToTrim = false
+            return isTooMuch || state.mayShrink
+        }
+        if isDue { write() }
+    }
+
+    /// Does one thing. Returns whether there may be more.
+    private func writeNext(_ history: History?, in database: Database) -> Bool {
+        guard let history else { return false }
+        let (group, tailed, mayTrim, mayShrink) = state.withLock { state in
+            (state.waiting.takeGroup(), state.recent.start, !state.waitsToTrim, state.mayShrink)
+        }
+        if !group.isEmpty {
+            commit(group, to: history, tailed: tailed, in: database)
+        } else if mayTrim, history.isTooMuch(at: now(), tailed: tailed) {
+            attempt("Old events cannot be removed.") {
+                try history.trim(at: now(), tailed: tailed, in: database)
+                state.withLock { $0.mayShrink = true }
+            }
+        } else if mayShrink {
+            attempt("The file cannot be made smaller.") {
+                let isLeft = try history.shrink(in: database)
+                state.withLock { $0.mayShrink = isLeft }
+            }
+        } else {
+            return state.withLock { state in
+                state.isWriting = !state.waiting.isEmpty
+                return state.isWriting
+            }
+        }
+        return true
+    }
+
+    /// Does what nobody waits for. What fails is tried again after a while.
+    private func attempt(_ complaint: Logger.Message, _ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            logger.warning(complaint, metadata: ["error": "\(error)"])
+            state.withLock { state in
+                state.waitsToTrim = true
+                state.mayShrink = false
+            }
+        }
+    }
+
+    private func commit(_ group: [Commit.Publish], to history: History, tailed: UInt64, in database: Database) {
+        do {
+            let commit = try history.commit(group, at: now(), tailed: tailed, in: database)
+            state.withLock { state in
+                for row in commit.rows { state.recent.append(row.event, at: history.position(row.offset)) }
+            }
+            appended.fire()
+            for (publish, answer) in zip(group, commit.answers) {
+                switch answer {
+                case .accepted(let offsets): publish.continuation.resume(returning: offsets.map(history.position))
+                case .refused(let error): publish.continuation.resume(throwing: error)
+                }
+            }
+        } catch {
+            let error = explain(error)
+            for publish in group { publish.continuation.resume(throwing: error) }
+        }
+        // There is room again where what waited was known already, or came to nothing.
+        self.tailed.fire()
+    }
+
+    private func explain(_ error: any Error) -> MartletError {
+        if (error as? DatabaseError)?.resultCode == .SQLITE_FULL {
+            logger.error("There is no room for what is published.")
+            return MartletError(.storageFull, "There is no room for what is published. Nothing was; try again later.")
+        }
+        logger.error("What is published cannot be written.", metadata: ["error": "\(error)"])
+        return MartletError(.storageFailed, "What is published cannot be written. Nothing was; try again later.")
+    }
+
+    /// - Parameter isProper: Whether it is remembered that nothing was lost; else it is left as by a crash.
+    func close(properly isProper: Bool) async {
+        maintenance.stop()
+        let history: History? = state.withLock { state in
+            guard case .open(let history) = state.phase else { return nil }
+            state.phase = .closing
+            return history
+        }
+        guard let history else { return }
+        // What waits was put there before, and is written first.
+        do {
+            try await history.file.pool.writeWithoutTransaction { database in
+                while self.writeNext(history, in: database) {}
+                if isProper { try history.finish(in: database) }
+            }
+            try history.file.close()
+        } catch {
+            logger.error("The log was not closed properly.", metadata: ["error": "\(error)"])
+        }
+        state.withLock { $0.phase = .closed }
+        appended.fire()
+    }
+
+    /// Leaves everything as a crash of the process would, for tests.
+    package func abandon() async { await close(properly: false) }
+}
