@@ -174,6 +174,7 @@ let package = Package(
                 "MartletAuth",
                 "MartletCommand",
                 "MartletHTTP",
+                "MartletSQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

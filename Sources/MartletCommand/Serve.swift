@@ -38,8 +38,9 @@ enum Serve {
     /// - Throws: What keeps the hub from listening, or a service from running.
     static func run(settings: ServeSettings, logger: Logger) async throws {
         let metrics = PrometheusRegistry(help: help)
+        let log = settings.makeLog(logger)
         let hub = Hub(
-            log: MemoryLog(retention: settings.retention, clock: ContinuousClock(), queue: settings.queue),
+            log: log,
             configuration: settings.hub,
             logger: logger,
             metrics: metrics
@@ -58,7 +59,15 @@ enum Serve {
         services.append(
             .init(service: EventLoopService(try application(hub, metrics, access, settings, logger), on: eventLoops)))
         services.append(.init(service: DrainService(hub)))
-        try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
+        // A file that cannot be used is found out before anybody is served.
+        _ = try await log.open()
+        do {
+            try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
+            await log.close()
+        } catch {
+            await log.close()
+            throw error
+        }
     }
 
     /// What is for whoever operates the hub, on a port of its own.
@@ -129,17 +138,6 @@ extension AccessSettings {
 }
 
 extension ServeSettings {
-    fileprivate var retention: Retention {
-        Retention(events: historyEvents, bytes: historyBytes, age: historyAge)
-    }
-
-    fileprivate var queue: PublishQueue {
-        var queue = PublishQueue()
-        queue.publishers = publishQueue
-        queue.patience = publishTimeout
-        return queue
-    }
-
     fileprivate var hub: HubConfiguration {
         var configuration = HubConfiguration()
         configuration.heartbeat = heartbeat

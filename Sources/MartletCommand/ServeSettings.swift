@@ -2,15 +2,21 @@
 
 import Logging
 import Martlet
+import MartletSQLite
 
 /// What `martlet serve` runs with: valid values, with their defaults.
 struct ServeSettings: Equatable, Sendable {
     var host = "127.0.0.1"
     var port = 8080
     var heartbeat = HubConfiguration().heartbeat
-    var historyEvents = Retention().events
-    var historyBytes = Retention().bytes
-    var historyAge = Retention().age
+    /// Where history is kept.
+    var log = LogLocation.memory
+    /// What an accepted event survives, where history is in a file.
+    var durability = Durability.commit
+    /// How much of it is kept; `nil`: what ``LogLocation/retention`` says.
+    var historyEvents: Int?
+    var historyBytes: Int?
+    var historyAge: Duration?
     /// Bytes of encoded events kept in memory for live streams.
     var windowBytes = HubConfiguration().windowBytes
     /// Bytes that a shard may have to write before publishers wait; `nil`: half the window.
@@ -65,14 +71,22 @@ struct ServeSettings: Equatable, Sendable {
         Setting(
             "heartbeat", \.heartbeat, .duration(.milliseconds(100) ... .seconds(3600)),
             help: "Time between heartbeats on a stream"),
+        Setting("log", \.log, .log, help: "Where history is kept"),
         Setting(
-            "history-events", \.historyEvents, .count(1...1_000_000_000),
+            "durability", \.durability, .durability,
+            help: "What an accepted event survives in a file, a failure of the power too or only of the process"),
+        Setting(
+            "history-events", \.historyEvents, .optional(.count(1...1_000_000_000), example: 100_000),
+            default: "100000, in a file 1000000",
             help: "Events kept for streams that resume"),
         Setting(
-            "history-bytes", \.historyBytes, .bytes((64 << 10)...(1 << 40)),
+            "history-bytes", \.historyBytes, .optional(.bytes((64 << 10)...(1 << 40)), example: 64 << 20),
+            default: "64MiB, in a file 1GiB",
             help: "Bytes of events kept for streams that resume"),
         Setting(
-            "history-age", \.historyAge, .duration(.seconds(1) ... .seconds(365 * 86_400)),
+            "history-age", \.historyAge,
+            .optional(.duration(.seconds(1) ... .seconds(365 * 86_400)), example: .seconds(86_400)),
+            default: "24h, in a file 7d",
             help: "Age up to which events are kept for streams that resume"),
         Setting(
             "window-bytes", \.windowBytes, .bytes((64 << 10)...(1 << 40)),

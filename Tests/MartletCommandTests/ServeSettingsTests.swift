@@ -2,8 +2,10 @@
 
 import Foundation
 import Logging
+import Martlet
 import MartletAuth
 import MartletHTTP
+import MartletSQLite
 import Testing
 
 @testable import MartletCommand
@@ -21,7 +23,8 @@ struct ServeSettingsTests {
 
     /// A text for each setting that differs from its default.
     private static let texts = [
-        "host": "localhost", "port": "0", "heartbeat": "500ms", "history-events": "7", "history-bytes": "1GiB",
+        "host": "localhost", "port": "0", "heartbeat": "500ms", "log": "sqlite:hub.db", "durability": "os",
+        "history-events": "7", "history-bytes": "1GiB",
         "history-age": "7d", "window-bytes": "65536", "max-connections": "100",
         "max-connection-age": "1h", "max-shard-lag": "1MiB", "publish-queue": "5", "publish-timeout": "1s",
         "metrics-port": "9000", "shards": "3", "write-timeout": "9s",
@@ -38,6 +41,8 @@ struct ServeSettingsTests {
         settings.host = "localhost"
         settings.port = 0
         settings.heartbeat = .milliseconds(500)
+        settings.log = .sqlite(path: "hub.db")
+        settings.durability = .os
         settings.historyEvents = 7
         settings.historyBytes = 1 << 30
         settings.historyAge = .seconds(7 * 86_400)
@@ -72,9 +77,12 @@ struct ServeSettingsTests {
         #expect(settings.host == "127.0.0.1")
         #expect(settings.port == 8080)
         #expect(settings.heartbeat == .seconds(15))
-        #expect(settings.historyEvents == 100_000)
-        #expect(settings.historyBytes == 67_108_864)
-        #expect(settings.historyAge == .seconds(86_400))
+        #expect(settings.log == .memory)
+        #expect(settings.durability == .commit)
+        #expect(settings.historyEvents == nil)
+        #expect(settings.log.retention == Retention(events: 100_000, bytes: 67_108_864, age: .seconds(86_400)))
+        let kept = LogLocation.sqlite(path: "hub.db").retention
+        #expect(kept == Retention(events: 1_000_000, bytes: 1_073_741_824, age: .seconds(7 * 86_400)))
         #expect(settings.windowBytes == 33_554_432)
         #expect(settings.maxConnections == 4096 - 512)
         #expect(settings.maxConnectionAge == .seconds(86_400))
@@ -186,6 +194,16 @@ struct ServeSettingsTests {
         #expect(
             try await problem(environment: ["MARTLET_DEMO": "yes"])
                 == #"MARTLET_DEMO: "yes" is not true or false; for example false"#
+        )
+        for text in ["", "sqlite", "sqlite:", "redis://localhost", "Memory"] {
+            #expect(
+                try await problem(commandLine: ["log": text])
+                    == #"--log: "\#(text)" is not memory or sqlite:PATH; for example memory"#
+            )
+        }
+        #expect(
+            try await problem(commandLine: ["durability": "disk"])
+                == #"--durability: "disk" is not commit or os; for example commit"#
         )
         #expect(
             try await problem(commandLine: ["log-level": "loud"])

@@ -39,7 +39,7 @@ struct SettingsFileTests {
     func unknownKey(key: String) async throws {
         #expect(
             try await problem(file: #"{"port": 1, "\#(key)": "1"}"#)
-                == "unknown key \"\(key)\" in hub.json; use one of host, port, heartbeat, history-events, "
+                == "unknown key \"\(key)\" in hub.json; use one of host, port, heartbeat, log, durability, history-events, "
                 + "history-bytes, history-age, window-bytes, max-connections, max-connection-age, max-shard-lag, publish-queue, "
                 + "publish-timeout, metrics-port, grace, shards, write-timeout, publisher-key, publisher-alg, publisher-jwks, "
                 + "subscriber-key, subscriber-alg, subscriber-jwks, anonymous, roles, authorize-url, token-leeway, "

@@ -13,7 +13,7 @@
 ///
 /// All methods may be called from anywhere, at the same time.
 public protocol Log: Sendable {
-    /// Makes the log ready. Returns the end: the position behind the last event that was accepted.
+    /// Makes the log ready, where it is not. Returns the end: the position behind the last event that was accepted.
     func open() async throws -> Position
 
     /// Gives back what ``open()`` took. What was accepted is safe without it. Nothing else is called afterwards.

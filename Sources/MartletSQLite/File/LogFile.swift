@@ -61,7 +61,8 @@ final class LogFile: Sendable {
 
     /// Makes an empty log. The file gets its name when it is complete.
     private static func create(_ path: String) throws {
-        guard !FileManager.default.fileExists(atPath: path + "-wal") else {
+        let journal = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
+        guard journal?[.size] as? Int ?? 0 == 0 else {
             throw SQLiteLogError(
                 .damaged,
                 "There is \(path)-wal but no \(path). Restore that, or remove the other to begin without history.")
@@ -88,8 +89,8 @@ final class LogFile: Sendable {
     }
 
     func close() throws {
-        // Readers may be there still, and only who is alone empties the write-ahead log when it closes.
-        _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        // Who is alone brings the write-ahead log home when it closes.
+        pool.invalidateReadOnlyConnections()
         try pool.close()
     }
 
