@@ -21,8 +21,12 @@ extension SQLiteLog {
         try await gate.enter(tailed) { self.reserve(byteCount) ? () : nil }
         return try await withCheckedThrowingContinuation { continuation in
             let publish = Commit.Publish(events: events, key: key, continuation: continuation, byteCount: byteCount)
-            state.withLock { $0.waiting.append(publish) }
-            write()
+            let isOpen = state.withLock { state in
+                guard case .open = state.phase else { return false }
+                state.waiting.append(publish)
+                return true
+            }
+            if isOpen { write() } else { continuation.resume(throwing: MartletError.logClosed) }
         }
     }
 
@@ -57,7 +61,7 @@ extension SQLiteLog {
     }
 
     /// Does one thing. Returns whether there may be more.
-    private func writeNext(_ history: History?, in database: Database) -> Bool {
+    func writeNext(_ history: History?, in database: Database) -> Bool {
         guard let history else { return false }
         let (group, tailed, mayTrim, mayShrink) = state.withLock { state in
             (state.waiting.takeGroup(), state.recent.start, !state.waitsToTrim, state.mayShrink)

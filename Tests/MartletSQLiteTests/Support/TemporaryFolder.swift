@@ -14,4 +14,12 @@ struct TemporaryFolder {
     }
 
     func path(_ name: String) -> String { url.appending(path: name).path }
+
+    func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: url.appending(path: name))) }
+
+    func write(_ bytes: [UInt8], to name: String) throws { try Data(bytes).write(to: url.appending(path: name)) }
+
+    func size(_ name: String) throws -> Int { try bytes(name).count }
+
+    func remove(_ name: String) { try? FileManager.default.removeItem(at: url.appending(path: name)) }
 }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Martlet
+import Testing
+
+@testable import MartletSQLite
+
+@Suite("What a log in a file keeps", .timeLimit(.minutes(1)))
+struct RetentionTests {
+    private let clock = WallClock()
+
+    private func with(
+        _ retention: Retention, _ body: (SQLiteLog, TemporaryFolder) async throws -> Void
+    ) async throws {
+        try await TemporaryFolder.with { folder in
+            let log = SQLiteLog(
+                path: folder.path("hub.db"), durability: .os, retention: retention, now: { [clock] in clock.now })
+            _ = try await log.open()
+            try await body(log, folder)
+            await log.close()
+        }
+    }
+
+    @Test("As many events as retention says, and then the newest of them")
+    func count() async throws {
+        try await with(Retention(events: 3)) { log, _ in
+            try await log.append("news", "1", "2", "3")
+            try await log.follow()
+            #expect(try await log.texts() == ["1", "2", "3"])
+            try await log.append("news", "4")
+            try await log.follow()
+            #expect(try await log.texts() == ["2", "3", "4"])
+            #expect(log.size.events == 3)
+        }
+    }
+
+    @Test("As many bytes as retention says, and not one more", arguments: [0, 1])
+    func bytes(missing: Int) async throws {
+        let event = Event(topic: "news", alternates: ["other"], data: "text", id: "id", type: "type", key: "key")
+        let size = event.byteCount
+        try await with(Retention(bytes: 3 * size - missing)) { log, _ in
+            for _ in 0..<5 { _ = try await log.append([event]) }
+            try await log.follow()
+            #expect(log.size == (3 - missing, (3 - missing) * size))
+        }
+    }
+
+    @Test("An event as old as retention says, and none that is older")
+    func age() async throws {
+        try await with(Retention(age: .seconds(60))) { log, _ in
+            try await log.append("news", "1")
+            clock.advance(by: 20)
+            try await log.append("news", "2")
+            try await log.follow()
+            clock.advance(by: 40)
+            try await log.settle()
+            #expect(try await log.texts() == ["1", "2"])
+            clock.advance(by: 1)
+            try await log.settle()
+            #expect(try await log.texts() == ["2"])
+            clock.advance(by: 20)
+            try await log.settle()
+            #expect(try await log.texts() == [])
+            #expect(log.size == (0, 0))
+            try await log.append("news", "3")
+            #expect(try await log.texts() == ["3"])
+        }
+    }
+
+    @Test("What the tail has not been given stays")
+    func notTailed() async throws {
+        try await with(Retention(events: 1)) { log, _ in
+            try await log.append("news", "1", "2", "3")
+            try await log.settle()
+            #expect(log.size.events == 3)
+            try await log.follow()
+            #expect(try await log.texts() == ["3"])
+        }
+    }
+
+    @Test("Removing many goes in parts, and a small file is left")
+    func parts() async throws {
+        try await with(Retention(events: 20_000, age: .seconds(60))) { log, folder in
+            let data = String(repeating: "x", count: 1000)
+            for _ in 0..<20 {
+                _ = try await log.append((0..<1000).map { _ in Event(topic: "news", data: data) })
+                try await log.follow()
+            }
+            try await log.run("PRAGMA wal_checkpoint(TRUNCATE)")
+            let large = try folder.size("hub.db")
+            #expect(large > 20_000_000)
+            clock.advance(by: 61)
+            try await log.append("news", "last")
+            try await log.follow()
+            #expect(try await log.texts() == ["last"])
+            let small = try folder.size("hub.db")
+            #expect(small < large / 2, "\(small) bytes are left of \(large)")
+        }
+    }
+
+    @Test("When the clock goes back, an event is as old as the one before it")
+    func clockGoesBack() async throws {
+        try await with(Retention(age: .seconds(60))) { log, _ in
+            try await log.append("news", "1")
+            clock.advance(by: -3600)
+            try await log.append("news", "2")
+            clock.advance(by: 3600)
+            let since = try await log.resolve(since: .seconds(1), for: .of("news"))
+            #expect(try await log.texts(after: since.position) == ["1", "2"])
+        }
+    }
+
+    @Test("Since a time comes what was accepted then or later, and a gap only where that may have been removed")
+    func since() async throws {
+        try await with(Retention(events: 4)) { log, _ in
+            for number in 1...4 {
+                try await log.append(number % 2 == 0 ? "even" : "odd", "\(number)")
+                clock.advance(by: 10)
+            }
+            for (age, texts) in [(0, []), (10, ["4"]), (11, ["4"]), (20, ["3", "4"]), (100, ["1", "2", "3", "4"])] {
+                let found = try await log.resolve(since: .seconds(age), for: .of("even", "odd"))
+                #expect(found.gap == nil)
+                #expect(try await log.texts(after: found.position) == texts)
+            }
+            try await log.append("odd", "5")
+            try await log.follow()
+            #expect(try await log.resolve(since: .seconds(100), for: .of("odd")).gap == .trimmed)
+            #expect(try await log.resolve(since: .seconds(100), for: .of("even")).gap == nil)
+            #expect(try await log.resolve(since: .seconds(39), for: .of("odd")).gap == nil)
+        }
+    }
+}
