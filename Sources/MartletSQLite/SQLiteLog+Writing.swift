@@ -80,7 +80,7 @@ extension SQLiteLog {
             }
         } else {
             return state.withLock { state in
-                state.isWriting = !state.waiting.isEmpty
+                state.isWriting = state.waiting.count > 0
                 return state.isWriting
             }
         }

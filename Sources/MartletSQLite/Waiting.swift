@@ -33,5 +33,5 @@ struct Waiting {
         return group
     }
 
-    var isEmpty: Bool { publishes.isEmpty }
+    var count: Int { publishes.count }
 }
