@@ -18,7 +18,7 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
         if let topic = try target.topic {
             events = [try await event(to: topic, target, request)]
         } else {
-            guard Self.isBatch(request) else {
+            guard request.mediaType == "application/x-ndjson" else {
                 throw Problem(
                     .unsupportedMediaType,
                     "Post data to /events/{topic}, or a batch to /events as application/x-ndjson.",
@@ -37,18 +37,8 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
             key: fields.key, isPrivate: fields.isPrivate)
     }
 
-    private static func isBatch(_ request: Request) -> Bool {
-        let type = request.headers[.contentType]?.prefix { $0 != ";" && $0 != " " }
-        return type?.lowercased() == "application/x-ndjson"
-    }
-
     private func body(of request: Request) async throws -> String {
-        let bytes: ByteBuffer
-        do {
-            bytes = try await request.body.collect(upTo: maximumBodyBytes)
-        } catch is NIOTooManyBytesError {
-            throw Problem(.contentTooLarge, "The body is over \(maximumBodyBytes) bytes. Send less.", field: "data")
-        }
+        let bytes = try await request.body(upTo: maximumBodyBytes)
         guard let text = String(validating: bytes.readableBytesView, as: UTF8.self) else {
             throw Problem(.badRequest, "The body is not UTF-8. Send text, encoded as UTF-8.", field: "data")
         }

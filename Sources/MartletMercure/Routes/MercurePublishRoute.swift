@@ -27,25 +27,14 @@ struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
     }
 
     private func event(in request: Request) async throws -> Event {
-        guard Self.isForm(request) else {
+        guard [nil, "application/x-www-form-urlencoded"].contains(request.mediaType) else {
             throw Problem(
                 .unsupportedMediaType, "Post a form: application/x-www-form-urlencoded.", field: "Content-Type")
         }
-        let body: ByteBuffer
-        do {
-            body = try await request.body.collect(upTo: maximumBodyBytes)
-        } catch is NIOTooManyBytesError {
-            throw Problem(.contentTooLarge, "The body is over \(maximumBodyBytes) bytes. Send less.")
-        }
+        let body = try await request.body(upTo: maximumBodyBytes)
         let limits = hub.configuration.limits
         let fields = try RequestTarget.fields(
             of: body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
         return try PublishForm.event(of: fields, limits: limits)
-    }
-
-    /// Whether the body is a form, as far as the request says what it is.
-    private static func isForm(_ request: Request) -> Bool {
-        guard let type = request.headers[.contentType] else { return true }
-        return type.prefix { $0 != ";" && $0 != " " }.lowercased() == "application/x-www-form-urlencoded"
     }
 }
