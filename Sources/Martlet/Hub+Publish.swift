@@ -25,12 +25,21 @@ extension Hub {
     /// - Returns: for each event an id that resuming after it takes.
     @discardableResult
     public func publish(contentsOf events: [Event], once key: String? = nil) async throws -> [String] {
+        try await publish(contentsOf: events, once: key, in: nil)
+    }
+
+    /// Publishes events like ``publish(contentsOf:once:)``, for somebody else.
+    ///
+    /// - Parameter scope: Whose key it is: in another scope the same key is another. `nil`: the program's own.
+    package func publish(contentsOf events: [Event], once key: String?, in scope: String?) async throws -> [String] {
         for event in events { try configuration.limits.check(event) }
         try configuration.limits.check(idempotencyKey: key)
         try await waitUntilRunning()
         let positions: [Position]
         do {
-            positions = try await log.append(events, once: key)
+            // A key has no line feed, so the last one is where a scope ends, whatever is in it.
+            let scopedKey = key.map { key in scope.map { "\($0)\n\(key)" } ?? key }
+            positions = try await log.append(events, once: scopedKey)
         } catch let error as MartletError where error.code == .overloaded {
             metrics.overloaded(events.count)
             throw error

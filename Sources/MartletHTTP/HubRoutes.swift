@@ -11,6 +11,7 @@ extension RouterMethods where Context: ChannelRequestContext {
     /// - `POST /events/{topic…}` publishes the body to that topic.
     /// - `POST /events` publishes a batch, one JSON object a line (`application/x-ndjson`).
     ///
+    /// What is published with an `Idempotency-Key` is published once, however often the same principal sends it.
     /// Any other method is answered with 405. The server should be built with `HTTPServerBuilder.eventStreams(of:)`.
     ///
     /// - Parameters:

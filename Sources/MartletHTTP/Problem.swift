@@ -36,7 +36,11 @@ public struct Problem: Error, Sendable, HTTPResponseError {
             self.init(.forbidden, error.message, field: error.field, line: line)
         case .tooLarge:
             self.init(.contentTooLarge, error.message, field: error.field, line: line)
-        case .notRunning, .overloaded:
+        case .keyReused:
+            self.init(.unprocessableContent, error.message, field: error.field)
+        case .storageFull:
+            self.init(.insufficientStorage, error.message)
+        case .notRunning, .overloaded, .storageFailed:
             self.init(.serviceUnavailable, error.message, headers: [.retryAfter: "1"])
         default:
             self.init(.badRequest, error.message, field: error.field, line: line)
@@ -94,6 +98,11 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
             throw Problem(.internalServerError, "Something went wrong here. The log of the server says what.")
         }
     }
+}
+
+extension HTTPResponse.Status {
+    /// RFC 4918 section 11.5.
+    fileprivate static let insufficientStorage = Self(code: 507, reasonPhrase: "Insufficient Storage")
 }
 
 /// What the hub refuses is answered as a problem document, wherever it is thrown.

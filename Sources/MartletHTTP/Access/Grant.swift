@@ -49,6 +49,9 @@ extension Grant {
         throw Problem(.forbidden, "Publishing to the topic \(topic) is not granted.", field: "topic")
     }
 
+    /// Whose his idempotency keys are, so that no other's are the same. All who are nobody in particular share theirs.
+    package var keyScope: String { principal.map { "=\($0)" } ?? "" }
+
     /// The terms of a stream that is opened with the grant.
     package func terms(name: String? = nil, companion: (any AnyObject & Sendable)? = nil) -> LeaseTerms {
         LeaseTerms(principal: principal, name: name, end: instantOfEnd, judged: judged ?? .now, companion: companion)

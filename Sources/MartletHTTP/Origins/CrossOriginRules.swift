@@ -6,7 +6,7 @@ import HTTPTypes
 ///
 /// An origin that is named may send cookies and read everything; where `*` is allowed, every other may read without them.
 struct CrossOriginRules: Sendable {
-    static let allowedHeaders = "authorization, cache-control, content-type, last-event-id"
+    static let allowedHeaders = "authorization, cache-control, content-type, idempotency-key, last-event-id"
     static let exposedHeaders = "Last-Event-ID, Link, Martlet-Gap"
     /// How long a browser may remember the answer to a preflight, in seconds.
     static let preflightAge = 7200

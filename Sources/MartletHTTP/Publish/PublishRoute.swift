@@ -27,7 +27,8 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
             events = try EventBatch.parse(try await body(of: request), limits: hub.configuration.limits)
         }
         try grant.checkPublishing(to: events.lazy.flatMap(\.topics))
-        return .text(try await hub.publish(contentsOf: events).joined(separator: "\n"))
+        let ids = try await hub.publish(contentsOf: events, once: try request.idempotencyKey, in: grant.keyScope)
+        return .text(ids.joined(separator: "\n"))
     }
 
     private func event(to topic: Topic, _ target: RequestTarget, _ request: Request) async throws -> Event {

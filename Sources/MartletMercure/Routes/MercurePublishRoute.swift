@@ -20,10 +20,13 @@ struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
         } catch {
             throw error.unauthorized
         }
-        let id = try await unlessUnavailable(context.logger) { try await hub.publish(event) }
+        let key = try request.idempotencyKey
+        let ids = try await unlessUnavailable(context.logger) {
+            try await hub.publish(contentsOf: [event], once: key, in: grant.keyScope)
+        }
         return Response(
             status: .ok, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
-            body: ResponseBody(byteBuffer: ByteBuffer(string: id)))
+            body: ResponseBody(byteBuffer: ByteBuffer(string: ids[0])))
     }
 
     private func event(in request: Request) async throws -> Event {

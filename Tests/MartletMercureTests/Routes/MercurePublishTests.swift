@@ -24,6 +24,54 @@ import Testing
         }
     }
 
+    @Test func `a form that is repeated with its key is published once, whatever the route`() async throws {
+        try await MercureServer.run { mercure in
+            let source = try await mercure.listen("topic=a")
+            let headers = ["Idempotency-Key": "once", "Authorization": "Bearer all"]
+            let first = try await mercure.request("POST", "", headers: headers, body: "topic=a&data=1&type=t")
+            #expect(first.status == 200)
+            let quoted = headers.merging(["Idempotency-Key": "\"once\""]) { $1 }
+            let again = try await mercure.request("POST", "", headers: quoted, body: "data=1&type=t&topic=a&x=y")
+            #expect(again.status == 200 && again.body == first.body)
+            let other = try await mercure.server.request("POST", "/events/a?type=t", headers: headers, body: "1")
+            #expect(other.status == 200 && other.body == first.body + "\n")
+            for form in ["topic=a&data=2&type=t", "topic=a&topic=b&data=1&type=t", "topic=a&data=1&type=t&private"] {
+                let reused = try await mercure.request("POST", "", headers: headers, body: form)
+                #expect(reused.status == 422)
+                #expect(reused.header("content-type") == "application/problem+json")
+                #expect(reused.body.contains(#""field":"Idempotency-Key""#), "\(reused.body)")
+            }
+            try await mercure.hub.publish("after", to: "a")
+            #expect(try await source.data(of: 2) == ["1", "after"])
+        }
+    }
+
+    @Test func `nobody meets another in a key`() async throws {
+        let grants = [
+            "alice": Grant(principal: "alice", publish: [.every]), "bob": Grant(principal: "bob", publish: [.every]),
+        ]
+        try await MercureServer.run(grants: grants) { mercure in
+            var ids: Set<String> = []
+            for token in ["alice", "bob", "all", "bob", "alice"] {
+                let response = try await mercure.request(
+                    "POST", "", token: token, headers: ["Idempotency-Key": "once"], body: "topic=a")
+                #expect(response.status == 200)
+                ids.insert(response.body)
+            }
+            #expect(ids.count == 3)
+        }
+    }
+
+    @Test(arguments: ["", "\"\"", "\"once", "a\tb", String(repeating: "k", count: 256)])
+    func `a bad key is refused and the field named`(key: String) async throws {
+        try await MercureServer.run { mercure in
+            let response = try await mercure.request(
+                "POST", "", token: "all", headers: ["Idempotency-Key": key], body: "topic=a")
+            #expect(response.status == 400)
+            #expect(response.body.contains(#""field":"Idempotency-Key""#), "\(response.body)")
+        }
+    }
+
     @Test func `an update reaches once whoever subscribes to any of its topics`() async throws {
         try await MercureServer.run { mercure in
             let sources = [

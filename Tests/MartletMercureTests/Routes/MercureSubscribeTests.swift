@@ -218,7 +218,9 @@ import Testing
             #expect(preflight.status == 204)
             #expect(preflight.header("access-control-allow-methods") == "GET, HEAD, OPTIONS, POST")
             let headers = preflight.header("access-control-allow-headers") ?? ""
-            for name in ["authorization", "cache-control", "last-event-id"] { #expect(headers.contains(name)) }
+            for name in ["authorization", "cache-control", "idempotency-key", "last-event-id"] {
+                #expect(headers.contains(name))
+            }
         }
     }
 
