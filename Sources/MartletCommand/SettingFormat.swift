@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MartletHTTP
 
 /// How a kind of value is written, and which values of it are accepted.
 struct SettingFormat<Value: Sendable>: Sendable {

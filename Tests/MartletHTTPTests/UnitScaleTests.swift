@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletHTTP
 import Testing
-
-@testable import MartletCommand
 
 @Suite("Amounts with a unit")
 struct UnitScaleTests {
