@@ -7,7 +7,8 @@ public import Martlet
 extension RouterMethods where Context: ChannelRequestContext {
     /// Adds the routes of a hub.
     ///
-    /// - `GET /events/{topic…}` subscribes to the topic that the path names; `?topic=` adds more.
+    /// - `GET /events/{topic…}` subscribes to the topic that the path names; `?topic=` adds more. It begins after the event
+    ///   of `Last-Event-ID` or `?lastEventID=`, else with what was published `?since=` a time or a duration ago, else now.
     /// - `POST /events/{topic…}` publishes the body to that topic.
     /// - `POST /events` publishes a batch, one JSON object a line (`application/x-ndjson`).
     ///

@@ -8,12 +8,13 @@ package let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// A hub that neither waits before it lets its streams go nor tells its clients to.
 package func quickHub(
-    retention: Retention = Retention(), _ configure: (inout HubConfiguration) -> Void = { _ in }
+    retention: Retention = Retention(), clock: some Clock<Duration> = ContinuousClock(),
+    _ configure: (inout HubConfiguration) -> Void = { _ in }
 ) -> Hub {
     var configuration = HubConfiguration()
     configuration.grace = .zero
     configuration.retry = .zero ... .zero
     configure(&configuration)
     return Hub(
-        log: MemoryLog(retention: retention, clock: ContinuousClock()), configuration: configuration, logger: quiet)
+        log: MemoryLog(retention: retention, clock: clock), configuration: configuration, logger: quiet)
 }

@@ -27,7 +27,7 @@ struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
         try grant.checkSubscribing(to: topics)
         return try await hub.subscribe(
             to: Selection(selectors: topics, grants: grant.subscribe),
-            after: request.resumeID(query),
+            after: request.resumeID(query), since: try Since.find(in: query),
             terms: grant.terms(name: try StreamName.find(in: query)))
     }
 }

@@ -9,7 +9,7 @@ extension RouterMethods where Context: ChannelRequestContext {
     /// Adds the routes of the Mercure protocol, version 0 (draft-dunglas-mercure-07).
     ///
     /// - `GET /.well-known/mercure?topic=…` subscribes, `POST /.well-known/mercure` publishes a form.
-    ///   Beyond the protocol, the second takes an `Idempotency-Key`, as the routes of `addHub` do.
+    ///   Beyond the protocol, the first takes `since` and the second an `Idempotency-Key`, as the routes of `addHub` do.
     /// - With ``MercureOptions/activeSubscriptions``, `GET /.well-known/mercure/subscriptions`, with `/{topic}` and
     ///   `/{subscriber}` behind it, answers who is subscribed by this protocol on this node.
     ///

@@ -46,8 +46,9 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
         }
         let terms = grant.terms(name: try StreamName.find(in: parameters), companion: connection)
         let selection = Selection(selectors: Set(query.selectors), grants: grant.subscribe)
+        let age = try Since.find(in: parameters)
         let subscription = try await unlessUnavailable(context.logger) {
-            try await hub.subscribe(to: selection, after: query.lastEventID, terms: terms)
+            try await hub.subscribe(to: selection, after: query.lastEventID, since: age, terms: terms)
         }
         return (subscription, Self.start(of: subscription, query), connection)
     }

@@ -11,7 +11,8 @@ struct FuzzInput {
 
     private static let pieces = [
         "topic=", "topic", "data=", "id=", "type=", "retry=", "private", "lastEventID=", "Last-Event-ID=", "match",
-        "match_exact=", "authorization=", "stream=", "=", "&", "&&", "%", "%2", "%2F", "%5c", "%2e", "%6D", "%00",
+        "match_exact=", "authorization=", "stream=", "since=", "24h", "2026-11-24T18:00:00", ".5", "+01:00", "=", "&",
+        "&&", "%", "%2", "%2F", "%5c", "%2e", "%6D", "%00",
         "%0A",
         "%C3%A9", "%FF", "%zz", "+", " ", "/", "//", "\\", ".", "..", "/../", ".well-known", "mercure", "/.well-known",
         "/.well-known/mercure", "/subscriptions", "/.well-known/mercure/subscriptions", "subscriptions/", "https:",

@@ -64,7 +64,7 @@ import Testing
             head.headerFields[.idempotencyKey] = input.choose([nil, "1", "\"1\"", "\"" + input.text, input.text])
             body.writeBytes(input.bytes)
         case 2:
-            head.path = "/.well-known/mercure?" + input.text
+            head.path = "/.well-known/mercure?" + input.choose(["", "topic=a&since="]) + input.text
         case 3:
             head.method = .head
             head.path = "/.well-known/mercure?topic=a&" + input.text

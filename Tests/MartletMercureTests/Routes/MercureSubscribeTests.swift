@@ -43,7 +43,7 @@ import Testing
             ("?topic=\(String(repeating: "t", count: 1025))", "topic"),
             ("?" + (0...100).map { "topic=\($0)" }.joined(separator: "&"), "topic"), ("?match=a", "match"),
             ("?topic=a&match_exact=b", "match_exact"), ("?topic=a&lastEventID=%0A", "lastEventID"),
-            ("?topic=a&stream=", "stream"),
+            ("?topic=a&stream=", "stream"), ("?topic=a&since=yesterday", "since"), ("?topic=a&since=", "since"),
         ])
     func `bad queries are refused with a problem document that names the field`(
         query: String, field: String
@@ -130,6 +130,42 @@ import Testing
                 #expect(try await mercure.request("HEAD", "?" + query).header("last-event-id") == id)
                 #expect(try await mercure.listen(query).next()?.data == data)
             }
+        }
+    }
+
+    @Test func `a stream may begin with what was published lately, and an id wins`() async throws {
+        let clock = ManualClock()
+        try await MercureServer.run(hub: quickHub(clock: clock)) { mercure in
+            let old = try await mercure.hub.publish("old", to: "a")
+            clock.advance(by: .seconds(7200))
+            let new = try await mercure.hub.publish("new", to: "a")
+            for since in ["1h", Date(timeIntervalSinceNow: -3600).formatted(.iso8601)] {
+                let source = try await mercure.listen("topic=%7Bx%7D&since=\(since)")
+                #expect(source.header("last-event-id") == old)
+                #expect(source.header("martlet-gap") == nil)
+                #expect(try await source.next()?.data == "new")
+            }
+            #expect(try await mercure.listen("topic=a&since=3h&lastEventID=").data(of: 2) == ["old", "new"])
+            let resumed = [
+                try await mercure.listen("topic=a&since=3h", lastEventID: new),
+                try await mercure.listen("topic=a&since=3h&lastEventID=\(new)"),
+            ]
+            try await mercure.hub.publish("live", to: "a")
+            for source in resumed { #expect(try await source.next()?.data == "live") }
+        }
+    }
+
+    @Test func `a stream that cannot begin so early begins with a gap and all of history`() async throws {
+        try await MercureServer.run(hub: quickHub(retention: Retention(events: 2))) { mercure in
+            for data in ["1", "2"] { try await mercure.hub.publish(data, to: "a") }
+            let last = try await mercure.hub.publish("3", to: "a")
+            // What the hub has not read yet is not removed.
+            try await mercure.server.until { $0.end.text == last }
+            let source = try await mercure.listen("topic=a&since=1h")
+            #expect(source.header("last-event-id") == "earliest")
+            #expect(source.header("martlet-gap") == "trimmed")
+            #expect(try await source.next()?.event == "gap")
+            #expect(try await source.data(of: 2) == ["2", "3"])
         }
     }
 

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Foundation
+
+extension Date {
+    /// The time that a text is in the form of RFC 3339 section 5.6, such as `2026-11-24T18:00:00.5+01:00`; `nil` where it
+    /// is none. Leap seconds are none. In place of `+` there may be a space, which is what it is decoded to in a query.
+    package init?(rfc3339 text: String) {
+        let text = text.uppercased()
+        let rest = text.dropFirst(19)
+        let zone = rest.drop { $0 == "." || $0.isNumber }
+        let digits = rest[..<zone.startIndex]
+        guard let start = Date(utc: text.prefix(19) + "Z"), let fraction = Double("0\(digits)"),
+            digits.isEmpty || (digits.first == "." && digits.count > 1), let offset = Self.offset(zone)
+        else { return nil }
+        self = start.addingTimeInterval(fraction - offset)
+    }
+
+    /// By how many seconds a zone is ahead of UTC.
+    private static func offset(_ zone: Substring) -> TimeInterval? {
+        if zone == "Z" { return 0 }
+        guard let sign = zone.first, "+- ".contains(sign) else { return nil }
+        return Date(utc: "1970-01-01T\(zone.dropFirst()):00Z").map { $0.timeIntervalSince1970 * (sign == "-" ? -1 : 1) }
+    }
+
+    /// The parser also takes what is only similar, and the 30th of February for the 2nd of March.
+    private init?(utc text: String) {
+        guard let date = try? Date(text, strategy: .iso8601), date.formatted(.iso8601) == text else { return nil }
+        self = date
+    }
+}
