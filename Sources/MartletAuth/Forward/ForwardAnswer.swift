@@ -67,10 +67,7 @@ struct ForwardAnswer: Sendable {
         guard let value = json["expires"], !value.isNull else { return nil }
         let date: Date?
         switch value {
-        case .string(let text):
-            date =
-                (try? Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
-                ?? (try? Date(text, strategy: .iso8601))
+        case .string(let text): date = Date(rfc3339: text)
         default: date = value.doubleValue.map { Date(timeIntervalSince1970: max(0, min($0, 253_402_300_799))) }
         }
         guard let date else {

@@ -132,7 +132,8 @@ import Testing
     @Test(
         arguments: [
             (.ok, ""), (.ok, "garbage"), (.ok, "[]"), (.ok, #"{"subscribe":"*"}"#), (.ok, #"{"public":1}"#),
-            (.ok, #"{"principal":7}"#), (.ok, #"{"expires":"soon"}"#), (.ok, #"{"expires":3600}"#),
+            (.ok, #"{"principal":7}"#), (.ok, #"{"expires":"soon"}"#), (.ok, #"{"expires":"2099-02-30T00:00:00Z"}"#),
+            (.ok, #"{"expires":3600}"#),
             (.ok, #"{"expires":"2020-01-01T00:00:00Z"}"#), (.ok, #"{"publish":[7]}"#), (.internalServerError, "{}"),
             (.notFound, "{}"), (.found, "{}"), (.created, "{}"), (.tooManyRequests, "{}"),
             (.ok, #"{"principal":"\#(String(repeating: "a", count: 70_000))"}"#),
