@@ -25,7 +25,8 @@ struct WritingTests {
     func texts() async throws {
         try await with { log, _ in
             let event = Event(
-                topic: "a topic", alternates: ["b", "c d"], data: "\0 a \0 \u{1F426} \r\n e\u{301}\0", id: "i", type: "t",
+                topic: "a topic", alternates: ["b", "c d"], data: "\0 a \0 \u{1F426} \r\n e\u{301}\0", id: "i",
+                type: "t",
                 retry: 7, key: "k", isPrivate: true)
             let end = try await log.append([event, Event(topic: "b", data: "")])[1]
             let records = try await log.read(nil, after: .earliest, through: end, limit: SliceLimit()).records

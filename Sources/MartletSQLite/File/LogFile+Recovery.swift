@@ -39,8 +39,8 @@ extension LogFile {
     }
 
     private static func read(_ database: Database, trimmedTopics: Int) throws -> Contents {
+        try check(database)
         let cleanEnd = try LogState.cleanEnd(in: database)
-        if cleanEnd == nil { try check(database) }
         var trimmed = TrimmedTopics(capacity: trimmedTopics)
         let removed = try Removal.restore(&trimmed, from: database)
         var index = HistoryIndex(from: removed.last + 1, trimmed: trimmed)

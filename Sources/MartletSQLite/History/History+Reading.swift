@@ -13,11 +13,15 @@ extension History {
     private static let mostTags: UInt64 = 65_536
 
     /// What is to be read from the file.
-    private enum Plan {
-        /// All events from one to another.
-        case range(ClosedRange<UInt64>)
-        /// These, of those up to an offset.
-        case some([UInt64], through: UInt64)
+    private struct Plan {
+        enum Offsets {
+            case range(ClosedRange<UInt64>)
+            case some([UInt64])
+        }
+
+        var offsets: Offsets
+        /// Nothing else is selected up to here.
+        var through: UInt64
     }
 
     /// - Parameters:
@@ -53,8 +57,8 @@ extension History {
         _ selection: Selection?, _ tags: Set<TopicColumn.Tag>?, _ offsets: ClosedRange<UInt64>, _ limit: SliceLimit
     ) async throws -> Slice {
         let plan = plan(tags, offsets, atMost: max(limit.events, Self.leastRead))
-        if case .some(let none, let end) = plan, none.isEmpty {
-            return Slice(records: [], end: position(end), isComplete: end == offsets.upperBound)
+        if case .some(let none) = plan.offsets, none.isEmpty {
+            return Slice(records: [], end: position(plan.through), isComplete: true)
         }
         return try await file.pool.read { [self] database in
             var slice = Slice(records: [], end: position(offsets.upperBound), isComplete: true)
@@ -72,9 +76,9 @@ extension History {
                 slice.end = position(offset)
                 slice.isComplete = false
             }
-            switch plan {
+            end(at: plan.through)
+            switch plan.offsets {
             case .range(let range):
-                end(at: range.upperBound)
                 var expected = range.lowerBound
                 try EventRow.read(range, from: database) { row in
                     guard row.offset == expected else { throw Damage.event(expected) }
@@ -83,8 +87,7 @@ extension History {
                     return !isFull
                 }
                 guard isFull || expected > range.upperBound else { throw Damage.event(expected) }
-            case .some(let some, let through):
-                end(at: through)
+            case .some(let some):
                 for offset in some where !isFull {
                     guard let row = try EventRow.read(offset, from: database) else { throw Damage.event(offset) }
                     add(row)
@@ -103,7 +106,8 @@ extension History {
 
     private func plan(_ tags: Set<TopicColumn.Tag>?, _ offsets: ClosedRange<UInt64>, atMost count: Int) -> Plan {
         guard let tags else {
-            return .range(offsets.lowerBound...min(offsets.upperBound, offsets.lowerBound + Self.mostScanned - 1))
+            let stop = min(offsets.upperBound, offsets.lowerBound + Self.mostScanned - 1)
+            return Plan(offsets: .range(offsets.lowerBound...stop), through: stop)
         }
         var next = offsets.lowerBound
         var found: [UInt64] = []
@@ -113,9 +117,14 @@ extension History {
                 let from = max(next, index.first)
                 return from <= stop ? index.topics.find(tags, in: from...stop, atMost: count - found.count) : []
             }
-            if found.count == count { return .some(found, through: found[count - 1]) }
+            if found.count == count { break }
             next = stop + 1
         }
-        return .some(found, through: offsets.upperBound)
+        let through = found.count == count ? found[count - 1] : offsets.upperBound
+        // Events that stand close together are read at one go.
+        if let first = found.first, let last = found.last, last - first < UInt64(2 * found.count) {
+            return Plan(offsets: .range(first...last), through: through)
+        }
+        return Plan(offsets: .some(found), through: through)
     }
 }
