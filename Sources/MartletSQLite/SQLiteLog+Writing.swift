@@ -139,15 +139,22 @@ extension SQLiteLog {
             return history
         }
         guard let history else { return }
-        // What waits was put there before, and is written first.
         do {
-            try await history.file.pool.writeWithoutTransaction { database in
-                while self.writeNext(history, in: database) {}
-                if isProper { try history.finish(in: database) }
+            // Also where the task is cancelled.
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                history.file.pool.asyncWriteWithoutTransaction { database in
+                    // What waits was put there before.
+                    while self.writeNext(history, in: database) {}
+                    continuation.resume(with: Result { if isProper { try history.finish(in: database) } })
+                }
             }
-            try history.file.close()
         } catch {
             logger.error("The log was not closed properly.", metadata: ["error": "\(error)"])
+        }
+        do {
+            try history.file.close()
+        } catch {
+            logger.error("The file of the log was not closed.", metadata: ["error": "\(error)"])
         }
         state.withLock { $0.phase = .closed }
         appended.fire()

@@ -144,8 +144,9 @@ public final class SQLiteLog: Log {
     }
 
     public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
-        let milliseconds =
-            Int64(clamping: age.components.seconds) &* 1000 + age.components.attoseconds / 1_000_000_000_000_000
+        // Nothing is older than that, and it is a number of milliseconds.
+        let age = min(age, .seconds(1 << 40)).components
+        let milliseconds = age.seconds * 1000 + age.attoseconds / 1_000_000_000_000_000
         return try await history.resolve(since: now() - milliseconds, for: selection)
     }
 

@@ -145,6 +145,25 @@ struct RestartTests {
         #expect(segments.position(3) == epochs[1].position(3))
     }
 
+    @Test("It is closed properly also by who is cancelled")
+    func cancelled() async throws {
+        try await TemporaryFolder.with { folder in
+            var log = SQLiteLog(path: folder.path("hub.db"))
+            _ = try await log.open()
+            let before = try await log.append("news", "1")[0]
+            let closing = Task { [log] in
+                withUnsafeCurrentTask { $0?.cancel() }
+                await log.close()
+            }
+            await closing.value
+            log = SQLiteLog(path: folder.path("hub.db"))
+            _ = try await log.open()
+            let after = try await log.append("news", "2")[0]
+            #expect(after.text.prefix { $0 != "-" } == before.text.prefix { $0 != "-" })
+            await log.close()
+        }
+    }
+
     @Test("A log that is closed refuses, and one that was never opened is closed without ado")
     func notOpen() async throws {
         try await TemporaryFolder.with { folder in
