@@ -56,6 +56,16 @@ struct MemoryLogGapTests {
         #expect(slice.records.map(\.event.data) == ["4"])
     }
 
+    @Test("A reader that wants nothing is told of no gap")
+    func nothingWanted() async throws {
+        let log = log(keeping: 2)
+        let positions = try await log.append("news", "1", "2", "3", "4", "5")
+        for selection in [nil, Selection.of("news")] {
+            let slice = try await log.read(selection, after: positions[0], through: positions[0], limit: SliceLimit())
+            #expect(slice == Slice(records: [], end: positions[0], isComplete: true))
+        }
+    }
+
     @Test("A quiet topic has no gap after a day on which everything of a busy one went by")
     func quietTopic() async throws {
         let log = MemoryLog(retention: Retention(age: .seconds(3600)), clock: clock)

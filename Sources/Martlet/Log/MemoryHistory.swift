@@ -76,7 +76,7 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         _ selection: Selection?, after: UInt64?, through: UInt64, limit: SliceLimit, in epoch: Epoch
     ) -> Slice {
         var slice = Slice(records: [], end: epoch.position(through), isComplete: true)
-        if let after, after + 1 < first, isTrimmed(selection, after: after) {
+        if let after, after < through, after + 1 < first, isTrimmed(selection, after: after) {
             slice.gap = epoch.position(min(first - 1, through))
         }
         var bytes = 0
