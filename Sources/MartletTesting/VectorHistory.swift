@@ -38,6 +38,8 @@ struct VectorHistory {
     private var accepted: UInt64 = 0
     /// What was accepted with a key, by the bytes of the key.
     private var answers: [[UInt8]: Answer] = [:]
+    /// Ids of which there were earlier occurrences than those in history.
+    private var shortenedIDs: Set<[UInt8]> = []
 
     init(eventsPerPartition: Int, trimmedTopics: Int) {
         self.eventsPerPartition = eventsPerPartition
@@ -78,8 +80,18 @@ struct VectorHistory {
             partitions[index].removedTime = oldest.time
             partitions[index].trimmed.insert(oldest.event, at: partitions[index].removed)
             if let key = oldest.key { answers[Array(key.utf8)] = nil }
+            if let id = oldest.event.id { forgetOccurrence(of: id) }
         }
         return end.position
+    }
+
+    /// An event with this id was removed.
+    private mutating func forgetOccurrence(of id: String) {
+        if partitions.contains(where: { $0.entries.contains { $0.event.hasID(id) } }) {
+            shortenedIDs.insert(Array(id.utf8))
+        } else {
+            shortenedIDs.remove(Array(id.utf8))
+        }
     }
 
     /// - Parameters:
@@ -92,10 +104,10 @@ struct VectorHistory {
         var place = after ?? .zero
         var slice = Slice(records: [], end: place.position, isComplete: true)
         let wanted = Partition.allCases.filter { place[$0] < through[$0] }
-        if let after, wanted.contains(where: { isTrimmed(selection, after: after, in: $0) }) {
-            slice.gap = after.union(start).position
-        }
         for partition in wanted { place[partition] = max(place[partition], min(start[partition], through[partition])) }
+        if let after, wanted.contains(where: { isTrimmed(selection, after: after, in: $0) }) {
+            slice.gap = place.position
+        }
 
         var bytes = 0
         for partition in [first, first.other] {
@@ -123,9 +135,10 @@ struct VectorHistory {
 
     func resolve(_ id: String, for selection: Selection) -> Resolution {
         if id == Position.earliest.text { return Resolution(position: .earliest) }
-        guard let found = PositionVector(id) ?? earliestOccurrence(of: id) else {
+        guard let found = PositionVector(id) ?? earliestOccurrence(of: id, for: selection) else {
             return Resolution(position: .earliest, gap: .unknown)
         }
+        if shortenedIDs.contains(Array(id.utf8)) { return Resolution(position: .earliest, gap: .trimmed) }
         guard end.covers(found) else { return Resolution(position: .earliest, gap: .rolledBack) }
         if Partition.allCases.contains(where: { isTrimmed(selection, after: found, in: $0) }) {
             return Resolution(position: found.union(start).position, gap: .trimmed)
@@ -146,13 +159,12 @@ struct VectorHistory {
         return Resolution(position: position.position, gap: isTrimmed ? .trimmed : nil)
     }
 
-    /// What a reader has at least that has read the event with this id: its partition up to there.
-    private func earliestOccurrence(of id: String) -> PositionVector? {
+    /// What a reader has at least that has read the selected event with this id: its partition up to there.
+    private func earliestOccurrence(of id: String, for selection: Selection) -> PositionVector? {
         var earliest: (rank: UInt64, position: PositionVector)?
         for partition in Partition.allCases {
             let history = partitions[partition.rawValue]
-            // Bytes, not characters: two spellings of one text are two ids.
-            let index = history.entries.firstIndex { $0.event.id?.utf8.elementsEqual(id.utf8) == true }
+            let index = history.entries.firstIndex { $0.event.hasID(id) && selection.contains($0.event) }
             guard let index, history.entries[index].rank < earliest?.rank ?? .max else { continue }
             var position = PositionVector.zero
             position[partition] = history.removed + UInt64(index) + 1
@@ -165,11 +177,11 @@ struct VectorHistory {
         _ selection: Selection?, after place: PositionVector, in partition: VectorLog.Partition
     ) -> Bool {
         guard let selection else { return place[partition] < start[partition] }
-        // A partition knows nothing of the topics of the other.
-        let own = selection.selectors.filter { selector in
-            selector.exactTopic.map { VectorLog.partition(of: $0) == partition } ?? true
-        }
-        return partitions[partition.rawValue].trimmed.contains(
-            Selection(selectors: own, grants: selection.grants), after: place[partition])
+        return partitions[partition.rawValue].trimmed.contains(selection, after: place[partition])
     }
+}
+
+extension Event {
+    /// Bytes, not characters: two spellings of one text are two ids.
+    fileprivate func hasID(_ text: String) -> Bool { id?.utf8.elementsEqual(text.utf8) == true }
 }

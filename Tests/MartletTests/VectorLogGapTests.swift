@@ -48,12 +48,20 @@ struct VectorLogGapTests {
         #expect(slice.records.map(\.position.text) == ["1.3"])
     }
 
-    @Test("What one partition has forgotten is no gap in the other")
+    @Test("An event that was removed is a gap for its other topics too, wherever theirs are")
+    func alternateTopics() async throws {
+        _ = try await log.append([Event(topic: odd, alternates: [even], data: "1")])
+        try await log.append(odd, "2", "3")
+        #expect(try await log.resolve("0.0", for: .of(even)).gap == .trimmed)
+        #expect(try await log.resolve("0.1", for: .of(even)).gap == nil)
+    }
+
+    @Test("Past the bound of what a partition remembers any topic may have had a gap")
     func forgottenTopics() async throws {
         let log = VectorLog(VectorLog.Store(eventsPerPartition: 0, trimmedTopics: 2))
         for topic in [odd, "c", "e"] as [Topic] { try await log.append(topic, "1") }
         #expect(try await log.resolve("0.0", for: .of("g")).gap == .trimmed)
-        #expect(try await log.resolve("0.0", for: .of(even)).gap == nil)
+        #expect(try await log.resolve("0.3", for: .of("g")).gap == nil)
     }
 
     @Test("There is no gap in what a reader does not ask for")
