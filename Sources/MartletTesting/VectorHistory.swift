@@ -33,7 +33,6 @@ struct VectorHistory {
         subscript(offset: UInt64) -> Entry { entries[Int(offset - removed - 1)] }
     }
 
-    private let eventsPerPartition: Int
     private var partitions: [PartitionHistory]
     private var accepted: UInt64 = 0
     /// What was accepted with a key, by the bytes of the key.
@@ -41,8 +40,7 @@ struct VectorHistory {
     /// Ids of which there were earlier occurrences than those in history.
     private var shortenedIDs: Set<[UInt8]> = []
 
-    init(eventsPerPartition: Int, trimmedTopics: Int) {
-        self.eventsPerPartition = eventsPerPartition
+    init(trimmedTopics: Int) {
         let empty = PartitionHistory(trimmed: TrimmedTopics(capacity: trimmedTopics))
         partitions = Partition.allCases.map { _ in empty }
     }
@@ -74,15 +72,23 @@ struct VectorHistory {
         accepted += 1
         let index = VectorLog.partition(of: event.topic).rawValue
         partitions[index].entries.append(Entry(event: event, rank: accepted, key: key))
-        if partitions[index].entries.count > eventsPerPartition {
-            let oldest = partitions[index].entries.removeFirst()
-            partitions[index].removed += 1
-            partitions[index].removedTime = oldest.time
-            partitions[index].trimmed.insert(oldest.event, at: partitions[index].removed)
-            if let key = oldest.key { answers[Array(key.utf8)] = nil }
-            if let id = oldest.event.id { forgetOccurrence(of: id) }
-        }
         return end.position
+    }
+
+    /// Removes the oldest events of each partition that has more than so many.
+    mutating func trim(to eventsPerPartition: Int) {
+        for index in partitions.indices {
+            while partitions[index].entries.count > eventsPerPartition { removeOldest(of: index) }
+        }
+    }
+
+    private mutating func removeOldest(of index: Int) {
+        let oldest = partitions[index].entries.removeFirst()
+        partitions[index].removed += 1
+        partitions[index].removedTime = oldest.time
+        partitions[index].trimmed.insert(oldest.event, at: partitions[index].removed)
+        if let key = oldest.key { answers[Array(key.utf8)] = nil }
+        if let id = oldest.event.id { forgetOccurrence(of: id) }
     }
 
     /// An event with this id was removed.

@@ -48,9 +48,7 @@ public final class VectorLog: Log {
             guard let id = event.id, PositionVector(id) != nil else { continue }
             throw MartletError(.invalidID, field: "id", "The id has the form of a position. Choose another.")
         }
-        let positions = try store.history.withLock { try $0.append(events, once: key) }
-        store.appended.fire()
-        return positions
+        return try store.append(events, once: key)
     }
 
     public func read(
@@ -105,12 +103,33 @@ extension VectorLog {
     public final class Store: Sendable {
         let history: Mutex<VectorHistory>
         let appended = Signal()
+        private let eventsPerPartition: Int
+        private let trimsLate: Bool
 
         /// - Parameters:
         ///   - eventsPerPartition: The most events that each partition keeps.
         ///   - trimmedTopics: The most topics that each partition remembers after all their events were removed.
-        public init(eventsPerPartition: Int = .max, trimmedTopics: Int = 65_536) {
-            history = Mutex(VectorHistory(eventsPerPartition: eventsPerPartition, trimmedTopics: trimmedTopics))
+        ///   - trimsLate: Whether events are removed some time after others were accepted, and not at once.
+        public init(eventsPerPartition: Int = .max, trimmedTopics: Int = 65_536, trimsLate: Bool = false) {
+            self.eventsPerPartition = eventsPerPartition
+            self.trimsLate = trimsLate
+            history = Mutex(VectorHistory(trimmedTopics: trimmedTopics))
+        }
+
+        func append(_ events: [Event], once key: String?) throws -> [Position] {
+            let positions = try history.withLock { history in
+                let positions = try history.append(events, once: key)
+                if !trimsLate { history.trim(to: eventsPerPartition) }
+                return positions
+            }
+            appended.fire()
+            if trimsLate {
+                Task {
+                    await Task.yield()
+                    history.withLock { $0.trim(to: eventsPerPartition) }
+                }
+            }
+            return positions
         }
     }
 }

@@ -47,6 +47,8 @@ public protocol Log: Sendable {
     /// Finds where a client stands that saw this id last.
     ///
     /// - Parameter id: What the client says, so anything: a position, an id that a publisher chose, `earliest`, rubbish.
+    /// - Returns: For an id that a publisher chose, the place behind the earliest event with it that is in history and
+    ///   selected; a gap where an earlier one was removed. Whether other events have an id is nobody's business.
     func resolve(_ id: String, for selection: Selection) async throws -> Resolution
 
     /// Finds where a client stands that wants what was accepted lately.

@@ -51,10 +51,7 @@ extension LogContract {
             let events = SampleEvents.numbered(0..<3)
             let answer = try await log.append(events, once: "key")
             for others in [SampleEvents.numbered(0..<2), SampleEvents.numbered(0..<4), SampleEvents.numbered(1..<4)] {
-                do {
-                    let answer = try await log.append(others, once: "key")
-                    throw ContractViolation("a key with other events was answered \(answer)")
-                } catch let error as MartletError where error.code == .keyReused {}
+                try await requireReuse(of: "key", in: log, with: others)
             }
             try require(try await log.append(events, once: "key") == answer, "the key is forgotten")
             // Keys are told apart byte for byte.
@@ -80,6 +77,14 @@ extension LogContract {
             try await appendAtOnce(to: [log])
         },
     ]
+
+    /// Throws unless a key is refused with other events than its own.
+    static func requireReuse(of key: String, in log: any Log, with others: [Event]) async throws {
+        do {
+            let answer = try await log.append(others, once: key)
+            throw ContractViolation("a key with other events was answered \(answer)")
+        } catch let error as MartletError where error.code == .keyReused {}
+    }
 
     /// Appends from several tasks through all nodes while all nodes tail, and compares what they got.
     static func appendAtOnce(to nodes: [any Log]) async throws {

@@ -84,6 +84,9 @@ extension LogContract {
         Check("Events that many append through all nodes at once are accepted once each, and seen on all") { nodes in
             try await appendAtOnce(to: nodes)
         },
+        Check("Readers on all nodes see every topic without a hole, whatever is appended through others meanwhile") {
+            try await readWhileAppending(to: $0, rounds: 40)
+        },
     ]
 
     /// Opens all nodes, appends through them in turns, and tails everything on each.

@@ -77,6 +77,24 @@ extension LogContract {
                 try require(rest, follow: number, of: events, "resuming after \(event.id ?? "")")
             }
         },
+        Check("An id of an event that a client does not select, or may not see, is unknown to it") { log in
+            let news = Selection(topics: ["news"])
+            let events = [
+                Event(topic: "news", data: "0"), Event(topic: "other", data: "1", id: "shared"),
+                Event(topic: "news", data: "2", id: "secret", isPrivate: true),
+                Event(topic: "news", data: "3", id: "shared"), Event(topic: "news", data: "4"),
+                Event(topic: "other", data: "5", id: "hidden"),
+            ]
+            let probe = try await LogProbe(opening: log, with: events)
+            for id in ["secret", "hidden"] {
+                let resolution = try await log.resolve(id, for: news)
+                try require(resolution.gap == .unknown, "\(id) resolves with \(resolution.gapText)")
+                let read = try await probe.read(news, after: resolution.position)
+                try require(read.events, are: events.filter(news.contains), "resuming after \(id)")
+            }
+            let rest = try await probe.resume(after: "shared", news).events
+            try require(rest, are: [events[4]], "resuming after an id that an event of another topic has, too")
+        },
         Check("Who asks for what is not older than a day gets everything that came just now") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for selection in SampleEvents.selections {

@@ -32,9 +32,17 @@ struct LogProbe: Sendable {
         try await follow(to: events.count)
     }
 
+    /// Opens another instance on what the one of another probe has left, and goes on where that was.
+    init(opening log: any Log, after before: LogProbe) async throws {
+        self.log = log
+        start = before.start
+        tailed = before.tailed
+        end = try await log.open()
+    }
+
     @discardableResult
-    func append(_ events: [Event]) async throws -> [Position] {
-        let positions = try await log.append(events)
+    func append(_ events: [Event], once key: String? = nil) async throws -> [Position] {
+        let positions = try await log.append(events, once: key)
         try require(
             positions.count == events.count, "append gave \(positions.count) positions for \(events.count) events"
         )
@@ -46,6 +54,14 @@ struct LogProbe: Sendable {
         let records = try await tail(after: end, count: count - tailed.count, limit: limit)
         tailed += records.records
         end = records.end
+    }
+
+    /// Tails whatever there is, where events may have been removed before.
+    mutating func followSlice(limit: SliceLimit = SliceLimit()) async throws -> Slice {
+        let slice = try await log.tail(after: end, limit: limit)
+        tailed += slice.records
+        end = slice.end
+        return slice
     }
 
     /// Tails until so many events have come.
@@ -64,11 +80,14 @@ struct LogProbe: Sendable {
     }
 
     /// Reads to the end of what the tail has given, or to some other position, slice by slice.
+    ///
+    /// - Parameter mayMissSomething: Whether the first slice may tell of a gap.
     func read(
-        _ selection: Selection?, after place: Position, through: Position? = nil, limit: SliceLimit = SliceLimit()
+        _ selection: Selection?, after place: Position, through: Position? = nil, limit: SliceLimit = SliceLimit(),
+        mayMissSomething: Bool = false
     ) async throws -> Reading {
         let through = through ?? end
-        var reading = Reading(end: place)
+        var reading = Reading(end: place, mayMissSomething: mayMissSomething)
         while true {
             let slice = try await log.read(selection, after: reading.end, through: through, limit: limit)
             try reading.append(slice, limit: limit, of: log)
@@ -97,13 +116,24 @@ struct Reading {
     private(set) var end: Position
     /// Where it stood after each slice.
     private(set) var sliceEnds: [Position] = []
+    /// Up to where something is missing.
+    private(set) var gap: Position?
+    private let mayMissSomething: Bool
 
-    init(end: Position) { self.end = end }
+    init(end: Position, mayMissSomething: Bool = false) {
+        self.end = end
+        self.mayMissSomething = mayMissSomething
+    }
 
     var events: [Event] { records.map(\.event) }
 
     fileprivate mutating func append(_ slice: Slice, limit: SliceLimit, of log: any Log) throws {
-        try require(slice.gap == nil, "there is a gap up to \(slice.gap?.text ?? "") though nothing was removed")
+        if let gap = slice.gap {
+            try require(mayMissSomething, "there is a gap up to \(gap) though nothing is missing")
+            try require(sliceEnds.isEmpty, "there is another gap up to \(gap) behind the first slice")
+            try require(log.covers(gap, end), "a reader at \(end) has a gap up to \(gap)")
+            (self.gap, end) = (gap, gap)
+        }
         let bytes = slice.records.reduce(0) { $0 + $1.event.byteCount }
         try require(
             slice.records.count <= max(1, limit.events), "a slice of \(limit.events) has \(slice.records.count) events"
@@ -118,4 +148,8 @@ struct Reading {
         records += slice.records
         sliceEnds.append(slice.end)
     }
+}
+
+extension Resolution {
+    var gapText: String { gap.map { "the gap \($0.rawValue)" } ?? "no gap" }
 }

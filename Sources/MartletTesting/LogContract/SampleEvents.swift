@@ -29,6 +29,18 @@ enum SampleEvents {
         )
     }
 
+    /// The same, without private events of several topics, of which a log need not remember who could see them.
+    static let history: [Event] = mixed.map { event in
+        var event = event
+        if !event.alternates.isEmpty { event.isPrivate = false }
+        return event
+    }
+
+    /// Events of all topics in turns with an id each, told apart by their data.
+    static let named: [Event] = (0..<24).map { number in
+        Event(topic: topics[number % topics.count], data: "\(number)", id: "chosen:\(number)")
+    }
+
     /// Events of one topic, told apart by their data.
     static func numbered(_ numbers: Range<Int>, _ topic: Topic = topics[0]) -> [Event] {
         numbers.map { Event(topic: topic, data: "\($0)") }

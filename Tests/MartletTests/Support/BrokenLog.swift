@@ -5,62 +5,35 @@ import MartletTesting
 
 /// A log that does one thing wrong, to see that the contract suite finds out.
 struct BrokenLog: Log {
-    enum Fault: CaseIterable {
-        case losesAnEvent
-        case repeatsAnEvent
-        case changesAnEvent
-        case reordersATopic
-        case showsPrivateEvents
-        case ignoresTheLimit
-        case readsPastTheEnd
-        case endsASliceTooFar
-        case claimsAGap
-        case hasUnsafePositions
-        case coversEverything
-        case forgetsAPosition
-        case resolvesToTheTail
-        case resolvesToTheBeginning
-        case believesAnyID
-        case tailsNothing
-        case swallowsCancellation
-        case ignoresKeys
-        case ignoresTime
+    private let fault: BrokenLogFault
+    private let log: MemoryLog<ManualClock>
+    /// How many instances there were before, for those faults that show after a restart.
+    private let life: Int
 
-        /// The check that finds out.
-        var check: String {
-            switch self {
-            case .losesAnEvent, .repeatsAnEvent, .changesAnEvent, .reordersATopic:
-                "Reading from the earliest gives every event as it was accepted, each topic in order"
-            case .showsPrivateEvents: "A selection gives its topics, and private events only where it includes them"
-            case .ignoresTheLimit, .endsASliceTooFar:
-                "Reading in slices of any size gives the same as reading at once"
-            case .readsPastTheEnd: "Reading up to a position gives everything up to there and nothing behind it"
-            case .claimsAGap: "An empty log is read to its end at once"
-            case .hasUnsafePositions: "Positions are short, safe in a header, and all different"
-            case .coversEverything: "A position covers itself and everything before it, and nothing behind it"
-            case .forgetsAPosition: "Appending no events does nothing"
-            case .resolvesToTheTail: "Who goes on from any event that he has read gets exactly the rest"
-            case .resolvesToTheBeginning: "A publisher's id stands behind its earliest occurrence"
-            case .believesAnyID: "An unknown id is a gap, and all of history follows"
-            case .tailsNothing: "The tail waits until there is something"
-            case .ignoresKeys: "Events with a key are accepted once, and always answered as the first time"
-            case .ignoresTime: "Who asks for what is not older than a day gets everything that came just now"
-            case .swallowsCancellation: "A cancelled tail ends with CancellationError, and loses nothing"
-            }
-        }
+    init(_ fault: BrokenLogFault, keeping events: Int) {
+        self.init(fault, on: MemoryLog(retention: fault.retention(of: events), clock: ManualClock()), life: 0)
     }
 
-    private let fault: Fault
-    private let log = MemoryLog(clock: ManualClock())
+    /// Another instance on what the one before has left.
+    init(_ fault: BrokenLogFault, on log: MemoryLog<ManualClock>, life: Int) {
+        self.fault = fault
+        self.log = log
+        self.life = life
+    }
 
-    init(_ fault: Fault) { self.fault = fault }
+    /// Whether the fault is this one, and shows in this life.
+    private func has(_ fault: BrokenLogFault) -> Bool { self.fault == fault && (life > 0 || !fault.needsRestart) }
 
     func open() async throws -> Position {
-        try await log.open()
+        let end = try await log.open()
+        // Nothing is known of an id that nobody has chosen, so it leads to the beginning.
+        return has(.opensAtItsBeginning) ? try await log.resolve("", for: Selection(topics: ["news"])).position : end
     }
 
     func append(_ events: [Event], once key: String?) async throws -> [Position] {
-        let positions = try await log.append(events, once: fault == .ignoresKeys ? nil : key)
+        var key = has(.ignoresKeys) ? nil : key
+        if has(.forgetsItsKeys) { key = key.map { "\($0) \(life)" } }
+        let positions = try await log.append(events, once: key)
         return switch fault {
         case .forgetsAPosition: Array(positions.dropLast())
         case .hasUnsafePositions: positions.map { Position("(\($0))") }
@@ -81,6 +54,7 @@ struct BrokenLog: Log {
         var slice = try await log.read(selection, after: after, through: through, limit: limit)
         switch fault {
         case .losesAnEvent: slice.records = slice.records.dropLast()
+        case .losesAnEventInARestart where life > 0: slice.records = Array(slice.records.dropFirst())
         case .repeatsAnEvent: slice.records.insert(contentsOf: slice.records.prefix(1), at: 0)
         case .changesAnEvent where !slice.records.isEmpty: slice.records[0].event.retry = 1
         case .reordersATopic:
@@ -88,6 +62,9 @@ struct BrokenLog: Log {
             for index in events.indices { slice.records[index].event = events[events.count - index - 1] }
         case .endsASliceTooFar: slice.end = through
         case .claimsAGap: slice.gap = slice.end
+        case .overtakesReadersInSilence: slice.gap = nil
+        case .claimsAGapInWhatNobodyAsksFor where after != .earliest:
+            slice.gap = try await log.read(nil, after: after, through: log.open(), limit: limit).gap.map { _ in after }
         default: break
         }
         return slice
@@ -97,18 +74,32 @@ struct BrokenLog: Log {
         let nothing = Slice(records: [], end: after, isComplete: true)
         guard fault != .tailsNothing else { return nothing }
         do {
-            return try await log.tail(after: after, limit: limit)
+            var slice = try await log.tail(after: after, limit: limit)
+            if has(.tailsInLeaps), slice.records.count > 10 { slice.records.removeFirst() }
+            return slice
         } catch is CancellationError where fault == .swallowsCancellation {
             return nothing
         }
     }
 
     func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
+        var selection = selection
+        switch fault {
+        case .knowsIDsOfOthers: selection = Selection(selectors: [.every], grants: [.every])
+        case .claimsAGapForQuietTopics: selection = Selection(selectors: [.every], grants: selection.grants)
+        case .claimsAGapForPrivateEvents: selection = Selection(selectors: selection.selectors, grants: [.every])
+        default: break
+        }
         var resolution = try await log.resolve(id, for: selection)
         switch fault {
         case .believesAnyID: resolution.gap = nil
+        case .believesARepeatedID where id == "again": resolution.gap = nil
         case .resolvesToTheTail: resolution.position = try await log.open()
         case .resolvesToTheBeginning: resolution.position = .earliest
+        case .keepsQuietAboutGaps where resolution.gap == .trimmed: resolution.gap = nil
+        case .forgetsItsGaps where resolution.gap == .trimmed && life > 0: resolution.gap = nil
+        case .forgetsItsPlaces where life > 0: resolution = Resolution(position: .earliest, gap: .epoch)
+        case .missesSomethingAfterTheEarliest where id == "earliest": resolution.gap = .trimmed
         default: break
         }
         return resolution
@@ -116,8 +107,12 @@ struct BrokenLog: Log {
 
     func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
         if fault == .ignoresTime { return Resolution(position: try await log.open()) }
-        return try await log.resolve(since: age, for: selection)
+        let resolution = try await log.resolve(since: age, for: selection)
+        return fault == .keepsQuietAboutTimes ? Resolution(position: resolution.position) : resolution
     }
 
-    func covers(_ a: Position, _ b: Position) -> Bool { fault == .coversEverything || log.covers(a, b) }
+    func covers(_ a: Position, _ b: Position) -> Bool {
+        if has(.ordersOneLifeOnly) { return a == b || b == .earliest }
+        return fault == .coversEverything || log.covers(a, b)
+    }
 }
