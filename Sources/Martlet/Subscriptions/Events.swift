@@ -7,7 +7,7 @@
 public struct Events: AsyncSequence, Sendable {
     private let subscription: Subscription
 
-    init(_ subscription: Subscription) { self.subscription = subscription }
+    package init(_ subscription: Subscription) { self.subscription = subscription }
 
     public func makeAsyncIterator() -> Iterator { Iterator(subscription) }
 

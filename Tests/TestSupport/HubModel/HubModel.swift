@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletTesting
+
+/// What a hub should have: every event that was accepted, in an array for each lane of the log. The data of an event is
+/// like that of no other.
+struct HubModel: Sendable {
+    struct Accepted: Sendable {
+        var event: Event
+        var lane: Int
+        /// Which event of its lane it is.
+        var index: Int
+        /// Which of all publishes it came with.
+        var batch: Int
+        var position: Position
+        /// How many events of each lane there were with it.
+        var counts: [Int]
+        /// When it came, as the clock of the log says.
+        var time: Duration
+    }
+
+    struct Batch: Sendable {
+        var events: [Event]
+        var positions: [Position]
+        var first: Accepted
+    }
+
+    let log: ModelledLog
+    private(set) var lanes: [[Accepted]]
+    /// How often the log has begun anew.
+    private(set) var life = 0
+    private var byData: [String: (lane: Int, index: Int)] = [:]
+    private var byID: [String: [(lane: Int, index: Int)]] = [:]
+    private(set) var byKey: [String: Batch] = [:]
+    private var batches = 0
+
+    init(_ log: ModelledLog) {
+        self.log = log
+        lanes = Array(repeating: [], count: log.lanes)
+    }
+
+    var counts: [Int] { lanes.map(\.count) }
+    /// How many events of each lane may be removed, and how many have to be.
+    var mostRemoved: [Int] { lanes.map { max(0, $0.count - log.kept) } }
+    var leastRemoved: [Int] { log.isPunctual ? mostRemoved : lanes.map { _ in 0 } }
+    /// Before everything that is in history.
+    var start: ModelPlace {
+        var place = ModelPlace(counts: lanes.map { _ in 0 })
+        place.hear(of: mostRemoved)
+        return place
+    }
+
+    /// The hub that comes next finds nothing of what there was.
+    mutating func beginAnew() {
+        life += 1
+        lanes = lanes.map { _ in [] }
+        (byData, byID, byKey) = ([:], [:], [:])
+    }
+
+    mutating func accept(_ events: [Event], once key: String?, at positions: [Position]) {
+        batches += 1
+        var first: Accepted?
+        for (event, position) in zip(events, positions) {
+            let lane = log.lane(event.topic)
+            let index = lanes[lane].count
+            var counts = self.counts
+            counts[lane] += 1
+            let accepted = Accepted(
+                event: event, lane: lane, index: index, batch: batches, position: position, counts: counts,
+                time: log.clock?.now.offset ?? .zero)
+            lanes[lane].append(accepted)
+            byData[event.data] = (lane, index)
+            if let id = event.id { byID[id, default: []].append((lane, index)) }
+            first = first ?? accepted
+        }
+        if let key, let first { byKey[key] = Batch(events: events, positions: positions, first: first) }
+    }
+
+    func accepted(data: String) -> Accepted? { byData[data].map { lanes[$0.lane][$0.index] } }
+
+    func id(of accepted: Accepted) -> ModelID {
+        accepted.event.id.map(ModelID.chosen)
+            ?? .position(accepted.position.text, ModelPlace(counts: accepted.counts), life: life)
+    }
+}
+
+extension HubModel {
+    func isRemoved(_ accepted: Accepted) -> Bool { accepted.index < leastRemoved[accepted.lane] }
+    func mayBeRemoved(_ accepted: Accepted) -> Bool { accepted.index < mostRemoved[accepted.lane] }
+
+    /// Whether something was removed that is selected and behind a place, and the subscriber was not told of it.
+    func misses(_ selection: Selection, at place: ModelPlace) -> Bool {
+        let removed = leastRemoved
+        return lanes.indices.contains { lane in
+            let behind = max(place.counts[lane], place.told[lane])
+            return behind < removed[lane]
+                && lanes[lane][behind..<removed[lane]].contains { selection.contains($0.event) }
+        }
+    }
+
+    /// Whether something may have been removed that is behind a place, and is selected as far as a log has to remember: of
+    /// a private event with several topics it need not know who may see it.
+    func mayMiss(_ selection: Selection, at place: ModelPlace) -> Bool {
+        let removed = mostRemoved
+        return lanes.indices.contains { lane in
+            place.counts[lane] < removed[lane]
+                && lanes[lane][place.counts[lane]..<removed[lane]].contains { mayCount($0.event, as: selection) }
+        }
+    }
+
+    func mayCount(_ event: Event, as selection: Selection) -> Bool {
+        if selection.contains(event) { return true }
+        return event.isPrivate && !event.alternates.isEmpty
+            && Selection(selectors: selection.selectors, grants: [.every]).contains(event)
+    }
+
+    /// The events with an id that a publisher chose, in the order in which they were accepted.
+    func occurrences(of id: String) -> [Accepted] { (byID[id] ?? []).map { lanes[$0.lane][$0.index] } }
+
+    /// Whether an event was removed while another one was there already.
+    func wasOutlived(_ removed: Accepted, by other: Accepted) -> Bool {
+        let remover =
+            lanes[removed.lane].indices.contains(removed.index + log.kept)
+            ? lanes[removed.lane][removed.index + log.kept].batch : batches
+        return other.batch < remover
+    }
+}

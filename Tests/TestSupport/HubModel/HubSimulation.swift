@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletTesting
+
+/// Random operations on a hub and on a ``HubModel``, which have to agree.
+///
+/// After each publish the simulation waits until the hub has read it, so that the model knows what is live and what was
+/// removed. Subscribers come, take some of what there is for them, leave, and come back with the last id that they were
+/// given, while hubs stop and start on one log. Then, for every subscriber:
+///
+/// - What it is given was accepted, is selected, is as it was accepted, and comes once and in order in each lane of the
+///   log, after a restart too, and if it comes back with a position.
+/// - Between two deliveries nothing selected is missing, unless a gap was told before the second; and then only what the
+///   log has removed from history by then.
+/// - A gap is told only where something selected, behind the subscriber, has left history, though it may still be given
+///   from the window; or where the id is unknown, of another life, or one of which an occurrence was removed.
+/// - A subscription begins with a gap exactly where the model says so, if the log removes events at once, and else not
+///   where it must not.
+/// - What was refused, or accepted before with the same key, is given to nobody; a key that is known is answered as before.
+/// - In the end everybody has everything, and nothing more comes.
+package struct HubSimulation {
+    static let mostSubscribers = 12
+
+    var random: SeededGenerator
+    var model: HubModel
+    var hub: Hub
+    var log: WatchedLog
+    private var running: Task<Void, any Error>
+    /// What clients subscribe to; so few that some share a feed.
+    let selections: [Selection]
+    var subscribers: [ModelSubscriber] = []
+    /// What clients that have left come back with.
+    var absent: [(id: ModelID, selection: Selection)] = []
+    /// What publishers were answered.
+    var answers: [ModelID] = []
+    /// How many events were made up; their data begins with the number.
+    var made = 0
+    /// What was done last, for whoever has to find out.
+    private var trace: [String] = []
+
+    /// Runs so many operations.
+    ///
+    /// - Throws: ``HubModelFailure`` that says the seed and the last operations, whatever has gone wrong.
+    package static func run(_ log: ModelledLog, operations: Int, seed: UInt64) async throws {
+        var simulation = try await HubSimulation(log, seed: seed)
+        do {
+            for _ in 0..<operations { try await simulation.step() }
+            try await simulation.finish()
+        } catch {
+            simulation.running.cancel()
+            let trace = simulation.trace.joined(separator: "\n")
+            throw HubModelFailure("\(error)\nMARTLET_FUZZ_SEED=\(seed), after:\n\(trace)")
+        }
+    }
+
+    private init(_ log: ModelledLog, seed: UInt64) async throws {
+        random = SeededGenerator(seed: seed)
+        model = HubModel(log)
+        var selections: [Selection] = []
+        for _ in 0..<24 { selections.append(.random(using: &random)) }
+        self.selections = selections
+        self.log = WatchedLog(try await log.make())
+        (hub, running) = await Self.start(self.log, using: &random)
+    }
+
+    private mutating func step() async throws {
+        switch Int.random(in: 0..<1000, using: &random) {
+        case 0..<340: try await publish()
+        case 340..<370: try await publishInvalid()
+        case 370..<470: try await subscribe()
+        case 470..<530: leave()
+        case 530..<600: try await comeBack()
+        case 600..<620: model.log.clock?.advance(by: .seconds(Int.random(in: 1...30, using: &random)))
+        case 620..<623: try await restart()
+        default: try await take(atMost: Int.random(in: 1...5, using: &random))
+        }
+    }
+
+    mutating func note(_ operation: String) {
+        trace.append("\(trace.count) \(operation)")
+        if trace.count > 20 { trace.removeFirst() }
+    }
+}
+
+/// The hub's life.
+extension HubSimulation {
+    /// A hub with another window each time, from one that holds nothing to one that holds everything, and small slices.
+    private static func start(
+        _ log: WatchedLog, using random: inout SeededGenerator
+    ) async -> (Hub, Task<Void, any Error>) {
+        var configuration = HubConfiguration()
+        configuration.windowBytes = [1, 1000, 5000, 1_000_000].randomElement(using: &random)!
+        configuration.slice = SliceLimit(events: Int.random(in: 1...4, using: &random))
+        configuration.grace = .zero
+        let hub = Hub(log: log, configuration: configuration, logger: quiet)
+        let running = Task { try await hub.run() }
+        while !hub.isReady { await Task.yield() }
+        return (hub, running)
+    }
+
+    /// Stops the hub, which ends all subscriptions, and starts another one on what it has left.
+    private mutating func restart() async throws {
+        note("restart")
+        try await stop()
+        if !model.log.outlivesHubs { model.beginAnew() }
+        log = WatchedLog(try await model.log.make())
+        (hub, running) = await Self.start(log, using: &random)
+    }
+
+    private mutating func stop() async throws {
+        running.cancel()
+        try await running.value
+        for index in subscribers.indices {
+            // Whatever was read before may still come.
+            while try await subscribers[index].takeNext(in: model) {}
+            absent.append((subscribers[index].id, subscribers[index].selection))
+        }
+        subscribers = []
+    }
+
+    /// Everybody comes back and takes everything; what is published then is the only thing that comes.
+    private mutating func finish() async throws {
+        while !absent.isEmpty { try await comeBack() }
+        for index in subscribers.indices { try await drain(index) }
+        try await publish([Event(topic: Self.topics[0], alternates: Array(Self.topics.dropFirst()), data: "last")])
+        for index in subscribers.indices where subscribers[index].hasMore(in: model) {
+            _ = try await subscribers[index].takeNext(in: model)
+            try verify(!subscribers[index].hasMore(in: model), "Something came that nobody had published.")
+        }
+        try await stop()
+    }
+}
