@@ -33,7 +33,7 @@ extension History {
         let tags = selection.flatMap(Self.tags)
         while true {
             let (first, gap) = index.withLock { index in
-                let isGap = after.map { index.isTrimmed(selection, after: $0) } ?? false
+                let isGap = after.map { $0 < through && index.isTrimmed(selection, after: $0) } ?? false
                 return (index.first, isGap ? position(min(index.first - 1, through)) : nil)
             }
             let next = max(first, (after ?? 0) + 1)

@@ -6,8 +6,8 @@ import Synchronization
 
 /// What the connection that writes does.
 extension History {
-    /// How much of history goes at once when there is too much by one: the sixteenth part, and not more than one removal.
-    private var slack: Int { min(Removal.mostEvents, retention.events / 16) }
+    /// How much more of a large history goes when there is too much by one: the sixty-fourth part, and at most one removal.
+    private var slack: Int { min(Removal.mostEvents, retention.events / 1024 * 16) }
 
     /// How many pages are moved at once to make the file smaller.
     private static let pagesMoved = 256
