@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from support import DEADLINE, HOST, CuttingProxy, Martlet, Nginx, program
+from faulty_proxy import FaultyProxy
+from support import DEADLINE, HOST, Martlet, Nginx, program
 
 expect.set_options(timeout=DEADLINE * 1000)
 
@@ -37,8 +38,8 @@ def server(start_server: Callable[..., Martlet]) -> Martlet:
 
 
 @pytest.fixture
-def proxy(server: Martlet) -> Iterator[CuttingProxy]:
-    with CuttingProxy(server.port) as proxy:
+def proxy(server: Martlet) -> Iterator[FaultyProxy]:
+    with FaultyProxy(server.port) as proxy:
         yield proxy
 
 

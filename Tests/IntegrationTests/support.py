@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests run beside the browser: the server, a proxy that can cut connections, nginx and curl."""
+"""What the tests run beside the browser: the server, nginx and curl."""
 
-import asyncio
 import http.client
 import os
+import random
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import pytest
@@ -40,15 +40,18 @@ def martlet() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that stays free while its server restarts: systems take those of outgoing connections from higher ones."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + DEADLINE
+def wait_until(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:
+    end = time.monotonic() + deadline
     while not condition():
-        assert time.monotonic() < end, f"not within {DEADLINE:.0f} s: {what}"
+        assert time.monotonic() < end, f"not within {deadline:.0f} s: {what}"
         time.sleep(0.02)
 
 
@@ -71,6 +74,13 @@ def is_ready(port: int) -> bool:
         return False
 
 
+def sample(port: int, name: str) -> float:
+    """What a server counts under this name for Prometheus."""
+    status, text = request(port, "GET", "/metrics")
+    assert status == 200
+    return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + " "))
+
+
 class Program:
     """A child process that serves on one port: ready when /health/ready answers, stopped with SIGTERM."""
 
@@ -89,10 +99,15 @@ class Program:
         finally:  # pytest shows what is printed here when the test failed
             print(f"--- {' '.join(self.command)}\n{self.log.read_text(errors='replace')}")
 
-    def start(self) -> None:
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Starts the process and does not wait for it."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MARTLET_")} | self.environment
         with self.log.open("ab") as log:
-            self.process = process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment)
+        return self.process
+
+    def start(self) -> None:
+        process = self.spawn()
         try:
             wait_until(lambda: process.poll() is not None or is_ready(self.port), "the server is ready")
             assert process.poll() is None, f"exited with {process.returncode}"
@@ -116,11 +131,31 @@ class Program:
             raise
         assert code == 0, f"exit code {code}"
 
+    def kill(self) -> None:
+        """Ends the process as a crash does."""
+        process, self.process = self.process, None
+        assert process is not None and process.poll() is None, "the server has ended by itself"
+        process.kill()
+        process.wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The process does nothing meanwhile, as on a machine that is out of memory or asleep."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
 
 class Martlet(Program):
-    def __init__(self, directory: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *options: str, environment: dict[str, str] | None = None, within: Sequence[str] = ()
+    ) -> None:
+        """`within`: the command that runs the server, where that is not started directly."""
         port = free_port()
-        command = [martlet(), "serve", "--host", HOST, "--port", str(port), *options]
+        command = [*within, martlet(), "serve", "--host", HOST, "--port", str(port), *options]
         super().__init__(command, port, directory / "martlet.log", environment)
 
     def publish(self, topic: str, data: str, query: str = "") -> str:
@@ -187,91 +222,6 @@ class Curl:
 
     def is_open(self) -> bool:
         return self.process.poll() is None
-
-
-class CuttingProxy:
-    """A TCP relay in a thread of its own. Its port stays; its connections can be cut, and new ones refused."""
-
-    def __init__(self, target: int) -> None:
-        self.target, self.port = target, free_port()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._listener: asyncio.Server | None = None
-        self._clients: set[asyncio.StreamWriter] = set()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.accept()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.refuse()
-        self.cut()
-        self._run(self._finish())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def accept(self) -> None:
-        self._run(self._accept())
-
-    def refuse(self) -> None:
-        self._run(self._refuse())
-
-    def cut(self, reset: bool = True) -> int:
-        """Ends all connections, with a reset or with an orderly end of TCP. Returns how many there were."""
-        return int(self._run(self._cut(reset)))
-
-    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE)
-
-    async def _accept(self) -> None:
-        if self._listener is None:
-            self._listener = await asyncio.start_server(self._relay, HOST, self.port)
-
-    async def _refuse(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-
-    async def _cut(self, reset: bool) -> int:
-        clients, self._clients = self._clients, set()
-        for client in clients:
-            if reset:
-                linger = struct.pack("ii", 1, 0)  # close() then sends RST
-                client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                client.transport.abort()
-            else:
-                client.close()
-        return len(clients)
-
-    async def _finish(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.wait(tasks, timeout=DEADLINE) if tasks else None
-
-    async def _relay(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        self._clients.add(client)
-        try:
-            answers, server = await asyncio.open_connection(HOST, self.target)
-        except OSError:
-            client.close()
-            return
-        pumps = [asyncio.ensure_future(pump(reader, server)), asyncio.ensure_future(pump(answers, client))]
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for task in pumps:
-            task.cancel()
-        self._clients.discard(client)
-        client.close()
-        server.close()
-
-
-async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(65536):
-            sink.write(data)
-            await sink.drain()
-    except OSError:
-        pass
 
 
 # What the demo page shows.

@@ -3,13 +3,7 @@
 
 from collections.abc import Callable
 
-from support import Curl, Martlet, free_port, is_ready, request, wait_until
-
-
-def sample(port: int, name: str) -> float:
-    status, text = request(port, "GET", "/metrics")
-    assert status == 200
-    return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + " "))
+from support import Curl, Martlet, free_port, is_ready, request, sample, wait_until
 
 
 def test_what_is_published_and_delivered_is_counted(server: Martlet) -> None:

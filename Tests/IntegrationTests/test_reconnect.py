@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from playwright.sync_api import expect
 
 from conftest import OpenPage
-from support import CuttingProxy, Martlet, topic_events, wait_until
+from faulty_proxy import FaultyProxy
+from support import Martlet, topic_events, wait_until
 
 CUTS = 5
 
 
 def test_every_event_is_shown_once_and_in_order_however_often_connections_are_cut(
-    server: Martlet, proxy: CuttingProxy, open_page: OpenPage
+    server: Martlet, proxy: FaultyProxy, open_page: OpenPage
 ) -> None:
     page = open_page(proxy.port)
     stream = page.locator("#stream-topic")

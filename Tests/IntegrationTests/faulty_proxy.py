@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from typing import Self
+
+from loop_thread import LoopThread
+from support import HOST, free_port
+
+
+class FaultyProxy:
+    """A TCP relay in a thread of its own. Its port stays; its connections can be cut, and new ones refused.
+
+    What it relays it may hold up: `delay` seconds at each read of `size` bytes at most, and while it is stalled.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target, self.port = target, free_port()
+        self.delay, self.size = 0.0, 65536
+        self._loop = LoopThread()
+        self._listener: asyncio.Server | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._flow = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._loop.start()
+        self.flow()
+        self.accept()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.refuse()
+        self.cut()
+        self._loop.stop()
+
+    def accept(self) -> None:
+        self._loop.run(self._accept())
+
+    def refuse(self) -> None:
+        self._loop.run(self._refuse())
+
+    def cut(self, reset: bool = True) -> int:
+        """Ends all connections, with a reset or with an orderly end of TCP. Returns how many there were."""
+        return int(self._loop.run(self._cut(reset)))
+
+    def stall(self) -> None:
+        """Passes on nothing more, and closes nothing."""
+        self._loop.run(self._stall())
+
+    def flow(self) -> None:
+        self._loop.run(self._unstall())
+
+    async def _accept(self) -> None:
+        if self._listener is None:
+            self._listener = await asyncio.start_server(self._relay, HOST, self.port, backlog=1024)
+
+    async def _refuse(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def _cut(self, reset: bool) -> int:
+        clients, self._clients = self._clients, set()
+        for client in clients:
+            if reset:
+                linger = struct.pack("ii", 1, 0)  # close() then sends RST
+                client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                client.transport.abort()
+            else:
+                client.close()
+        return len(clients)
+
+    async def _stall(self) -> None:
+        self._flow.clear()
+
+    async def _unstall(self) -> None:
+        self._flow.set()
+
+    async def _relay(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self._clients.add(client)
+        try:
+            answers, server = await asyncio.open_connection(HOST, self.target)
+        except OSError:
+            client.close()
+            return
+        pumps = [asyncio.ensure_future(self._pump(reader, server)), asyncio.ensure_future(self._pump(answers, client))]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in pumps:
+                task.cancel()
+            self._clients.discard(client)
+            client.close()
+            server.close()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(self.size):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                await self._flow.wait()
+                sink.write(data)
+                await sink.drain()
