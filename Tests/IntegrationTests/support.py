@@ -39,6 +39,11 @@ def martlet() -> str:
     return str(binary)
 
 
+def plain_environment() -> dict[str, str]:
+    """The environment without what would set the server's options."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MARTLET_")}
+
+
 def free_port() -> int:
     """A port that stays free while its server restarts: systems take those of outgoing connections from higher ones."""
     while True:
@@ -101,7 +106,7 @@ class Program:
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Starts the process and does not wait for it."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MARTLET_")} | self.environment
+        environment = plain_environment() | self.environment
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment)
         return self.process

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from sqlite_log import sqlite
-from support import DEADLINE, HOST, Martlet, free_port, martlet
+from support import DEADLINE, HOST, Martlet, free_port, martlet, plain_environment
 
 
 def refusal(file: Path) -> str:
     """What a server says that does not start with this file."""
     command = [martlet(), "serve", "--host", HOST, "--port", str(free_port()), *sqlite(file)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, env=plain_environment())
     assert ended.returncode == 1, ended.stderr
     (line,) = ended.stderr.splitlines()
     assert line.startswith("martlet: ") and str(file) in line
