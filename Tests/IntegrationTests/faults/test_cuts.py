@@ -56,7 +56,7 @@ def test_connections_stand_still_for_longer_than_the_window(start_server: Callab
     ):
         publisher.let_publish(20)
         proxy.stall()
-        wait_until(stands_still, "nothing is delivered")
+        wait_until(stands_still, "nothing is delivered", Publisher.DEADLINE)
         proxy.flow()
         finish(herd, publisher)
         assert not any(subscriber.cuts for subscriber in herd.subscribers)
