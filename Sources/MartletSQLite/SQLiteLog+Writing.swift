@@ -103,9 +103,12 @@ extension SQLiteLog {
     private func commit(_ group: [Commit.Publish], to history: History, tailed: UInt64, in database: Database) {
         do {
             let commit = try history.commit(group, at: now(), tailed: tailed, in: database)
-            state.withLock { state in
+            let hasFailed = state.withLock { state in
                 for row in commit.rows { state.recent.append(row.event, at: history.position(row.offset)) }
+                defer { state.isFailing = false }
+                return state.isFailing
             }
+            if hasFailed { logger.notice("Publishing works again.") }
             appended.fire()
             for (publish, answer) in zip(group, commit.answers) {
                 switch answer {
@@ -122,11 +125,14 @@ extension SQLiteLog {
     }
 
     private func explain(_ error: any Error) -> MartletError {
+        let isNew = state.withLock { state in
+            defer { state.isFailing = true }
+            return !state.isFailing
+        }
+        if isNew { logger.error("What is published cannot be written.", metadata: ["error": "\(error)"]) }
         if (error as? DatabaseError)?.resultCode == .SQLITE_FULL {
-            logger.error("There is no room for what is published.")
             return MartletError(.storageFull, "There is no room for what is published. Nothing was; try again later.")
         }
-        logger.error("What is published cannot be written.", metadata: ["error": "\(error)"])
         return MartletError(.storageFailed, "What is published cannot be written. Nothing was; try again later.")
     }
 

@@ -29,6 +29,8 @@ public final class SQLiteLog: Log {
         var isWriting = false
         /// Something could not be removed; it is tried again after a while.
         var waitsToTrim = false
+        /// Publishing has failed, and that was said.
+        var isFailing = false
         /// Something was removed, so that the file may be too large.
         var mayShrink = false
     }

@@ -104,6 +104,10 @@ final class LogFile: Sendable {
             where error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB
         {
             throw SQLiteLogError.damaged(path, error.message ?? "SQLite does not know it")
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            throw SQLiteLogError(
+                .unavailable,
+                "There is no room on the disk to open the log \(path). It is intact; make room and try again.")
         } catch let error as DatabaseError {
             throw SQLiteLogError(
                 .unavailable, "The log \(path) cannot be used: \(error.message ?? "\(error.resultCode)").")
