@@ -2,11 +2,12 @@
 //
 // A herd of subscribers on 127.0.0.1 that may each ask for something else, and stay until told to go.
 //
-//     herd --port <port> --path <path> --connections <number> --rate <connections a second>
+//     herd --port <port> --path <path> --connections <number> --rate <connections a second> [--events <number>]
 //
-// "%d" in the path becomes the number of the subscriber. Once every one is answered or has failed, or nothing has happened
-// for a while, a line of JSON is printed: {"connected", "failed", "seconds"}. The end of standard input ends the herd, with a
-// second line: {"events", "closed"}, the events that all of them received and how many subscribers the server has closed.
+// "%d" in the path becomes the number of the subscriber. Once every one is answered and has received so many events (none, if
+// nothing is said), or has failed, or nothing has happened for a while, a line of JSON is printed: {"connected", "failed",
+// "seconds"}. The end of standard input ends the herd, with a second line: {"events", "closed"}, the events that all of them
+// received and how many subscribers the server has closed.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,12 +29,13 @@ struct subscriber {
     int fd;
     enum state state;
     int matched;   // how many bytes of `field` the latest ones are
+    int events;    // how many it has received
 };
 
 static const char field[] = "\ndata:";   // what each event has once
 static struct sockaddr_in address = {.sin_family = AF_INET};
 static const char *path = "/";
-static int poll_fd, connected, failed, closed;
+static int poll_fd, wanted, connected, failed, closed;
 static long events;
 static double last_change;
 
@@ -45,7 +47,7 @@ static double now(void) {
 
 static void end(struct subscriber *subscriber) {
     if (subscriber->state == OPEN) closed++;
-    else failed++;
+    if (subscriber->state != OPEN || subscriber->events < wanted) failed++;
     close(subscriber->fd);
     subscriber->state = GONE;
     last_change = now();
@@ -77,13 +79,23 @@ static bool ask(struct subscriber *subscriber, int number) {
     return send(subscriber->fd, request, length, MSG_NOSIGNAL) == length;
 }
 
+// A subscriber is open, or has received an event.
+static void check(struct subscriber *subscriber) {
+    if (subscriber->events != wanted) return;
+    connected++;
+    last_change = now();
+}
+
 static void count_events(struct subscriber *subscriber, const char *bytes, ssize_t count) {
-    for (ssize_t i = 0; i < count; i++) {
-        if (bytes[i] == field[subscriber->matched]) subscriber->matched++;
-        else subscriber->matched = bytes[i] == field[0];
+    for (const char *next = bytes, *end = bytes + count; next < end; next++) {
+        if (!subscriber->matched && !(next = memchr(next, field[0], end - next))) return;
+        if (*next == field[subscriber->matched]) subscriber->matched++;
+        else subscriber->matched = *next == field[0];
         if (subscriber->matched < (int)sizeof field - 1) continue;
         subscriber->matched = 0;
+        subscriber->events++;
         events++;
+        check(subscriber);
     }
 }
 
@@ -94,8 +106,7 @@ static void receive(struct subscriber *subscriber) {
         if (subscriber->state == ASKING) {
             if (count < 12 || memcmp(buffer, "HTTP/1.1 200", 12)) return end(subscriber);
             subscriber->state = OPEN;
-            connected++;
-            last_change = now();
+            check(subscriber);
         }
         count_events(subscriber, buffer, count);
     }
@@ -138,7 +149,8 @@ static void run(struct subscriber *subscribers, int total, double rate) {
 
 int main(int count, char **arguments) {
     static const struct option options[] = {
-        {"port", 1, 0, 'p'}, {"path", 1, 0, 'u'}, {"connections", 1, 0, 'n'}, {"rate", 1, 0, 'r'}, {0}};
+        {"port", 1, 0, 'p'}, {"path", 1, 0, 'u'}, {"connections", 1, 0, 'n'}, {"rate", 1, 0, 'r'}, {"events", 1, 0, 'e'},
+        {0}};
     int total = 1, option;
     double rate = 1000;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
@@ -146,6 +158,7 @@ int main(int count, char **arguments) {
         else if (option == 'u') path = optarg;
         else if (option == 'n') total = atoi(optarg);
         else if (option == 'r') rate = atof(optarg);
+        else if (option == 'e') wanted = atoi(optarg);
         else return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

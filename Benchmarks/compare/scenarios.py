@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is measured, and of whom."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from processes import Generators, Herd, RunningServer, Server, Usage
 from report import Column, Metrics, median, ratio, spread, worst
@@ -144,6 +147,46 @@ def private(load: Load) -> Metrics:
     }
 
 
+# How many subscribers are live while others replay, how many of those come in a second, and how much each has missed.
+LIVE, RETURNS, MISSED = 1000, 1000, 1000
+# Seconds until `martlet bench` has them all, and measures.
+PREPARATION = 2.7
+
+
+def replay(load: Load) -> Metrics:
+    """Events go to live subscribers, first undisturbed, then while others come back that have missed as many events."""
+    publish, seconds = load.server.server.publish_path, max(load.seconds, load.subscribers / RETURNS)
+
+    def live() -> dict[str, Any]:
+        return load.generators.bench(load.server, publish, subscribers=LIVE, rate=10, seconds=seconds)
+
+    alone = live()
+    # In the log alone, because nobody is subscribed.
+    last = load.server.publish("bench", 1 + MISSED)[0]
+    with ThreadPoolExecutor() as executor:
+        measuring = executor.submit(live)
+        time.sleep(PREPARATION)
+        before = load.server.usage
+        with Herd(
+            load.generators.herd, load.server, f"{load.path}lastEventID={last}", load.subscribers, RETURNS, events=MISSED
+        ) as herd:
+            after = load.server.usage
+            busy = measuring.result()
+    p99, base = busy["latencyMicroseconds"]["p99"], alone["latencyMicroseconds"]["p99"]
+    return {
+        "alone": base / 1000,
+        "p99": p99 / 1000,
+        "slower": p99 / base,
+        "worst": busy["latencyMicroseconds"]["max"] / 1000,
+        "replayed": load.subscribers * MISSED / herd.seconds,
+        "cpu": (after.cpu - before.cpu) * 1e6 / load.subscribers,
+        "memory": after.anonymous / 1e6,
+        "lost": busy["published"]["lost"],
+        "cut": herd.closed + busy["subscribers"]["closed"],
+        "generator": busy["generator"]["cpuPercent"],
+    }
+
+
 def scenarios(martlet: Path, folder: Path) -> dict[str, Scenario]:
     """
     - martlet: The program.
@@ -189,4 +232,13 @@ def scenarios(martlet: Path, folder: Path) -> dict[str, Scenario]:
             [Candidate("common", hub, hub.path), Candidate("own", hub, f"{hub.path}?topic=own-%d")], private,
             [median("CPU µs/delivery", "cpu", ".2f"), spread("range", "cpu", ".2f"), ratio("common", "cpu"),
              median("KB/subscriber", "memory", ".2f"), *loss]),
+        "replay": Scenario(
+            f"replay: {LIVE} live subscribers, 10 events/s of 200 B, while others come back, {RETURNS} a second, "
+            f"each {MISSED} events behind",
+            5000,
+            [Candidate("one topic", hub, f"{hub.path}?"), Candidate("own topics", hub, f"{hub.path}?topic=own-%d&")], replay,
+            [median("live p99 ms", "alone"), median("while replaying", "p99"), median("ratio", "slower", ".2f"),
+             spread("range", "slower", ".2f"), median("max ms", "worst"), median("events/s replayed", "replayed", ",.0f"),
+             median("CPU µs/replay", "cpu", ".0f"), median("MB then", "memory"), *loss,
+             median("generator CPU %", "generator", ".0f")]),
     }

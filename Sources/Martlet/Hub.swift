@@ -44,7 +44,8 @@ public final class Hub: Service {
         self.configuration = configuration
         self.logger = logger
         self.metrics = HubMetrics(metrics)
-        self.replayer = Replayer(limit: configuration.slice, concurrency: configuration.concurrentReads)
+        self.replayer = Replayer(
+            limit: configuration.slice, concurrency: configuration.concurrentReads, capacity: configuration.replayBytes)
     }
 
     /// Opens the log and delivers until the task is cancelled or the service group shuts down. Call it once.

@@ -19,8 +19,14 @@ public struct HubConfiguration: Sendable {
     private var shardLag: Int?
     /// How much a subscriber that catches up is given at once.
     public var slice = SliceLimit()
-    /// The most slices of history that are read from the log at the same time.
+    /// The most slices of history that are on their way from the log to subscribers at the same time: being read, or not
+    /// yet written as far as the subscribers' sockets take them.
     public var concurrentReads = 4
+    /// The most bytes of history in memory for subscribers that catch up. Room for the slices that are on their way is part
+    /// of it; the rest is for subscribers that cannot take all of theirs. Who finds no room reads it again when he can.
+    ///
+    /// A slice is larger than its limit where its only event is, or where its events are of very many lines.
+    public var replayBytes = 16 * 1024 * 1024
     /// How often a stream that has nothing to say shows that it is alive.
     public var heartbeat = Duration.seconds(15)
     /// Each client is told a time from this range to wait before it reconnects, so that they do not all come at once.

@@ -12,6 +12,7 @@ struct HubMetrics: Sendable {
     private let opened: Counter
     private let deliveries: Counter
     private let deliveredBytes: Counter
+    private let replayed: Counter
     /// From when this node had read an event from the log to when it was written to those who wait for it on one shard.
     private let deliveryLag: Timer
     private let streams: Gauge
@@ -20,6 +21,7 @@ struct HubMetrics: Sendable {
     private let windowBytes: Gauge
     private let windowCapacity: Gauge
     private let shardLag: Gauge
+    private let replayBytes: Gauge
     private let closed: [StreamEnd: Counter]
     private let gaps: [Gap.Reason: Counter]
 
@@ -36,6 +38,7 @@ struct HubMetrics: Sendable {
         opened = counter("streams_opened")
         deliveries = counter("deliveries")
         deliveredBytes = counter("delivered_bytes")
+        replayed = counter("replayed_events")
         deliveryLag = Timer(label: "martlet_delivery_lag", dimensions: [], factory: factory)
         streams = gauge("streams")
         sockets = gauge("streams_on_shards")
@@ -43,6 +46,7 @@ struct HubMetrics: Sendable {
         windowBytes = gauge("window_bytes")
         windowCapacity = gauge("window_capacity_bytes")
         shardLag = gauge("shard_lag_bytes")
+        replayBytes = gauge("replay_bytes")
         closed = Dictionary(
             uniqueKeysWithValues: StreamEnd.allCases.map {
                 ($0, counter("streams_closed", [("reason", $0.rawValue)]))
@@ -57,6 +61,7 @@ struct HubMetrics: Sendable {
         var feeds: Int
         var windowBytes: Int
         var shardLag: Int
+        var replayBytes: Int
     }
 
     func record(_ levels: Levels, windowCapacity: Int) {
@@ -66,14 +71,17 @@ struct HubMetrics: Sendable {
         windowBytes.record(levels.windowBytes)
         self.windowCapacity.record(windowCapacity)
         shardLag.record(levels.shardLag)
+        replayBytes.record(levels.replayBytes)
     }
 
     func published(_ count: Int) { published.increment(by: count) }
     func overloaded(_ count: Int) { overloaded.increment(by: count) }
     func connectionRefused() { refused.increment() }
     func streamOpened() { opened.increment() }
-    func delivered(_ count: Int, bytes: Int) {
+    /// - Parameter replayed: How many of the events came from history.
+    func delivered(_ count: Int, replayed: Int = 0, bytes: Int) {
         deliveries.increment(by: count)
+        self.replayed.increment(by: replayed)
         deliveredBytes.increment(by: bytes)
     }
     /// A shard has written what this node has since then, and nothing older is left.
@@ -88,7 +96,8 @@ extension Hub {
         let now = state.withLock { state in
             HubMetrics.Levels(
                 streams: state.streams, sockets: state.sockets, feeds: state.feeds?.feedCount ?? 0,
-                windowBytes: state.feeds?.windowByteCount ?? 0, shardLag: state.feeds?.lag ?? 0)
+                windowBytes: state.feeds?.windowByteCount ?? 0, shardLag: state.feeds?.lag ?? 0,
+                replayBytes: replayer.budget.byteCount)
         }
         metrics.record(now, windowCapacity: configuration.windowBytes)
     }

@@ -12,6 +12,8 @@ extension Serve {
         "martlet_streams_on_shards": "Streams that are open and were handed off to a shard.",
         "martlet_deliveries": "Events written to subscribers.",
         "martlet_delivered_bytes": "Bytes written to subscribers.",
+        "martlet_replayed_events": "Events written to subscribers that came from history.",
+        "martlet_replay_bytes": "Bytes of history in memory for streams that catch up.",
         "martlet_delivery_lag": "From when the node had read an event to when its feed was written on one shard.",
         "martlet_feeds": "Distinct subscriptions that are open.",
         "martlet_gaps": "Streams told that something they missed is gone, by reason.",

@@ -144,6 +144,7 @@ extension ServeSettings {
         configuration.windowBytes = windowBytes
         configuration.shards = shards
         configuration.writeTimeout = writeTimeout
+        configuration.replayBytes = replayBudget
         configuration.maximumConnectionAge = maxConnectionAge
         if let maxShardLag { configuration.maximumShardLag = maxShardLag }
         configuration.grace = grace

@@ -31,6 +31,8 @@ struct ServeSettings: Equatable, Sendable {
     var shards: Int
     /// How long a client may take nothing of what is written to it.
     var writeTimeout = HubConfiguration().writeTimeout
+    /// Bytes of history in memory for streams that catch up.
+    var replayBudget = HubConfiguration().replayBytes
     /// How long the streams are given to end at shutdown.
     var grace = HubConfiguration().grace
     /// The port on which metrics and health are served besides; `nil`: none.
@@ -120,6 +122,9 @@ struct ServeSettings: Equatable, Sendable {
         Setting(
             "write-timeout", \.writeTimeout, .duration(.seconds(1) ... .seconds(3600)),
             help: "Time after which a client that takes nothing is disconnected"),
+        Setting(
+            "replay-budget", \.replayBudget, .bytes((2 << 20)...(1 << 40)),
+            help: "Bytes of history in memory for streams that catch up"),
     ]
 
     private static let commandTable = [

@@ -27,7 +27,7 @@ struct ServeSettingsTests {
         "history-events": "7", "history-bytes": "1GiB",
         "history-age": "7d", "window-bytes": "65536", "max-connections": "100",
         "max-connection-age": "1h", "max-shard-lag": "1MiB", "publish-queue": "5", "publish-timeout": "1s",
-        "metrics-port": "9000", "shards": "3", "write-timeout": "9s",
+        "metrics-port": "9000", "shards": "3", "write-timeout": "9s", "replay-budget": "4MiB",
         "grace": "0", "demo": "true",
         "publisher-key": "file:\(keyFile)", "publisher-alg": "HS384", "subscriber-jwks": "file:/keys.json",
         "subscriber-alg": "ES256", "anonymous": "true", "roles": "roles.json", "token-leeway": "5s",
@@ -55,6 +55,7 @@ struct ServeSettingsTests {
         settings.metricsPort = 9000
         settings.shards = 3
         settings.writeTimeout = .seconds(9)
+        settings.replayBudget = 4 << 20
         settings.grace = .zero
         settings.demo = true
         settings.logLevel = .debug
@@ -163,6 +164,7 @@ struct ServeSettingsTests {
             ("max-connections", "1", "2147483647", "0", "2147483648"),
             ("grace", "0", "1h", "-1s", "3600001ms"),
             ("max-shard-lag", "64KiB", "1TiB", "65535", "1099511627777"),
+            ("replay-budget", "2MiB", "1TiB", "2097151", "1099511627777"),
             ("metrics-port", "0", "65535", "-1", "65536"),
             ("token-leeway", "0", "5m", "-1s", "300001ms"),
             ("ticket-lifetime", "1s", "1h", "999ms", "3600001ms"),

@@ -44,6 +44,24 @@ struct HubMetricsTests {
         }
     }
 
+    @Test("What came from history, and that nothing of it stays in memory")
+    func replays() async throws {
+        try await withHub(windowBytes: 1, metrics: registry) { hub in
+            try await hub.publish(numbers: 0..<5, to: "news")
+            let shard = SimulatedShard(hub, seed: 1)
+            shard.network.isKind = true
+            let subscription = try await hub.subscribe(to: .of("news"), after: "earliest")
+            let (socket, _) = shard.open(subscription, framing: .plain)
+            while !String(decoding: shard.network.sockets[socket]?.received ?? [], as: UTF8.self).contains("data: 4") {
+                shard.pass()
+                await Task.yield()
+            }
+            #expect(shard.sinks.tally.replayed == 5)
+            hub.updateGauges()
+            #expect(samples("martlet_replay_bytes ") == ["martlet_replay_bytes 0"])
+        }
+    }
+
     @Test("Gaps by their reason")
     func gaps() async throws {
         try await withHub(metrics: registry) { hub in

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DequeModule
 import NIOCore
 import Synchronization
 
@@ -7,7 +8,7 @@ import Synchronization
 ///
 /// All sinks of a feed that are caught up form a group, which moves as one: for each group of events that were
 /// published the loop is woken once, asks each feed once, and then only writes. What is published while a pass runs
-/// goes out with the next pass.
+/// goes out with the next pass. Behind the groups those who catch up have their turn.
 final class ChannelShard: Shard {
     private struct Pending {
         var feeds: Set<FeedID> = []
@@ -19,8 +20,15 @@ final class ChannelShard: Shard {
         var sinks: [ObjectIdentifier: ChannelSink] = [:]
     }
 
+    /// A sink that has left is not kept by its place in a line.
+    private struct Turn {
+        weak var sink: ChannelSink?
+    }
+
     private final class Members {
         var groups: [FeedID: Group] = [:]
+        /// Those who catch up and wait for their turn to be written to.
+        var line: Deque<Turn> = []
         var heartbeat: RepeatedTask?
     }
 
@@ -42,7 +50,10 @@ final class ChannelShard: Shard {
 
     // MARK: From any thread
 
-    func feedsGrew(_ feeds: [FeedID]) {
+    func feedsGrew(_ feeds: [FeedID]) { wake(for: feeds) }
+
+    /// Has a pass happen soon.
+    private func wake(for feeds: [FeedID] = []) {
         let isFirst = pending.withLock { pending in
             pending.feeds.formUnion(feeds)
             defer { pending.isScheduled = true }
@@ -90,14 +101,25 @@ final class ChannelShard: Shard {
     var writeTimeout: TimeAmount { TimeAmount(hub.configuration.writeTimeout) }
 
     /// Tells the hub's metrics what was written.
-    func count(deliveries: Int, bytes: Int) {
-        hub.metrics.delivered(deliveries, bytes: bytes)
+    ///
+    /// - Parameter replayed: How many of the events came from history.
+    func count(deliveries: Int, replayed: Int = 0, bytes: Int) {
+        hub.metrics.delivered(deliveries, replayed: replayed, bytes: bytes)
     }
+
+    /// Whether what a sink cannot write now may stay in memory.
+    var hasRoom: Bool { hub.replayer.budget.hasRoom }
 
     func step(_ feed: FeedID, _ cursor: Cursor) -> Step { hub.step(feed, cursor) }
 
-    func read(_ request: Replayer.Request, _ completion: @escaping Replayer.Completion) {
+    func read(_ request: Replayer.Request, _ completion: @escaping Replayer.Completion) -> Replayer.Place {
         hub.replayer.read(request, completion)
+    }
+
+    /// Has a sink take its turn once all have that are in line already.
+    func lineUp(_ sink: ChannelSink) {
+        members.value.line.append(Turn(sink: sink))
+        wake()
     }
 
     private func pass() {
@@ -105,16 +127,24 @@ final class ChannelShard: Shard {
             defer { pending.feeds = [] }
             return pending.feeds
         }
+        let start = ContinuousClock.now
         // Taken after the feeds: whoever grows later has another pass.
         let tail = hub.tail.sequence
         let left = feeds.filter { !advance($0) }
         pending.withLock { $0.feeds.formUnion(left) }
         hub.reached(left.lazy.compactMap { self.members.value.groups[$0]?.mark.sequence }.min() ?? tail, by: self)
+        takeTurns(liveSince: start)
+        let isAnybodyInLine = !members.value.line.isEmpty
         let goesOn = pending.withLock { pending in
-            pending.isScheduled = !pending.feeds.isEmpty
+            pending.isScheduled = isAnybodyInLine || !pending.feeds.isEmpty
             return pending.isScheduled
         }
         if goesOn { eventLoop.scheduleTask(in: pause) { self.pass() } }
+    }
+
+    private func takeTurns(liveSince start: ContinuousClock.Instant) {
+        let end = Turns.end(liveSince: start, now: .now)
+        while .now < end, let turn = members.value.line.popFirst() { turn.sink?.takeTurn() }
     }
 
     /// Writes one slice of a feed to its group. Returns whether that was all.

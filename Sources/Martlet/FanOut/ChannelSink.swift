@@ -5,8 +5,9 @@ import NIOCore
 /// Writes a subscription to a NIO channel, from the channel's event loop.
 ///
 /// It stands in the pipeline in front of whatever encodes HTTP, so that frames that were encoded once go out as they
-/// are. It holds a cursor and no queue: while the channel is not writable the cursor stays where it is. A client that
-/// closes its side, even only its sending side, ends the stream. Everything is released when the channel is closed.
+/// are. It holds a cursor and no queue: while the channel is not writable the cursor stays where it is, so that a channel
+/// holds what makes it unwritable and one event more. A client that closes its side, even only its sending side, ends the
+/// stream. Everything is released when the channel is closed.
 final class ChannelSink: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -34,7 +35,19 @@ final class ChannelSink: ChannelInboundHandler {
     var leaseEnd: Scheduled<Void>?
     /// Closes a channel that takes nothing.
     private var writeDeadline: Scheduled<Void>?
+    /// Where it stands; before the slice while it has one.
     private var cursor: Cursor
+    /// History that it is writing.
+    private var slice: ReplaySlice?
+    /// How many bytes of the slice it has written.
+    private var sliceOffset = 0
+    /// Where it has asked for the slice; given up when it has written what the channel takes of it.
+    private var place: Replayer.Place?
+    /// Whether its turn to write will come, or has.
+    private var isInLine = false
+
+    /// How much of a slice is written at once. It is copied, so that a channel that blocks does not keep the slice.
+    private static let runBytes = 64 * 1024
 
     init(_ subscription: Subscription, shard: ChannelShard, framing: Framing) {
         self.subscription = subscription
@@ -88,6 +101,7 @@ final class ChannelSink: ChannelInboundHandler {
         guard context != nil else { return }
         context = nil
         state = .ended
+        (slice, place) = (nil, nil)
         for task in tasks { task.cancel() }
         leaseEnd?.cancel()
         subscription.lease?.observe(nil)
@@ -120,9 +134,8 @@ final class ChannelSink: ChannelInboundHandler {
     func take(_ entries: ShortList<Feed.Entry>, through mark: Mark) {
         guard case .grouped = state, case .at(let own) = cursor, isWritable else { return leaveGroup() }
         guard mark.sequence > own.sequence else { return }
-        cursor = .at(mark)
         // Who has just caught up may be ahead of the group.
-        write(entries.drop { $0.sequence <= own.sequence })
+        if !write(entries.drop { $0.sequence <= own.sequence }, through: mark) { leaveGroup() }
     }
 
     /// Goes on alone, as far as the channel takes it.
@@ -131,48 +144,60 @@ final class ChannelSink: ChannelInboundHandler {
         pump()
     }
 
-    /// Moves a sink that is alone as far as the channel takes it. The cursor moves before the bytes do: writing may end
-    /// in here again.
+    /// Moves a sink that is alone as far as nothing has to be written. For that it waits for its turn.
     private func pump() {
-        while case .alone = state, isWritable {
-            switch shard.step(subscription.feed, cursor) {
-            case .deliver(let entries, let mark, let isLast):
-                cursor = .at(mark)
-                if isLast { state = .grouped }
-                write(entries)
-            case .replay(let position, let mark):
-                read(after: position, through: mark)
-            case .caughtUp(let mark):
-                cursor = .at(mark)
-                state = .grouped
-            case .ahead:
-                return
-            }
+        guard case .alone = state, isWritable, !isInLine else { return }
+        guard slice == nil else { return lineUp() }
+        switch shard.step(subscription.feed, cursor) {
+        case .deliver:
+            lineUp()
+        case .replay(let position, let mark):
+            read(after: position, through: mark)
+        case .caughtUp(let mark):
+            cursor = .at(mark)
+            state = .grouped
+        case .ahead:
+            return
         }
+    }
+
+    private func lineUp() {
+        isInLine = true
+        shard.lineUp(self)
+    }
+
+    /// Writes one slice, as far as the channel takes it. Writing may end in ``pump()``, which waits until it is over.
+    func takeTurn() {
+        if case .alone = state { writeNext() }
+        place = nil
+        isInLine = false
+        pump()
     }
 
     private func read(after position: Position, through mark: Mark) {
         state = .reading
-        let request = Replayer.Request(selection: subscription.selection, after: position, through: mark)
+        let request = Replayer.Request(
+            selection: subscription.selection, after: position, through: mark, framing: framing)
         let sink = NIOLoopBound(self, eventLoop: shard.eventLoop)
-        shard.read(request) { result in
-            sink.eventLoop.execute { sink.value.finishReading(request, result) }
+        place = shard.read(request) { result in
+            sink.eventLoop.execute { sink.value.finishReading(result) }
         }
     }
 
-    private func finishReading(_ request: Replayer.Request, _ result: Result<Replayer.Slice, any Error>) {
+    private func finishReading(_ result: Result<ReplaySlice, any Error>) {
         guard case .reading = state else { return }
+        state = .alone
         // A log that is away is asked again with the next heartbeat.
         guard case .success(let slice) = result else {
-            state = .alone
+            place = nil
             return
         }
-        if slice.gap != nil { subscription.hub.metrics.gap(.trimmed) }
-        if let gap = slice.gap { write(.gap(Gap(reason: .trimmed, from: gap))) }
-        write(slice.frames)
-        cursor = slice.isComplete ? .at(request.through) : .after(slice.end)
-        state = .alone
-        pump()
+        if let gap = slice.gap {
+            subscription.hub.metrics.gap(.trimmed)
+            write(.gap(Gap(reason: .trimmed, from: gap)))
+        }
+        self.slice = slice
+        lineUp()
     }
 
     /// The shard's heartbeat: the id of the end of the log for who is there, a comment for who is not.
@@ -194,19 +219,54 @@ final class ChannelSink: ChannelInboundHandler {
 
     // MARK: Writing
 
-    private func write(_ entries: some Collection<Feed.Entry>) { write(entries.lazy.map(\.frame)) }
-
-    private func write(_ frames: some Sequence<Frame>) {
-        guard let context else { return }
-        var (count, bytes) = (0, 0)
-        for frame in frames {
-            let buffer = frame.bytes.framed(as: framing)
-            count += 1
-            bytes += buffer.readableBytes
-            context.write(wrapOutboundOut(buffer), promise: nil)
+    private func writeNext() {
+        if let slice {
+            write(slice)
+        } else if isWritable, case .deliver(let entries, let mark, _) = shard.step(subscription.feed, cursor) {
+            _ = write(entries[...], through: mark)
         }
-        shard.count(deliveries: count, bytes: bytes)
-        context.flush()
+    }
+
+    /// Writes entries for as long as the channel is writable, and stands behind what was written. Returns whether that is
+    /// all.
+    ///
+    /// - Parameter mark: Where it stands when it has written all.
+    private func write(_ entries: Swift.Slice<ShortList<Feed.Entry>>, through mark: Mark) -> Bool {
+        var rest = entries
+        var bytes = 0
+        while let context, isWritable, !rest.isEmpty {
+            while isWritable, let entry = rest.popFirst() {
+                let buffer = entry.frame.bytes.framed(as: framing)
+                bytes += buffer.readableBytes
+                cursor = .at(entry.mark)
+                context.write(wrapOutboundOut(buffer), promise: nil)
+            }
+            context.flush()
+        }
+        shard.count(deliveries: entries.count - rest.count, bytes: bytes)
+        if rest.isEmpty { cursor = .at(mark) }
+        return rest.isEmpty
+    }
+
+    /// Writes a slice for as long as the channel is writable. The rest is kept where there is room, else read again.
+    private func write(_ slice: ReplaySlice) {
+        let written = slice.count(in: sliceOffset)
+        var (count, bytes) = (written, sliceOffset)
+        while let context, isWritable, bytes < slice.bytes.count {
+            count = max(slice.count(in: bytes + Self.runBytes), count + 1)
+            let run = slice.bytes(from: bytes, through: count)
+            bytes += run.readableBytes
+            context.writeAndFlush(wrapOutboundOut(run), promise: nil)
+        }
+        shard.count(deliveries: count - written, replayed: count - written, bytes: bytes - sliceOffset)
+        let isAll = bytes == slice.bytes.count
+        guard isAll || !shard.hasRoom else {
+            sliceOffset = bytes
+            return
+        }
+        cursor = isAll ? slice.end : count > 0 ? slice.cursor(after: count) : cursor
+        self.slice = nil
+        sliceOffset = 0
     }
 
     private func write(_ bytes: WireBytes) {
@@ -218,6 +278,7 @@ final class ChannelSink: ChannelInboundHandler {
     func end(because reason: StreamEnd, retry: Duration) {
         guard let context, state != .ended else { return }
         state = .ended
+        (slice, place) = (nil, nil)
         self.reason = reason
         context.write(wrapOutboundOut(WireBytes.retry(retry).framed(as: framing)), promise: nil)
         if case .chunked = framing { context.write(wrapOutboundOut(ByteBuffer(string: "0\r\n\r\n")), promise: nil) }

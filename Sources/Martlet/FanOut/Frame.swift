@@ -27,27 +27,26 @@ final class Frame: Sendable {
     var bytes: WireBytes {
         encoded.withLock { encoded in
             if let encoded { return encoded }
-            let bytes = Self.encode(record)
+            let bytes = WireBytes(record)
             encoded = bytes
             return bytes
-        }
-    }
-
-    private static func encode(_ record: Record) -> WireBytes {
-        let event = record.event
-        do {
-            return try WireBytes(
-                ServerSentEvent(event: event.type, data: event.data, id: record.id, retry: event.retry)
-            )
-        } catch {
-            // The hub checks what it publishes; a log that others write to may hold anything. The data can always be sent.
-            return .unnamed(event.data, at: record.position)
         }
     }
 }
 
 extension WireBytes {
-    fileprivate static func unnamed(_ data: String, at position: Position) -> WireBytes {
+    /// The event of a record with the id that resumes after it.
+    init(_ record: Record) {
+        let event = record.event
+        do {
+            try self.init(ServerSentEvent(event: event.type, data: event.data, id: record.id, retry: event.retry))
+        } catch {
+            // The hub checks what it publishes; a log that others write to may hold anything. The data can always be sent.
+            self = .unnamed(event.data, at: record.position)
+        }
+    }
+
+    private static func unnamed(_ data: String, at position: Position) -> WireBytes {
         do {
             return try WireBytes(ServerSentEvent(data: data, id: position.text))
         } catch {

@@ -2,75 +2,89 @@
 
 import Synchronization
 
-/// Reads history for cursors that are behind the window, a slice at a time. Cursors that wait for the same slice share
-/// it, and only so many slices are read at the same time.
+/// Reads history for cursors that are behind the window, a slice at a time, in the order in which they have asked.
 final class Replayer: Sendable {
     struct Request: Hashable, Sendable {
         var selection: Selection
         var after: Position
         var through: Mark
+        var framing: Framing
     }
 
-    /// A slice of history as frames, which all who asked for it share.
-    struct Slice: Sendable {
-        var frames: [Frame]
-        var end: Position
-        var isComplete: Bool
-        var gap: Position?
-    }
+    typealias Completion = @Sendable (Result<ReplaySlice, any Error>) -> Void
+    private typealias Line = ReplayLine<Completion>
 
-    typealias Completion = @Sendable (Result<Slice, any Error>) -> Void
+    /// What whoever has asked for a slice keeps until it has taken the slice, or does not want it any more. Letting go of
+    /// it says so.
+    final class Place: Sendable {
+        private let ticket: ReplayLine<Completion>.Ticket
+        private let replayer: Replayer
 
-    private let limit: SliceLimit
-    private let concurrency: Int
-    private let waiting = Mutex<[Request: [Completion]]>([:])
-    private let requests = AsyncStream.makeStream(of: Request.self)
-
-    /// - Parameter concurrency: The most slices that are read at the same time.
-    init(limit: SliceLimit, concurrency: Int) {
-        self.limit = limit
-        self.concurrency = concurrency
-    }
-
-    /// Calls back with the slice, on any thread. What waits is bounded by the subscribers: each asks for one at a time.
-    func read(_ request: Request, _ completion: @escaping Completion) {
-        let isFirst = waiting.withLock { waiting in
-            waiting[request, default: []].append(completion)
-            return waiting[request]?.count == 1
+        fileprivate init(_ ticket: ReplayLine<Completion>.Ticket, of replayer: Replayer) {
+            self.ticket = ticket
+            self.replayer = replayer
         }
-        if isFirst { requests.continuation.yield(request) }
+
+        deinit { replayer.change { $0.leave(ticket) } }
+    }
+
+    let budget: ReplayBudget
+    private let limit: SliceLimit
+    private let line: Mutex<Line>
+    /// As many as may be on their way, at most.
+    private let errands = AsyncStream.makeStream(of: Line.Errand.self)
+
+    /// - Parameters:
+    ///   - limit: The size of a slice.
+    ///   - concurrency: The most slices that are on their way from the log to those who have asked.
+    ///   - capacity: The most bytes in memory.
+    init(limit: SliceLimit, concurrency: Int, capacity: Int) {
+        self.limit = limit
+        self.line = Mutex(Line(capacity: concurrency))
+        self.budget = ReplayBudget(capacity: capacity, reserve: concurrency * limit.bytes)
+    }
+
+    /// Calls back with the slice, on any thread, unless the place is given up before. What waits is bounded by the
+    /// subscribers: each asks for one at a time.
+    func read(_ request: Request, _ completion: @escaping Completion) -> Place {
+        Place(change { $0.join(completion, for: request) }, of: self)
     }
 
     /// Serves requests until the task is cancelled.
     func run(_ log: any Log) async {
-        await withTaskGroup(of: Void.self) { group in
-            var running = 0
-            for await request in requests.stream {
-                if running == concurrency {
-                    await group.next()
-                    running -= 1
-                }
-                group.addTask { await self.serve(request, from: log) }
-                running += 1
+        await withDiscardingTaskGroup { group in
+            for await errand in errands.stream {
+                group.addTask { await self.serve(errand, from: log) }
             }
         }
     }
 
-    private func serve(_ request: Request, from log: any Log) async {
-        let result: Result<Slice, any Error>
+    private func serve(_ errand: Line.Errand, from log: any Log) async {
+        await hand(over: errand, from: log)
+        // The slice is in the hands of those who have asked, and only there.
+        change { $0.finish(errand) }
+    }
+
+    private func hand(over errand: Line.Errand, from log: any Log) async {
+        let request = errand.request
+        let result: Result<ReplaySlice, any Error>
         do {
             let slice = try await log.read(
-                request.selection, after: request.after, through: request.through.position, limit: limit
-            )
-            result = .success(
-                Slice(
-                    frames: slice.records.map { Frame($0) }, end: slice.end, isComplete: slice.isComplete,
-                    gap: slice.gap
-                )
-            )
+                request.selection, after: request.after, through: request.through.position, limit: limit)
+            result = .success(ReplaySlice(slice, for: request, within: budget))
         } catch {
             result = .failure(error)
         }
-        for completion in waiting.withLock({ $0.removeValue(forKey: request) }) ?? [] { completion(result) }
+        for completion in change({ $0.takeReaders(of: errand) }) { completion(result) }
+    }
+
+    /// Changes the line, which may make one more errand due.
+    private func change<Value: Sendable>(_ body: (inout sending Line) -> Value) -> Value {
+        let (value, errand) = line.withLock { line in
+            let value = body(&line)
+            return (value, line.next())
+        }
+        if let errand { errands.continuation.yield(errand) }
+        return value
     }
 }

@@ -12,10 +12,7 @@ final class SimulatedShard {
     }
 
     private final class Answers: Sendable {
-        typealias Answer = (
-            token: SocketSinks<FakeTransport>.Token, request: Replayer.Request,
-            result: Result<Replayer.Slice, any Error>
-        )
+        typealias Answer = (token: SocketSinks<FakeTransport>.Token, result: Result<ReplaySlice, any Error>)
         let waiting = Mutex<[Answer]>([])
     }
 
@@ -31,7 +28,7 @@ final class SimulatedShard {
         network = FakeNetwork(seed: seed)
         sinks = SocketSinks(hub: hub, listener: listener, transport: FakeTransport(network: network)) {
             [answers] request, token in
-            hub.replayer.read(request) { result in answers.waiting.withLock { $0.append((token, request, result)) } }
+            hub.replayer.read(request) { result in answers.waiting.withLock { $0.append((token, result)) } }
         }
     }
 
@@ -50,11 +47,12 @@ final class SimulatedShard {
             defer { waiting = [] }
             return waiting
         }) {
-            sinks.finishReading(answer.token, answer.request, answer.result, now: now)
+            sinks.finishReading(answer.token, answer.result)
         }
     }
 
-    /// What a shard does when it wakes up: answers of the log, then one slice for each feed that has grown.
+    /// What a shard does when it wakes up: answers of the log, one slice for each feed that has grown, and those whose turn
+    /// it is.
     func pass() {
         takeAnswers()
         let grown = listener.grown.withLock { grown in
@@ -63,5 +61,6 @@ final class SimulatedShard {
         }
         sinks.grow(Array(grown))
         sinks.advancePending(now: now)
+        sinks.takeTurns(liveSince: now)
     }
 }

@@ -23,7 +23,7 @@ final class SocketShard: Shard, Sendable {
         var grown: [FeedID] = []
         var adopted: [(subscription: Subscription, socket: Int32, framing: Framing)] = []
         var changedLeases: [Token] = []
-        var slices: [(Token, Replayer.Request, Result<Replayer.Slice, any Error>)] = []
+        var slices: [(Token, Result<ReplaySlice, any Error>)] = []
     }
 
     typealias Sinks = SocketSinks<SocketTransport>
@@ -107,18 +107,18 @@ final class SocketShard: Shard, Sendable {
 
     private func run() {
         var sinks = Sinks(hub: hub, listener: self, transport: SocketTransport()) { request, token in
-            self.hub.replayer.read(request) { result in self.leave { $0.slices.append((token, request, result)) } }
+            self.hub.replayer.read(request) { result in self.leave { $0.slices.append((token, result)) } }
         }
         var schedule = Schedule(heartbeat: hub.configuration.heartbeat)
         var events = [martlet_event](repeating: martlet_event(), count: Self.mostEvents)
         while true {
             let timeout =
-                sinks.pending.isEmpty
-                ? schedule.milliseconds(hasStragglers: sinks.hasStragglers, nextEnd: sinks.nextEnd) : 0
+                sinks.isBusy
+                ? 0 : schedule.milliseconds(hasStragglers: sinks.hasStragglers, nextEnd: sinks.nextEnd)
             let count = martlet_poller_wait(poller, &events, Int32(events.count), timeout)
             let now = ContinuousClock.now
             for event in events.prefix(Int(max(0, count))) { handle(event, &sinks, now) }
-            let mail = mailbox.withLock { mailbox in
+            var mail = mailbox.withLock { mailbox in
                 defer { mailbox = Mailbox(hasEnded: mailbox.stopping != nil) }
                 return mailbox
             }
@@ -128,15 +128,18 @@ final class SocketShard: Shard, Sendable {
                 return stopping.resume()
             }
             for adoption in mail.adopted { adopt(adoption, &sinks, now) }
-            for (token, request, result) in mail.slices { sinks.finishReading(token, request, result, now: now) }
+            for (token, result) in mail.slices { sinks.finishReading(token, result) }
+            mail.slices = []
             if mail.isDraining { for token in sinks.tokens { endSoon(token, &sinks, now) } }
             sinks.grow(mail.grown)
+            let start = ContinuousClock.now
             if !sinks.pending.isEmpty || !mail.grown.isEmpty {
                 // Taken after the mail: whoever grows later rings the bell again.
                 let tail = hub.tail.sequence
                 sinks.advancePending(now: now)
                 hub.reached(sinks.slowestPending ?? tail, by: self)
             }
+            sinks.takeTurns(liveSince: start)
             for token in mail.changedLeases { sinks.leaseChanged(token, now: now) }
             sinks.endDue(now: now)
             if schedule.isHeartbeatDue(now: now) { sinks.beat(now: now) }

@@ -70,8 +70,10 @@ extension SocketSinks {
         leaveGroup(index)
         var straggler = stragglers[index] ?? Straggler(cursor: .after(.earliest))
         // Only what was begun is ended; the client asks for the rest when it is back.
-        straggler.unsent = straggler.offset > 0 ? straggler.unsent.prefix(1) : []
-        straggler.unsent.append(.retry(retry))
+        if straggler.dropSlice() { tally.replayed += 1 }
+        straggler.place = nil
+        straggler.unsent.removeAll { !$0.isBegun }
+        straggler.unsent.append(Unsent(.retry(retry), members[Int(index)].framing))
         straggler.phase = .ending
         straggler.reason = reason
         stragglers[index] = straggler

@@ -15,17 +15,19 @@ extension SocketSinks {
 
     /// Asks again for a straggler that waits for something that may not come by itself.
     private mutating func nudge(_ index: Int32, now: ContinuousClock.Instant) {
-        guard let straggler = stragglers[index], straggler.blockedSince == nil else { return }
+        // Who is about to be sent something needs no heartbeat.
+        guard let straggler = stragglers[index], straggler.blockedSince == nil, !straggler.isInLine else { return }
+        let comment = [Unsent(.comment, members[Int(index)].framing)]
         switch straggler.phase {
         case .moving, .waiting:
             let group = Int(members[Int(index)].group)
             groups[group]?.waiting.removeAll { $0.index == index }
             stragglers[index]?.phase = .moving
-            stragglers[index]?.unsent = [.comment]
-            move(index, now: now)
+            stragglers[index]?.unsent = comment
+            move(index)
         case .reading:
             // Its socket is free while it waits for history.
-            stragglers[index]?.unsent = [.comment]
+            stragglers[index]?.unsent = comment
             _ = flush(index, now: now)
         case .ending, .lingering:
             break
@@ -45,7 +47,7 @@ extension SocketSinks {
     /// Tells the hub's metrics what was written since the last time.
     mutating func reportTally() {
         guard tally.bytes > 0 else { return }
-        hub.metrics.delivered(tally.deliveries, bytes: tally.bytes)
+        hub.metrics.delivered(tally.deliveries, replayed: tally.replayed, bytes: tally.bytes)
         if let oldest = tally.oldest { hub.metrics.delivered(since: oldest) }
         tally = Tally()
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DequeModule
 import NIOCore
 
 /// The subscribers of a shard: a state machine on one thread, which does its input and output through a transport.
@@ -67,43 +68,26 @@ struct SocketSinks<T: Transport> {
         }
     }
 
-    enum Phase {
-        case moving
-        /// Waits for a slice of history.
-        case reading
-        /// Is written its last bytes.
-        case ending
-        /// Waits for its client to close its side, at most until then.
-        case lingering(until: ContinuousClock.Instant)
-        /// Waits for its group.
-        case waiting
-    }
-
-    struct Straggler {
-        var cursor: Cursor
-        /// What it has not been sent yet of what its cursor has passed: the rest of a frame, or of a slice of history.
-        var unsent: ArraySlice<WireBytes> = []
-        /// How much of the first of those it has been sent.
-        var offset = 0
-        var phase = Phase.moving
-        /// Since when its socket takes nothing; `nil` while it does.
-        var blockedSince: ContinuousClock.Instant?
-        /// Why its stream ends, where it does.
-        var reason = StreamEnd.client
-    }
-
     /// What was written since it was last told to the hub's metrics.
     struct Tally {
         var deliveries = 0
+        /// How many of them came from history.
+        var replayed = 0
         var bytes = 0
         /// Since when the oldest of them was here.
         var oldest: ContinuousClock.Instant?
+
+        mutating func add(_ bytes: Int, deliveries: Int, replayed: Int = 0) {
+            self.bytes += bytes
+            self.deliveries += deliveries
+            self.replayed += replayed
+        }
     }
 
     let hub: Hub
     let start: ContinuousClock.Instant
     let listener: any FeedListener
-    let read: (Replayer.Request, Token) -> Void
+    let read: (Replayer.Request, Token) -> Replayer.Place
     var transport: T
     var members: [Member] = []
     var free: [Int32] = []
@@ -114,9 +98,10 @@ struct SocketSinks<T: Transport> {
     /// Groups whose feeds have grown.
     var pending: [Int32] = []
     var stragglers: [Int32: Straggler] = [:]
+    /// Those of them who wait for their turn to be sent something.
+    var line: Deque<Token> = []
     /// Those of members whose streams are somebody's, and when and why these are to be ended besides.
     var leases: [Int32: (lease: Lease, end: Tick, reason: StreamEnd)] = [:]
-    var scratch: [UInt8] = []
     /// When the next stream is to end, or sooner.
     var earliestEnd = Tick.never
     var tally = Tally()
@@ -126,10 +111,10 @@ struct SocketSinks<T: Transport> {
 
     /// - Parameters:
     ///   - listener: Hears when feeds of the subscribers have grown, and has them advanced.
-    ///   - read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:_:now:)``.
+    ///   - read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:)``.
     init(
         hub: Hub, start: ContinuousClock.Instant = .now, listener: any FeedListener, transport: T,
-        read: @escaping (Replayer.Request, Token) -> Void
+        read: @escaping (Replayer.Request, Token) -> Replayer.Place
     ) {
         self.hub = hub
         self.start = start
@@ -139,6 +124,8 @@ struct SocketSinks<T: Transport> {
     }
 
     var count: Int { members.count - free.count }
+    /// Whether there is something to be sent.
+    var isBusy: Bool { !pending.isEmpty || !line.isEmpty }
     /// Whether anybody waits for his socket, or for his client to leave.
     var hasStragglers: Bool { !stragglers.isEmpty }
     var tokens: [Token] {

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import MartletTesting
+import Testing
+
+@testable import Martlet
+
+@Suite("History on its way to those who catch up", .timeLimit(.minutes(1)))
+struct ReplayBudgetTests {
+    private static let sliceBytes = 8192
+    private static let reads = 2
+
+    /// So many whole slices may be kept for subscribers that cannot take them, besides those that are on their way.
+    private func configuration(keeping slices: Int) -> HubConfiguration {
+        .with {
+            $0.slice = SliceLimit(events: 16, bytes: Self.sliceBytes)
+            $0.concurrentReads = Self.reads
+            $0.replayBytes = (Self.reads + slices) * Self.sliceBytes
+        }
+    }
+
+    @Test(
+        "However many take nothing, they hold no more than the budget, and in the end get everything",
+        arguments: [0, 3])
+    func stalledHerd(slices: Int) async throws {
+        let configuration = configuration(keeping: slices)
+        try await withHub(windowBytes: 1, base: configuration) { hub in
+            let data = String(repeating: "x", count: 300)
+            var ids: [String] = []
+            for number in 0..<200 { ids.append(try await hub.publish("\(number) \(data)", to: "news")) }
+            try await TestConnection.withPatience { [ids] in while hub.end.text != ids.last { await Task.yield() } }
+            let shard = SimulatedShard(hub, seed: 1)
+            var clients: [(socket: Int32, token: SocketSinks<FakeTransport>.Token, start: Int)] = []
+            for start in 0..<40 {
+                let subscription = try await hub.subscribe(to: .of("news"), after: ids[start])
+                let (socket, token) = shard.open(subscription, framing: .plain)
+                shard.network.full.insert(socket)
+                clients.append((socket, token, start))
+            }
+            var most = 0
+            while !clients.allSatisfy({ shard.network.sockets[$0.socket]?.isBlocked == true }) {
+                shard.pass()
+                most = max(most, hub.replayer.budget.byteCount)
+                await Task.yield()
+            }
+            #expect(most <= configuration.replayBytes)
+            #expect(slices == 0 || hub.replayer.budget.byteCount > 0)
+
+            shard.network.full = []
+            let last = "data: 199 "
+            func isDone(_ socket: Int32) -> Bool {
+                let end = String(decoding: shard.network.sockets[socket]?.received.suffix(1000) ?? [], as: UTF8.self)
+                return end.contains(last) && end.hasSuffix("\n\n")
+            }
+            while !clients.allSatisfy({ isDone($0.socket) }) {
+                for client in clients where shard.network.unblock(client.socket) {
+                    shard.sinks.resume(client.token, now: shard.now)
+                }
+                shard.pass()
+                most = max(most, hub.replayer.budget.byteCount)
+                await Task.yield()
+            }
+            for client in clients {
+                var parser = EventStreamParser()
+                var read: [Int] = []
+                for case .event(let event) in try parser.parse(shard.network.takeReceived(of: client.socket)) {
+                    read.append(Int(event.data?.prefix { $0 != " " } ?? "") ?? -1)
+                }
+                #expect(read == Array(client.start + 1..<200))
+            }
+            #expect(most <= configuration.replayBytes)
+            #expect(hub.replayer.budget.byteCount == 0)
+        }
+    }
+
+    @Test("Between two turns of live delivery those who catch up have at most as long as it took, or a moment")
+    func turns() {
+        let start = ContinuousClock.now
+        #expect(Turns.end(liveSince: start, now: start) == start + Turns.moment)
+        let after = start + .milliseconds(20)
+        #expect(Turns.end(liveSince: start, now: after) == after + .milliseconds(20))
+    }
+
+    @Test("A turn of those who catch up ends when its time is over, and goes on where it stopped")
+    func oneTurn() async throws {
+        // Each may have a slice of its own.
+        let configuration = HubConfiguration.with { $0.concurrentReads = 5 }
+        try await withHub(windowBytes: 1, base: configuration) { hub in
+            try await hub.publish(numbers: 0..<10, to: "news")
+            let shard = SimulatedShard(hub, seed: 1)
+            shard.network.isKind = true
+            var sockets: [Int32] = []
+            for _ in 0..<5 {
+                let subscription = try await hub.subscribe(to: .of("news"), after: "earliest")
+                sockets.append(shard.open(subscription, framing: .plain).socket)
+            }
+            while shard.sinks.line.count < 5 {
+                shard.takeAnswers()
+                await Task.yield()
+            }
+            func served() -> Int { sockets.count { shard.network.sockets[$0]?.received.isEmpty == false } }
+            // Each takes a third of a moment.
+            for expected in [3, 5] {
+                var now = shard.now
+                shard.sinks.takeTurns(liveSince: now) {
+                    defer { now += Turns.moment / 3 + .nanoseconds(1) }
+                    return now
+                }
+                #expect(served() == expected)
+            }
+        }
+    }
+}
