@@ -148,9 +148,9 @@ def private(load: Load) -> Metrics:
 
 
 # How many subscribers are live while others replay, how many of those come in a second, and how much each has missed.
-LIVE, RETURNS, MISSED = 1000, 1000, 1000
+LIVE, RETURNS, MISSED = 5000, 1000, 1000
 # Seconds until `martlet bench` has them all, and measures.
-PREPARATION = 2.7
+PREPARATION = 4.7
 
 
 def replay(load: Load) -> Metrics:

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("The contract of logs, kept in a file", .timeLimit(.minutes(2)))
+@Suite("The contract of logs, kept in a file", .timeLimit(.minutes(5)))
 struct SQLiteLogContractTests {
     @Test("The log in a file keeps the contract", arguments: LogContract.checks + LogContract.retentionChecks)
     func contract(check: LogContract.Check<any Log>) async throws {

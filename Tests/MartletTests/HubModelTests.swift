@@ -4,7 +4,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct HubModelTests {
+@Suite(.timeLimit(.minutes(5))) struct HubModelTests {
     private let operations = FuzzSettings.count ?? 10_000
 
     @Test(arguments: [25, 100_000])

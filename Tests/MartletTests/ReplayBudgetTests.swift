@@ -6,7 +6,7 @@ import Testing
 
 @testable import Martlet
 
-@Suite("History on its way to those who catch up", .timeLimit(.minutes(1)))
+@Suite("History on its way to those who catch up", .timeLimit(.minutes(2)))
 struct ReplayBudgetTests {
     private static let sliceBytes = 8192
     private static let reads = 2
