@@ -16,6 +16,7 @@ let package = Package(
     products: [
         .library(name: "EventStream", targets: ["EventStream"]),
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletClient", targets: ["MartletClient"]),
         .library(name: "MartletHTTP", targets: ["MartletHTTP"]),
         .library(name: "MartletAuth", targets: ["MartletAuth"]),
         .library(name: "MartletMercure", targets: ["MartletMercure"]),
@@ -43,6 +44,17 @@ let package = Package(
     targets: [
         .target(name: "EventStream", swiftSettings: settings),
         .target(name: "CLinux"),
+        .target(
+            name: "MartletClient",
+            dependencies: [
+                "EventStream",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "Martlet",
             dependencies: [
@@ -184,6 +196,19 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "EventStreamTests", dependencies: ["EventStream"], swiftSettings: settings),
+        .testTarget(
+            name: "MartletClientTests",
+            dependencies: [
+                "EventStream",
+                "Martlet",
+                "MartletClient",
+                "MartletTesting",
+                "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "MartletAuthTests",
             dependencies: [

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+
+/// The rules of an event source, WHATWG HTML, section 9.2.3: what to do next, after what happened. It does none of it.
+struct Connection: Sendable {
+    enum Step: Sendable, Equatable {
+        /// Get a token and say ``Connection/connect(token:)``.
+        case connect
+        /// Send this and say ``Connection/answered(_:using:)``, or ``Connection/lost(using:)``.
+        case send(Request)
+        /// Wait for bytes and say ``Connection/received(_:into:)``, or ``Connection/lost(using:)``.
+        case read
+        /// Wait and say ``Connection/reconnect()``.
+        case wait(Duration)
+        /// There is nothing more to come.
+        case end
+    }
+
+    private let target: Target
+    private let configuration: EventSource.Configuration
+    private let limits: EventStreamParser.Limits
+    private var backoff: Backoff
+    private var redirects = 0
+    private var request: Request?
+    private var parser: EventStreamParser?
+    /// What was seen last; `""` for nothing.
+    private(set) var lastEventID: String
+
+    /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidURL``.
+    init(
+        to url: String, _ configuration: EventSource.Configuration, lastEventID: String
+    ) throws(EventSourceError) {
+        guard let target = Target(url) else {
+            throw EventSourceError(
+                .invalidURL, "The URL is not http or https with a host and without a user. Send credentials in headers."
+            )
+        }
+        self.target = target
+        self.configuration = configuration
+        self.lastEventID = lastEventID
+        // An event in a single line has the name of the field before it.
+        limits = EventStreamParser.Limits(
+            maximumLineBytes: configuration.maximumEventBytes + "event: ".utf8.count,
+            maximumEventBytes: configuration.maximumEventBytes)
+        backoff = Backoff(retry: configuration.retry, maximum: configuration.maximumBackoff)
+    }
+
+    mutating func connect(token: String?) throws(EventSourceError) -> Step {
+        let request = try Request(to: target, configuration, lastEventID: lastEventID, token: token)
+        self.request = request
+        redirects = 0
+        return .send(request)
+    }
+
+    mutating func answered(
+        _ answer: Answer, using random: inout some RandomNumberGenerator
+    ) throws(EventSourceError) -> Step {
+        if answer.isPassing { return lost(least: answer.wait, using: &random) }
+        if answer.isRedirect { return try redirected(by: answer) }
+        if answer.status == 204 { return .end }
+        guard answer.status == 200 else {
+            throw EventSourceError(
+                .refused, status: answer.status,
+                "The server answered \(answer.status). Check the URL and what it asks for.")
+        }
+        guard answer.isEventStream else {
+            throw EventSourceError(
+                .wrongContentType, status: 200, "The answer is not text/event-stream. Check the URL.")
+        }
+        guard !answer.isEncoded else {
+            throw EventSourceError(
+                .encoded, status: 200, "The answer is compressed. Have the server honour Accept-Encoding: identity.")
+        }
+        parser = EventStreamParser(limits: limits, lastEventID: lastEventID)
+        return .read
+    }
+
+    private mutating func redirected(by answer: Answer) throws(EventSourceError) -> Step {
+        guard let request, let target = answer.location.flatMap(request.target.resolving) else {
+            throw EventSourceError(
+                .invalidRedirect, status: answer.status,
+                "A redirect does not lead to an http or https URL without a user. Check the server.")
+        }
+        guard redirects < configuration.maximumRedirects else {
+            throw EventSourceError(
+                .tooManyRedirects, status: answer.status,
+                "There are more than \(configuration.maximumRedirects) redirects. Check the server for a circle.")
+        }
+        redirects += 1
+        let next = request.redirected(to: target, status: answer.status)
+        self.request = next
+        return .send(next)
+    }
+
+    /// Reads what came. When it throws, what came before the fault is in `elements` all the same.
+    ///
+    /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/tooLarge``.
+    mutating func received(
+        _ bytes: some Sequence<UInt8>, into elements: inout [EventStreamParser.Element]
+    ) throws(EventSourceError) {
+        let count = elements.count
+        defer {
+            lastEventID = parser?.lastEventID ?? lastEventID
+            if elements.count > count { backoff.succeeded() }
+            for case .retry(let milliseconds) in elements[count...] { backoff.retry = .milliseconds(milliseconds) }
+        }
+        do { try parser?.parse(bytes, into: &elements) } catch {
+            throw EventSourceError(
+                .tooLarge, status: 200,
+                "An event is larger than \(configuration.maximumEventBytes) bytes. Raise maximumEventBytes.")
+        }
+    }
+
+    /// The connection could not be made, or has ended; what it had begun is dropped.
+    mutating func lost(least: Duration = .zero, using random: inout some RandomNumberGenerator) -> Step {
+        parser = nil
+        return .wait(backoff.next(least: least, using: &random))
+    }
+
+    /// It is time for another connection, or somebody says so.
+    mutating func reconnect() -> Step {
+        parser = nil
+        return .connect
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import MartletTesting
+import Testing
+
+@testable import MartletClient
+
+@Suite struct ConnectionTests {
+    private var random = SeededGenerator(seed: 1)
+    private static let stream = Answer(status: 200, contentType: "text/event-stream")
+
+    private func connection(
+        _ url: String = "http://a/events", lastEventID: String = "",
+        _ configure: (inout EventSource.Configuration) -> Void = { _ in }
+    ) throws -> Connection {
+        var configuration = EventSource.Configuration()
+        configure(&configuration)
+        return try Connection(to: url, configuration, lastEventID: lastEventID)
+    }
+
+    private func request(_ step: Connection.Step) throws -> Request {
+        guard case .send(let request) = step else { throw Unexpected(step: step) }
+        return request
+    }
+
+    private struct Unexpected: Error { var step: Connection.Step }
+
+    @Test(arguments: [400, 401, 403, 404, 410, 422, 100, 201, 206, 304, 300])
+    mutating func `a status that does not change by asking again ends the source`(status: Int) throws {
+        var connection = try connection()
+        _ = try connection.connect(token: nil)
+        let error = #expect(throws: EventSourceError.self) {
+            try connection.answered(Answer(status: status), using: &random)
+        }
+        #expect(error?.code == .refused)
+        #expect(error?.status == status)
+    }
+
+    @Test(arguments: [408, 425, 429, 500, 501, 502, 503, 504, 599])
+    mutating func `a status that may pass is waited out`(status: Int) throws {
+        var connection = try connection()
+        _ = try connection.connect(token: nil)
+        let step = try connection.answered(Answer(status: status), using: &random)
+        guard case .wait(let time) = step else { throw Unexpected(step: step) }
+        #expect((.seconds(1) ... .seconds(2)).contains(time))
+        #expect(connection.reconnect() == .connect)
+    }
+
+    @Test mutating func `a server that says when to come back is not asked before`() throws {
+        var connection = try connection()
+        _ = try connection.connect(token: nil)
+        let step = try connection.answered(Answer(status: 503, retryAfter: "3600"), using: &random)
+        #expect(step == .wait(.seconds(3600)))
+    }
+
+    @Test mutating func `204 is the end`() throws {
+        var connection = try connection()
+        _ = try connection.connect(token: nil)
+        #expect(try connection.answered(Answer(status: 204), using: &random) == .end)
+    }
+
+    @Test(
+        arguments: [
+            ("text/event-stream", nil), ("Text/Event-Stream;charset=utf-8", nil), (" text/event-stream ; a=b", nil),
+            ("text/html", .wrongContentType), (nil, .wrongContentType), ("text/event-stream2", .wrongContentType),
+            ("text/event-stream, text/html", .wrongContentType), ("", .wrongContentType),
+        ] as [(String?, EventSourceError.Code?)])
+    mutating func `only an event stream is read`(type: String?, code: EventSourceError.Code?) throws {
+        var connection = try connection()
+        _ = try connection.connect(token: nil)
+        let answer = Answer(status: 200, contentType: type)
+        do throws(EventSourceError) {
+            #expect(try connection.answered(answer, using: &random) == .read)
+            #expect(code == nil)
+        } catch {
+            #expect(error.code == code)
+        }
+    }
+
+    @Test(arguments: [("gzip", false), ("identity", true), ("br", false), ("", true)])
+    mutating func `a compressed stream is refused`(coding: String, passes: Bool) throws {
+        var connection = try connection()
+        _ = try connection.connect(token: nil)
+        var answer = Self.stream
+        answer.contentEncoding = coding
+        let step = try? connection.answered(answer, using: &random)
+        #expect((step == .read) == passes)
+    }
+
+    @Test mutating func `an id is sent once its block has ended, with data or without`() throws {
+        var connection = try connection(lastEventID: "0")
+        #expect(try request(connection.connect(token: nil)).headers["last-event-id"] == "0")
+        for (bytes, id) in [
+            ("id: 1\ndata: x\n\n", "1"), ("id: 2\n\n", "2"), ("id: 3\ndata: x\n", "2"), ("data: x\n\n", "2"),
+            ("id: é\n\n", "é"), ("id\n\n", nil),
+        ] {
+            #expect(try connection.answered(Self.stream, using: &random) == .read)
+            var elements: [EventStreamParser.Element] = []
+            try connection.received(Array(bytes.utf8), into: &elements)
+            _ = connection.lost(using: &random)
+            #expect(try request(connection.connect(token: nil)).headers["Last-Event-ID"] == id)
+        }
+    }
+
+    @Test mutating func `what the server says about waiting holds for the next reconnects`() throws {
+        var connection = try connection()
+        _ = try connection.connect(token: nil)
+        _ = try connection.answered(Self.stream, using: &random)
+        var elements: [EventStreamParser.Element] = []
+        try connection.received(Array("retry: 90000\n\n".utf8), into: &elements)
+        #expect(elements == [.retry(milliseconds: 90000)])
+        for _ in 0..<5 { #expect(connection.lost(using: &random) == .wait(.seconds(90))) }
+    }
+
+    @Test mutating func `an event may be as large as the configuration says, and no larger`() throws {
+        for extra in [0, 1] {
+            for field in ["data:", "data: "] {
+                var connection = try connection { $0.maximumEventBytes = 1000 }
+                _ = try connection.connect(token: nil)
+                _ = try connection.answered(Self.stream, using: &random)
+                var elements: [EventStreamParser.Element] = []
+                let text = "data: before\n\n\(field)\(String(repeating: "x", count: 1000 + extra))\n\n"
+                do throws(EventSourceError) {
+                    try connection.received(Array(text.utf8), into: &elements)
+                    #expect(extra == 0)
+                    #expect(elements.count == 2)
+                } catch {
+                    #expect(extra == 1)
+                    #expect(error.code == .tooLarge)
+                    #expect(elements.count == 1)
+                }
+            }
+        }
+    }
+
+    @Test(arguments: ["", "events", "ftp://a/", "http://", "http:///x", "http://u:p@a/", "http://u@a/", "//a/"])
+    func `a URL that cannot be asked is refused`(url: String) {
+        #expect(throws: EventSourceError.self) { try Connection(to: url, .init(), lastEventID: "") }
+    }
+}

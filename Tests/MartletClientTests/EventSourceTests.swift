@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import MartletTesting
+import Synchronization
+import Testing
+
+@testable import MartletClient
+
+@Suite struct EventSourceTests {
+    /// A source that waits as little as it may.
+    private static func source(
+        _ server: ScriptedServer, path: String = "", _ configure: (inout EventSource.Configuration) -> Void = { _ in }
+    ) -> EventSource {
+        var configuration = EventSource.Configuration()
+        configuration.retry = .zero
+        configure(&configuration)
+        return EventSource(server.url + path, configuration: configuration)
+    }
+
+    private static func data(_ source: EventSource) async throws -> [String] {
+        try await source.reduce(into: []) { $0.append($1.data ?? "") }
+    }
+
+    @Test func `a stream goes on over a new connection until 204 ends it`() async throws {
+        try await ScriptedServer.run { peer in
+            guard peer.number < 3 else { return try await peer.answer(204) }
+            try await peer.send(
+                Peer.stream + ":hi\nid: \(peer.number)\ndata: \(peer.number)\n\nid: \(peer.number)b\n\n")
+        } _: { server in
+            let comments = Mutex<[String]>([])
+            let states = Mutex<[EventSource.State]>([])
+            let source = Self.source(server) {
+                $0.onComment = { text in comments.withLock { $0.append(text) } }
+                $0.onStateChange = { state in states.withLock { $0.append(state) } }
+            }
+            #expect(try await Self.data(source) == ["1", "2"])
+            #expect(server.requests.map { $0.contains("Last-Event-ID: 1b") } == [false, true, false])
+            #expect(source.lastEventID == "2b")
+            #expect(comments.withLock { $0 } == ["hi", "hi"])
+            #expect(states.withLock { $0.prefix(2) } == [.connecting, .open])
+            #expect(states.withLock { $0.last } == .closed)
+            try await server.until { $0.endCount == 3 }
+        }
+    }
+
+    @Test func `how the bytes are cut does not matter, and invalid UTF-8 is replaced`() async throws {
+        let stream = Array(Peer.stream.utf8) + Array("event: é\r\ndata: a".utf8) + [0xFF] + Array("\r\n\r\n".utf8)
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            for byte in stream { try await peer.send([byte]) }
+        } _: { server in
+            var events: [ServerSentEvent] = []
+            for try await event in Self.source(server) { events.append(event) }
+            #expect(events == [ServerSentEvent(event: "é", data: "a\u{FFFD}")])
+        }
+    }
+
+    @Test func `half an event is dropped with its connection`() async throws {
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            try await peer.send(Peer.stream + "id: 1\ndata: whole\n\nid: 2\ndata: half\n")
+            try await peer.reset()
+        } _: { server in
+            let source = Self.source(server)
+            _ = try await Self.data(source)
+            #expect(source.lastEventID != "2")
+        }
+    }
+
+    @Test func `a server that fails is asked again`() async throws {
+        try await ScriptedServer.run { peer in
+            switch peer.number {
+            case 1: try await peer.answer(500)
+            case 2: try await peer.reset()
+            case 3: try await peer.send(Peer.stream + "data: x\n\n")
+            default: try await peer.answer(204)
+            }
+        } _: { server in
+            #expect(try await Self.data(Self.source(server)) == ["x"])
+        }
+    }
+
+    @Test(arguments: [
+        (["Content-Type: text/html"], 200, EventSourceError.Code.wrongContentType), ([], 404, .refused),
+        (["Content-Type: text/event-stream", "Content-Encoding: gzip"], 200, .encoded),
+        (["Location: /events"], 302, .tooManyRedirects), ([], 302, .invalidRedirect),
+    ])
+    func `what does not change ends the source with an error`(
+        headers: [String], status: Int, code: EventSourceError.Code
+    ) async throws {
+        try await ScriptedServer.run {
+            try await $0.answer(status, headers)
+        } _: { server in
+            let error = await #expect(throws: EventSourceError.self) { try await Self.data(Self.source(server)) }
+            #expect(error?.code == code)
+        }
+    }
+
+    @Test func `the token is asked for before each connect and stays with its origin`() async throws {
+        try await ScriptedServer.run { peer in
+            if peer.number > 2 { try await peer.answer(204) }
+            try await peer.send(Peer.stream + "data: \(peer.header("Authorization") ?? "none")\n\n")
+        } _: { other in
+            try await ScriptedServer.run { peer in
+                if peer.head.contains("/events ") { try await peer.answer(307, ["Location: /here"]) }
+                let isOwn = peer.header("Authorization") != nil
+                try await peer.answer(307, ["Location: \(isOwn ? other.url : "/lost")"])
+            } _: { server in
+                let count = Mutex(0)
+                let source = Self.source(server) {
+                    $0.token = { "t\(count.withLock { $0 += 1
+return $0 })"
+                    }
+                }
+                #expect(try await Self.data(source) == ["none", "none"])
+                #expect(count.withLock { $0 } == 3)
+                #expect(server.requests.count == 6)
+                #expect(server.requests.last?.contains("Bearer t3") == true)
+            }
+        }
+    }
+
+    @Test func `method, headers and body go along`() async throws {
+        try await ScriptedServer.run {
+            try await $0.answer(204)
+        } _: { server in
+            let source = Self.source(server) {
+                $0.method = "POST"
+                $0.headers = ["X-Own": "1"]
+                $0.body = Array("body".utf8)
+            }
+            #expect(try await Self.data(source) == [])
+            let head = try #require(server.requests.first?.lowercased())
+            #expect(head.hasPrefix("post /events "))
+            #expect(head.contains("x-own: 1") && head.contains("content-length: 4"))
+        }
+    }
+
+    @Test func `an event of five megabytes passes, and one over the bound ends the source`() async throws {
+        let text = String(repeating: "x", count: 5 * 1024 * 1024)
+        try await ScriptedServer.run { peer in
+            guard peer.number < 3 else { return try await peer.answer(204) }
+            try await peer.send(Peer.stream + "data: \(text)\n\n")
+            try await peer.waitForEnd()
+        } _: { server in
+            var events = Self.source(server).makeAsyncIterator()
+            #expect(try await events.next()?.data?.utf8.count == text.utf8.count)
+            events = Self.source(server) { $0.maximumEventBytes = text.utf8.count - 1 }.makeAsyncIterator()
+            let error = await #expect(throws: EventSourceError.self) { try await events.next() }
+            #expect(error?.code == .tooLarge)
+            #expect(try await events.next() == nil)
+            try await server.until { $0.endCount == 2 }
+        }
+    }
+}

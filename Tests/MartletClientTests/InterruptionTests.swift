@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+import MartletTesting
+import NIOCore
+import NIOPosix
+import Synchronization
+import Testing
+
+@testable import MartletClient
+
+@Suite struct InterruptionTests {
+    @Test func `a stream without a byte for too long is made anew, and any byte counts`() async throws {
+        let clock = ManualClock()
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            try await peer.send(Peer.stream + "data: x\n\n:beat\n")
+            try await peer.waitForEnd()
+        } _: { server in
+            var configuration = EventSource.Configuration()
+            configuration.retry = .zero
+            configuration.readTimeout = .seconds(10)
+            let beats = Mutex(0)
+            configuration.onComment = { _ in beats.withLock { $0 += 1 } }
+            let source = EventSource(server.url, configuration: configuration, clock: clock)
+            var events = source.makeAsyncIterator()
+            #expect(try await events.next()?.data == "x")
+            async let end = events.next()
+            while beats.withLock({ $0 }) == 0 { await Task.yield() }
+            try await clock.waitForSleepers()
+            clock.advance(by: .seconds(9))
+            #expect(source.state == .open)
+            clock.advance(by: .seconds(1))
+            try await server.until { $0.requests.count == 2 }
+            #expect(try await end == nil)
+        }
+    }
+
+    enum Moment: CaseIterable { case connecting, streaming, waiting, left }
+
+    @Test(arguments: Moment.allCases)
+    func `nothing is left of a source that is cancelled`(moment: Moment) async throws {
+        let clock = ManualClock()
+        try await ScriptedServer.run { peer in
+            if moment == .waiting { return try await peer.answer(503) }
+            if moment != .connecting { try await peer.send(Peer.stream + "data: x\n\n") }
+            try await peer.waitForEnd()
+        } _: { server in
+            let source = EventSource(server.url, clock: clock)
+            let task = Task {
+                for try await _ in source where moment == .left { return }
+            }
+            switch moment {
+            case .connecting: try await server.until { $0.requests.count == 1 }
+            case .streaming: try await server.until { _ in source.state == .open }
+            case .waiting: try await server.until { _ in if case .waiting = source.state { true } else { false } }
+            case .left: break
+            }
+            if moment != .left { task.cancel() }
+            let result = await task.result
+            if moment == .left {
+                try result.get()
+            } else {
+                #expect(throws: CancellationError.self) { try result.get() }
+            }
+            #expect(source.state == .closed)
+            #expect(clock.sleeperCount == 0)
+            try await server.until { $0.endCount == 1 }
+        }
+    }
+
+    @Test func `a source connects anew when it is told to, also while it waits`() async throws {
+        let clock = ManualClock()
+        try await ScriptedServer.run { peer in
+            switch peer.number {
+            case 1:
+                try await peer.send(Peer.stream + "id: 1\ndata: x\n\n")
+                try await peer.waitForEnd()
+            case 2: try await peer.answer(503)
+            default: try await peer.answer(204)
+            }
+        } _: { server in
+            let source = EventSource(server.url, clock: clock)
+            var events = source.makeAsyncIterator()
+            #expect(try await events.next()?.data == "x")
+            source.reconnect()
+            async let end = events.next()
+            try await server.until { _ in if case .waiting = source.state { true } else { false } }
+            source.reconnect()
+            #expect(try await end == nil)
+            #expect(server.requests.count == 3)
+            #expect(server.requests.dropFirst().allSatisfy { $0.contains("Last-Event-ID: 1") })
+        }
+    }
+
+    @Test func `a connection with itself is noticed and closed`() async throws {
+        let free = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let address = try #require(free.localAddress)
+        try await free.close()
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.socketOption(.so_reuseaddr), value: 1).bind(to: address).connect(to: address).get()
+        await #expect(throws: HTTPClient.SelfConnection.self) {
+            try await HTTPClient.refuseSelfConnection(channel).get()
+        }
+        try await TestConnection.withPatience { try await channel.closeFuture.get() }
+    }
+}

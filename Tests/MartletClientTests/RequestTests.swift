@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletTesting
+import Testing
+
+@testable import MartletClient
+
+@Suite struct RequestTests {
+    private var random = SeededGenerator(seed: 1)
+
+    private func sent(_ step: Connection.Step) -> Request? {
+        if case .send(let request) = step { request } else { nil }
+    }
+
+    private func redirected(
+        by status: Int = 307, to location: String, from url: String = "https://a/x/events", method: String = "GET"
+    ) throws -> Request? {
+        var configuration = EventSource.Configuration()
+        configuration.method = method
+        configuration.body = [1]
+        configuration.headers = ["authorization": "A", "Cookie": "C", "X-Own": "O", "Content-Type": "t"]
+        var random = random
+        var connection = try Connection(to: url, configuration, lastEventID: "7")
+        _ = try connection.connect(token: nil)
+        return try sent(connection.answered(Answer(status: status, location: location), using: &random))
+    }
+
+    @Test(arguments: [
+        ("/y", "https://a/y", true), ("y", "https://a/x/y", true), ("https://A:443/y", "https://A:443/y", true),
+        ("?q=1", "https://a/x/events?q=1", true), ("//b/y", "https://b/y", false), ("http://a/y", "http://a/y", false),
+        ("https://a:444/y", "https://a:444/y", false), ("https://a.b/y", "https://a.b/y", false),
+    ])
+    func `credentials stay with their origin`(location: String, url: String, stay: Bool) throws {
+        let request = try #require(try redirected(to: location))
+        #expect(request.target.text == url)
+        #expect(request.headers["Authorization"] == (stay ? "A" : nil))
+        #expect(request.headers["Cookie"] == (stay ? "C" : nil))
+        #expect(request.headers["X-Own"] == "O")
+        #expect(request.headers["Last-Event-ID"] == "7")
+    }
+
+    @Test mutating func `credentials do not come back on the way back, and are there on the next connect`() throws {
+        var connection = try Connection(to: "http://a/", .init(), lastEventID: "")
+        #expect(try sent(connection.connect(token: "t"))?.headers["Authorization"] == "Bearer t")
+        for location in ["http://b/", "http://a/"] {
+            let step = try connection.answered(Answer(status: 302, location: location), using: &random)
+            #expect(sent(step)?.headers["Authorization"] == nil)
+        }
+        #expect(try sent(connection.connect(token: "u"))?.headers["Authorization"] == "Bearer u")
+    }
+
+    @Test(arguments: [
+        (301, "POST", "GET"), (302, "POST", "GET"), (303, "POST", "GET"), (307, "POST", "POST"), (308, "POST", "POST"),
+        (303, "HEAD", "HEAD"), (303, "QUERY", "GET"), (302, "QUERY", "QUERY"),
+    ])
+    func `a redirect changes the method as in Fetch`(status: Int, method: String, next: String) throws {
+        let request = try #require(try redirected(by: status, to: "/y", method: method))
+        #expect(request.method == next)
+        #expect((request.body == nil) == (method != next))
+        #expect((request.headers["Content-Type"] == nil) == (method != next))
+    }
+
+    @Test(arguments: ["ftp://a/", "http://u:p@a/", "http://"])
+    func `a redirect has to lead somewhere`(location: String) throws {
+        let error = #expect(throws: EventSourceError.self) { try redirected(to: location) }
+        #expect(error?.code == .invalidRedirect)
+    }
+
+    @Test mutating func `a connect follows as many redirects as the configuration says`() throws {
+        var configuration = EventSource.Configuration()
+        configuration.maximumRedirects = 3
+        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+        let answer = Answer(status: 302, location: "/")
+        for _ in 0..<2 {
+            _ = try connection.connect(token: nil)
+            for _ in 0..<3 { #expect(try sent(connection.answered(answer, using: &random)) != nil) }
+        }
+        let error = #expect(throws: EventSourceError.self) { try connection.answered(answer, using: &random) }
+        #expect(error?.code == .tooManyRedirects)
+    }
+
+    @Test(arguments: [("A\nB", "x"), ("", "x"), ("A", "x\r\ny"), ("A", "\u{0}"), ("A b", "x"), ("é", "x")])
+    func `a header that would break the request is refused and not shown`(name: String, value: String) throws {
+        var configuration = EventSource.Configuration()
+        configuration.headers = [name: value]
+        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+        let error = #expect(throws: EventSourceError.self) { try connection.connect(token: nil) }
+        #expect(error?.code == .invalidRequest)
+    }
+
+    @Test func `an application may ask for another type, but says itself what was seen last`() throws {
+        var configuration = EventSource.Configuration()
+        configuration.headers = ["accept": "*/*", "last-event-id": "no"]
+        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+        let request = try #require(sent(try connection.connect(token: nil)))
+        #expect(request.headers["Accept"] == "*/*")
+        #expect(request.headers["Last-Event-ID"] == nil)
+        #expect(request.headers["Accept-Encoding"] == "identity")
+    }
+}
