@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EventStream
 import Martlet
 import MartletTesting
 import TestSupport
@@ -30,7 +31,7 @@ import Testing
                 var expected = 0
                 for (round, cut) in cuts.enumerated() {
                     // A loop of its own, which is told to reconnect in the middle.
-                    var events = source.makeAsyncIterator()
+                    let events = source.makeAsyncIterator()
                     for half in 0..<2 {
                         for _ in 0..<cut {
                             let event = try await events.next()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import EventStream
 import MartletTesting
 import NIOCore
 import NIOPosix
@@ -23,7 +24,7 @@ import Testing
             let beats = Mutex(0)
             configuration.onComment = { _ in beats.withLock { $0 += 1 } }
             let source = EventSource(server.url, configuration: configuration, clock: clock)
-            var events = source.makeAsyncIterator()
+            let events = source.makeAsyncIterator()
             #expect(try await events.next()?.data == "x")
             async let end = events.next()
             while beats.withLock({ $0 }) == 0 { await Task.yield() }
@@ -81,7 +82,7 @@ import Testing
             }
         } _: { server in
             let source = EventSource(server.url, clock: clock)
-            var events = source.makeAsyncIterator()
+            let events = source.makeAsyncIterator()
             #expect(try await events.next()?.data == "x")
             source.reconnect()
             async let end = events.next()
