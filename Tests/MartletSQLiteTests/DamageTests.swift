@@ -21,7 +21,7 @@ struct DamageTests {
     private func makeFiles(isClosed: Bool) async throws -> Files {
         var files = Files()
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(path: folder.path("hub.db"), retention: Retention(events: 100))
+            let log = folder.log("hub.db", retention: Retention(events: 100))
             _ = try await log.open()
             for (number, text) in Self.texts.enumerated() {
                 _ = try await log.append([Event(topic: "news", data: text, id: number % 3 == 0 ? "id \(number)" : nil)])
@@ -43,7 +43,7 @@ struct DamageTests {
         var count: Int?
         try await TemporaryFolder.with { folder in
             for (name, bytes) in files.bytes { try folder.write(bytes, to: name) }
-            let log = SQLiteLog(path: folder.path("hub.db"), retention: Retention(events: 100))
+            let log = folder.log("hub.db", retention: Retention(events: 100))
             do {
                 _ = try await log.open()
             } catch {

@@ -13,7 +13,7 @@ struct OwnershipTests {
     private func refusal(of folder: TemporaryFolder) async throws -> SQLiteLogError {
         let before = try? folder.bytes("hub.db")
         let error = await #expect(throws: SQLiteLogError.self) {
-            _ = try await SQLiteLog(path: folder.path("hub.db")).open()
+            _ = try await folder.log("hub.db").open()
         }
         #expect((try? folder.bytes("hub.db")) == before, "a file that was refused has changed")
         return try #require(error)
@@ -22,13 +22,13 @@ struct OwnershipTests {
     @Test("The second who opens it is told who has it, until that one has closed it")
     func second() async throws {
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(path: folder.path("hub.db"))
+            let log = folder.log("hub.db")
             _ = try await log.open()
             let error = try await refusal(of: folder)
             #expect(error.code == .inUse)
             #expect(error.message.contains("process \(ProcessInfo.processInfo.processIdentifier)"))
             await log.close()
-            let next = SQLiteLog(path: folder.path("hub.db"))
+            let next = folder.log("hub.db")
             _ = try await next.open()
             await next.close()
         }
@@ -52,7 +52,7 @@ struct OwnershipTests {
     @Test("A file of a newer version is refused and left as it is")
     func newer() async throws {
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(path: folder.path("hub.db"))
+            let log = folder.log("hub.db")
             _ = try await log.open()
             try await log.run("PRAGMA user_version = \(LogFile.version + 1)")
             await log.close()
@@ -63,7 +63,7 @@ struct OwnershipTests {
     @Test("A write-ahead log whose file is missing is not taken for that of a new one")
     func orphan() async throws {
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(path: folder.path("hub.db"))
+            let log = folder.log("hub.db")
             _ = try await log.open()
             try await log.append("news", "1")
             let journal = try folder.bytes("hub.db-wal")
@@ -74,7 +74,7 @@ struct OwnershipTests {
             #expect(error.code == .damaged)
             #expect(error.message.contains("hub.db-wal"))
             try folder.write([], to: "hub.db-wal")
-            let next = SQLiteLog(path: folder.path("hub.db"))
+            let next = folder.log("hub.db")
             _ = try await next.open()
             #expect(try await next.texts() == [])
             await next.close()
@@ -85,7 +85,7 @@ struct OwnershipTests {
     func draft() async throws {
         try await TemporaryFolder.with { folder in
             try folder.write(Array("half a file".utf8), to: "hub.db-new")
-            let log = SQLiteLog(path: folder.path("hub.db"))
+            let log = folder.log("hub.db")
             _ = try await log.open()
             await log.close()
         }
@@ -95,7 +95,7 @@ struct OwnershipTests {
     func noFolder() async throws {
         try await TemporaryFolder.with { folder in
             let error = await #expect(throws: SQLiteLogError.self) {
-                _ = try await SQLiteLog(path: folder.path("none/hub.db")).open()
+                _ = try await folder.log("none/hub.db").open()
             }
             #expect(error?.code == .unavailable)
         }

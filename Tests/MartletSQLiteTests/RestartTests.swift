@@ -10,11 +10,11 @@ struct RestartTests {
     @Test("After it was closed everything is there, and the epoch goes on")
     func closed() async throws {
         try await TemporaryFolder.with { folder in
-            var log = SQLiteLog(path: folder.path("hub.db"))
+            var log = folder.log("hub.db")
             _ = try await log.open()
             let before = try await log.append("news", "1", "2", "3")
             await log.close()
-            log = SQLiteLog(path: folder.path("hub.db"))
+            log = folder.log("hub.db")
             #expect(try await log.open() == before[2])
             let after = try await log.append("news", "4")[0]
             #expect(try await log.texts(after: before[0]) == ["2", "3", "4"])
@@ -28,7 +28,7 @@ struct RestartTests {
         try await TemporaryFolder.with { folder in
             var positions: [Position] = []
             for number in 1...5 {
-                let log = SQLiteLog(path: folder.path("hub.db"), durability: number % 2 == 0 ? .os : .commit)
+                let log = folder.log("hub.db", durability: number % 2 == 0 ? .os : .commit)
                 let end = try await log.open()
                 #expect(positions.last.map { $0 == end } ?? true)
                 positions += try await log.append("news", "\(number)")
@@ -48,13 +48,13 @@ struct RestartTests {
     @Test("Who saw an event that the file has lost is told so, and what comes in its place is not taken for it")
     func rolledBack() async throws {
         try await TemporaryFolder.with { folder in
-            var log = SQLiteLog(path: folder.path("hub.db"))
+            var log = folder.log("hub.db")
             _ = try await log.open()
             let seen = try await log.append("news", "1", "2", "3")
             // As where the power fails before the system has written what it was given.
             try await log.run("DELETE FROM event WHERE offset = 3")
             await log.abandon()
-            log = SQLiteLog(path: folder.path("hub.db"))
+            log = folder.log("hub.db")
             #expect(try await log.open() == seen[1])
             try await log.append("news", "other")
             let lost = try await log.resolve(seen[2].text, for: .of("news"))
@@ -70,11 +70,11 @@ struct RestartTests {
     func keys(isClosed: Bool) async throws {
         try await TemporaryFolder.with { folder in
             let batch = [Event(topic: "news", data: "1"), Event(topic: "other", data: "2", id: "two")]
-            var log = SQLiteLog(path: folder.path("hub.db"))
+            var log = folder.log("hub.db")
             _ = try await log.open()
             let answer = try await log.append(batch, once: "key")
             await log.close(properly: isClosed)
-            log = SQLiteLog(path: folder.path("hub.db"))
+            log = folder.log("hub.db")
             _ = try await log.open()
             #expect(try await log.append(batch, once: "key") == answer)
             let error = await #expect(throws: MartletError.self) { try await log.append([batch[1]], once: "key") }
@@ -88,14 +88,14 @@ struct RestartTests {
     func repeatedID() async throws {
         try await TemporaryFolder.with { folder in
             let event = Event(topic: "news", data: "again", id: "again")
-            var log = SQLiteLog(path: folder.path("hub.db"), retention: Retention(events: 2))
+            var log = folder.log("hub.db", retention: Retention(events: 2))
             _ = try await log.open()
             _ = try await log.append([event])
             _ = try await log.append([event])
             try await log.append("news", "3")
             try await log.follow()
             await log.close()
-            log = SQLiteLog(path: folder.path("hub.db"), retention: Retention(events: 2))
+            log = folder.log("hub.db", retention: Retention(events: 2))
             _ = try await log.open()
             #expect(try await log.texts() == ["again", "3"])
             #expect(try await log.resolve("again", for: .of("news")).gap == .trimmed)
@@ -106,7 +106,7 @@ struct RestartTests {
     @Test("What was removed is remembered by topic, so that there are no false gaps", arguments: [true, false])
     func trimmedTopics(isClosed: Bool) async throws {
         try await TemporaryFolder.with { folder in
-            var log = SQLiteLog(path: folder.path("hub.db"), retention: Retention(events: 2))
+            var log = folder.log("hub.db", retention: Retention(events: 2))
             let start = try await log.open()
             let quiet = try await log.append("quiet", "1")[0]
             let secret = try await log.append([Event(topic: "news", data: "secret", isPrivate: true)])[0]
@@ -116,7 +116,7 @@ struct RestartTests {
                 try await log.follow()
             }
             await log.close(properly: isClosed)
-            log = SQLiteLog(path: folder.path("hub.db"), retention: Retention(events: 2))
+            log = folder.log("hub.db", retention: Retention(events: 2))
             let end = try await log.open()
             #expect(try await log.resolve(quiet.text, for: .of("quiet")) == Resolution(position: quiet))
             #expect(try await log.resolve(start.text, for: .of("quiet")).gap == .trimmed)
@@ -148,7 +148,7 @@ struct RestartTests {
     @Test("It is closed properly also by who is cancelled")
     func cancelled() async throws {
         try await TemporaryFolder.with { folder in
-            var log = SQLiteLog(path: folder.path("hub.db"))
+            var log = folder.log("hub.db")
             _ = try await log.open()
             let before = try await log.append("news", "1")[0]
             let closing = Task { [log] in
@@ -156,7 +156,7 @@ struct RestartTests {
                 await log.close()
             }
             await closing.value
-            log = SQLiteLog(path: folder.path("hub.db"))
+            log = folder.log("hub.db")
             _ = try await log.open()
             let after = try await log.append("news", "2")[0]
             #expect(after.text.prefix { $0 != "-" } == before.text.prefix { $0 != "-" })
@@ -167,7 +167,7 @@ struct RestartTests {
     @Test("A log that is closed refuses, and one that was never opened is closed without ado")
     func notOpen() async throws {
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(path: folder.path("hub.db"))
+            let log = folder.log("hub.db")
             await log.close()
             for _ in 0..<2 {
                 let error = await #expect(throws: MartletError.self) { try await log.append("news", "1") }

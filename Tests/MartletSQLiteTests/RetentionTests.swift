@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import GRDB
 import Martlet
+import Synchronization
 import Testing
 
 @testable import MartletSQLite
@@ -14,8 +16,8 @@ struct RetentionTests {
         _ retention: Retention, _ body: (SQLiteLog, TemporaryFolder) async throws -> Void
     ) async throws {
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(
-                path: folder.path("hub.db"), durability: .os, retention: retention, now: { [clock] in clock.now })
+            let log = folder.log(
+                "hub.db", durability: .os, retention: retention, now: { [clock] in clock.now })
             _ = try await log.open()
             try await body(log, folder)
             await log.close()
@@ -65,6 +67,32 @@ struct RetentionTests {
             #expect(log.size == (0, 0))
             try await log.append("news", "3")
             #expect(try await log.texts() == ["3"])
+        }
+    }
+
+    @Test("Who reads what is being removed waits until it is, and is told then; what is missing besides is damage")
+    func leaving() async throws {
+        try await with(Retention(events: 10)) { log, _ in
+            let positions = try await log.append("news", "1", "2", "3", "4")
+            let history = try log.history
+            let read: @Sendable () async throws -> Slice = {
+                try await log.read(.of("news"), after: positions[0], through: positions[3], limit: SliceLimit())
+            }
+            history.index.withLock { $0.leaving = 2 }
+            let event = Event(topic: "news", data: "")
+            var removal = try await history.file.pool.read { try Removal(1...2, from: $0, while: { _, _ in false }) }
+            removal.last = 2
+            removal.time = clock.now
+            removal.events = [(1, event), (2, event)]
+            try await log.run("DELETE FROM event WHERE offset <= 2")
+            let reader = Task { try await read() }
+            for _ in 0..<100 { await Task.yield() }
+            history.index.withLock { [removal] in $0.remove(removal) }
+            let slice = try await reader.value
+            #expect(slice.gap == positions[1])
+            #expect(slice.records.map(\.event.data) == ["3", "4"])
+            try await log.run("DELETE FROM event WHERE offset = 3")
+            await #expect(throws: SQLiteLogError.self) { try await read() }
         }
     }
 

@@ -13,8 +13,8 @@ struct SQLiteLogContractTests {
     @Test("The log in a file keeps the contract", arguments: LogContract.checks + LogContract.retentionChecks)
     func contract(check: LogContract.Check<any Log>) async throws {
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(
-                path: folder.path("hub.db"), durability: .os, retention: Retention(events: check.events))
+            let log = folder.log(
+                "hub.db", durability: .os, retention: Retention(events: check.events))
             try await check.run { log }
             await log.close()
         }
@@ -26,7 +26,7 @@ struct SQLiteLogContractTests {
             let last = Mutex<SQLiteLog?>(nil)
             try await check.run {
                 RestartableLog {
-                    let log = SQLiteLog(path: folder.path("hub.db"), retention: Retention(events: check.events))
+                    let log = folder.log("hub.db", retention: Retention(events: check.events))
                     last.withLock { $0 = log }
                     return log
                 } crash: {
@@ -40,7 +40,7 @@ struct SQLiteLogContractTests {
     @Test("Logs in files know the positions of others", arguments: LogContract.epochChecks)
     func epochs(check: LogContract.Check<[any Log]>) async throws {
         try await TemporaryFolder.with { folder in
-            let logs = ["a.db", "b.db"].map { SQLiteLog(path: folder.path($0), durability: .os) }
+            let logs = ["a.db", "b.db"].map { folder.log($0, durability: .os) }
             try await check.run { logs }
             for log in logs { await log.close() }
         }
@@ -50,7 +50,7 @@ struct SQLiteLogContractTests {
     func model() async throws {
         try await TemporaryFolder.with { folder in
             var log = ModelledLog(keeping: 25) {
-                SQLiteLog(path: folder.path("hub.db"), durability: .os, retention: Retention(events: 25))
+                folder.log("hub.db", durability: .os, retention: Retention(events: 25))
             }
             log.isPunctual = false
             let operations = FuzzSettings.count ?? 10_000

@@ -14,7 +14,7 @@ struct WritingTests {
         queue: PublishQueue = PublishQueue(), _ body: (SQLiteLog, TemporaryFolder) async throws -> Void
     ) async throws {
         try await TemporaryFolder.with { folder in
-            let log = SQLiteLog(path: folder.path("hub.db"), durability: .os, queue: queue)
+            let log = folder.log("hub.db", durability: .os, queue: queue)
             _ = try await log.open()
             try await body(log, folder)
             await log.close()

@@ -9,6 +9,8 @@ extension History {
     private static let mostScanned: UInt64 = 4096
     /// How many events are read at least if there are so many: some of them may turn out not to be selected.
     private static let leastRead = 64
+    /// After what time is looked again whether events that are being removed have been.
+    private static let pause = Duration.milliseconds(1)
     /// How many tags are looked at with the index locked.
     private static let mostTags: UInt64 = 65_536
 
@@ -45,9 +47,11 @@ extension History {
                 slice.gap = gap
                 return slice
             } catch let damage as Damage {
-                // What is missing may have been removed since the index was asked.
-                guard index.withLock({ $0.first }) > first else {
-                    throw SQLiteLogError.damaged(file.path, damage.description)
+                // What is missing may have been removed since the index was asked, or is being removed.
+                let (isRemoved, isLeaving) = index.withLock { ($0.first > first, $0.leaving >= next) }
+                if !isRemoved {
+                    guard isLeaving else { throw SQLiteLogError.damaged(file.path, damage.description) }
+                    try await Task.sleep(for: Self.pause)
                 }
             }
         }

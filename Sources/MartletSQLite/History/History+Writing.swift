@@ -20,11 +20,10 @@ extension History {
     func commit(_ publishes: [Commit.Publish], at time: Int64, tailed: UInt64, in database: Database) throws -> Commit {
         var commit: Commit?
         var removal: Removal?
-        try database.inTransaction(.immediate) {
+        try transaction(in: database) {
             let work = try Commit(publishes, to: self, at: time, in: database)
             commit = work
             removal = try remove(counting: work.rows, at: time, through: tailed, in: database)
-            return .commit
         }
         guard let commit else { return try Commit([], to: self, at: time, in: database) }
         index.withLock { index in
@@ -37,11 +36,22 @@ extension History {
     /// Removes some of what is too much.
     func trim(at time: Int64, tailed: UInt64, in database: Database) throws {
         var removal: Removal?
-        try database.inTransaction(.immediate) {
+        try transaction(in: database) {
             removal = try remove(counting: [], at: time, through: tailed, in: database)
-            return .commit
         }
         if let removal { index.withLock { $0.remove(removal) } }
+    }
+
+    private func transaction(in database: Database, _ body: () throws -> Void) throws {
+        do {
+            try database.inTransaction(.immediate) {
+                try body()
+                return .commit
+            }
+        } catch {
+            index.withLock { $0.leaving = 0 }
+            throw error
+        }
     }
 
     /// Whether there is something to remove.
@@ -72,6 +82,8 @@ extension History {
             count - removal.count > goal || size - removal.byteCount > retention.bytes
                 || self.isTooOld(row.time, at: time)
         }
+        // Between the commit and the change of the index readers must not take them for lost.
+        index.withLock { $0.leaving = removal.last }
         if removal.count > 0 { try Removal.fold(index.withLock { $0.trimmed }, with: removal, in: database) }
         return removal
     }

@@ -7,7 +7,7 @@ import Synchronization
 /// The events in a file that is open, and the index that finds them.
 ///
 /// The connection that writes is the only one that changes the index, after what it wrote was committed. So the index never
-/// knows more than the file, and what a reader does not find any more was removed meanwhile.
+/// knows of an event that is not in the file yet, and what a reader does not find any more was removed meanwhile.
 final class History: Sendable {
     let file: LogFile
     let segments: Segments

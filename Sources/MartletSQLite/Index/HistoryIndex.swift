@@ -10,6 +10,8 @@ struct HistoryIndex {
     /// The offset of the oldest event, or of the next one where there is none.
     private(set) var first: UInt64
     private(set) var last: UInt64
+    /// Events up to here are being removed at this moment, and may not be in the file any more; 0: none are.
+    var leaving: UInt64 = 0
     /// As retention counts.
     private(set) var byteCount = 0
     /// The time of the newest event.
@@ -47,6 +49,7 @@ struct HistoryIndex {
     /// The oldest events were removed.
     mutating func remove(_ removal: Removal) {
         first = removal.last + 1
+        leaving = 0
         byteCount -= removal.byteCount
         oldest = count == 0 ? nil : removal.oldestLeft
         topics.removeFirst(through: removal.last)

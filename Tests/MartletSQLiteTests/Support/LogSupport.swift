@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import GRDB
+import Logging
 import Martlet
 import Synchronization
 
@@ -13,6 +15,19 @@ final class WallClock: Sendable {
     var now: Int64 { milliseconds.withLock { $0 } }
 
     func advance(by seconds: Int64) { milliseconds.withLock { $0 += seconds * 1000 } }
+}
+
+extension TemporaryFolder {
+    /// A log in a file of the folder, which says nothing.
+    func log(
+        _ name: String, durability: Durability = .commit, retention: Retention = .sqlite,
+        queue: PublishQueue = PublishQueue(),
+        now: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
+    ) -> SQLiteLog {
+        SQLiteLog(
+            path: path(name), durability: durability, retention: retention, queue: queue,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, now: now)
+    }
 }
 
 extension SQLiteLog {
