@@ -17,16 +17,20 @@ private final class Reader {
 
     var read: [String] { before + connection.events.map { $0.data ?? "" } }
 
-    init(_ hub: Hub, _ selection: Selection, loop: NIOAsyncTestingEventLoop) async throws {
+    private let watermark: Int?
+
+    init(_ hub: Hub, _ selection: Selection, watermark: Int?, loop: NIOAsyncTestingEventLoop) async throws {
         self.selection = selection
-        connection = try await SinkClient(hub, selection, loop: loop)
+        self.watermark = watermark
+        connection = try await SinkClient(hub, selection, watermark: watermark, loop: loop)
     }
 
     /// Loses the connection with everything on it that was not read, and comes back with the last id.
     func reconnect(to hub: Hub, loop: NIOAsyncTestingEventLoop) async throws {
         try await connection.close()
         before = read
-        connection = try await SinkClient(hub, selection, after: connection.lastEventID, loop: loop)
+        connection = try await SinkClient(
+            hub, selection, after: connection.lastEventID, watermark: watermark, loop: loop)
     }
 }
 
@@ -47,13 +51,16 @@ private final class Reader {
             $0.writeTimeout = .seconds(86_400)
             // The loops of this test run only now and then, and hold up nobody.
             $0.maximumShardLag = .max
+            $0.chooseReplays(using: &random)
         }
         try await withHub(log: log, windowBytes: windowBytes, base: base) { [random, topics] hub in
             var random = random
             let loops = [NIOAsyncTestingEventLoop(), NIOAsyncTestingEventLoop()]
             var readers: [Reader] = []
             for (index, names) in ([["a"], ["a"], ["b", "c"], Set(topics)] as [Set<Topic>]).enumerated() {
-                readers.append(try await Reader(hub, Selection(topics: names), loop: loops[index % 2]))
+                let watermark = [nil, 1, 300, 2000].randomElement(using: &random) ?? nil
+                readers.append(
+                    try await Reader(hub, Selection(topics: names), watermark: watermark, loop: loops[index % 2]))
             }
             var published: [Event] = []
             for _ in 0..<250 {

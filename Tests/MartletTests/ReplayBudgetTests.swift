@@ -111,4 +111,109 @@ struct ReplayBudgetTests {
             }
         }
     }
+
+    @Test("However many catch up, what is live waits for no more of them than fit into a moment")
+    func liveAmongReplays() async throws {
+        try await withHub(windowBytes: 1000, base: .with { $0.slice = SliceLimit(events: 10) }) { hub in
+            try await hub.publish(numbers: 0..<500, to: "past")
+            let shard = SimulatedShard(hub, seed: 1)
+            shard.network.isKind = true
+            let live = shard.open(try await hub.subscribe(to: .of("live"), after: nil), framing: .plain).socket
+            var herd: [Int32] = []
+            for _ in 0..<100 {
+                let subscription = try await hub.subscribe(to: .of("past"), after: "earliest")
+                herd.append(shard.open(subscription, framing: .plain).socket)
+            }
+            shard.sendTime = Turns.moment / 8
+            var number = 0
+            while !herd.allSatisfy({ isLast("499", received: shard.network.sockets[$0]?.received) }) {
+                try await hub.publish(numbers: number..<number + 1, to: "live")
+                shard.pass()
+                // Who is live is first, and then come so many that the next one waits for a moment.
+                let sends = shard.network.takeSends()
+                #expect(sends.first == live)
+                #expect(sends.count <= 1 + 8)
+                #expect(isLast("\(number)", received: shard.network.sockets[live]?.received))
+                number += 1
+                await Task.yield()
+            }
+        }
+    }
+
+    @Test("Who has much to read delays who has little by a slice, not by all of it")
+    func fairness() async throws {
+        let base = HubConfiguration.with {
+            $0.slice = SliceLimit(events: 10)
+            $0.concurrentReads = 1
+        }
+        try await withHub(windowBytes: 1, base: base) { hub in
+            let ids = try await hub.publish(numbers: 0..<1000, to: "past")
+            let shard = SimulatedShard(hub, seed: 1)
+            shard.network.isKind = true
+            let open = { (id: String) in
+                shard.open(try await hub.subscribe(to: .of("past"), after: id), framing: .plain).socket
+            }
+            let long = try await open("earliest")
+            var short: [Int32] = []
+            for number in 990..<999 { short.append(try await open(ids[number])) }
+            while !short.allSatisfy({ isLast("999", received: shard.network.sockets[$0]?.received) }) {
+                shard.pass()
+                await Task.yield()
+            }
+            let order = shard.network.takeSends()
+            let lastOfShort = try #require(order.lastIndex(of: short[8]))
+            #expect(order.prefix(lastOfShort).count { $0 == long } <= 2)
+        }
+    }
+
+    @Test("Who leaves at whatever moment gives up its place and what it holds")
+    func leaving() async throws {
+        let base = HubConfiguration.with {
+            $0.slice = SliceLimit(events: 10)
+            $0.concurrentReads = 1
+        }
+        try await withHub(windowBytes: 1, base: base) { hub in
+            try await hub.publish(numbers: 0..<100, to: "past")
+            let shard = SimulatedShard(hub, seed: 1)
+            shard.network.isKind = true
+            let open = { shard.open(try await hub.subscribe(to: .of("past"), after: "earliest"), framing: .plain) }
+            let leave: [(Int32, SocketSinks<FakeTransport>.Token) async throws -> Void] = [
+                // Before anything was read, when the slice is there, and when its socket is full.
+                { _, token in shard.sinks.remove(token) },
+                { _, token in
+                    while shard.sinks.line.isEmpty {
+                        shard.takeAnswers()
+                        await Task.yield()
+                    }
+                    shard.sinks.remove(token)
+                },
+                { socket, token in
+                    shard.network.full = [socket]
+                    while shard.network.sockets[socket]?.isBlocked == false {
+                        shard.pass()
+                        await Task.yield()
+                    }
+                    #expect(hub.replayer.budget.byteCount > 0)
+                    shard.sinks.end(token, because: .drained, retry: .seconds(1), now: shard.now)
+                    #expect(hub.replayer.budget.byteCount == 0)
+                },
+            ]
+            for leave in leave {
+                let (socket, token) = try await open()
+                try await leave(socket, token)
+            }
+            // There is one place only, and it is free.
+            let (socket, _) = try await open()
+            while !isLast("99", received: shard.network.sockets[socket]?.received) {
+                shard.pass()
+                await Task.yield()
+            }
+            #expect(hub.replayer.budget.byteCount == 0)
+        }
+    }
+}
+
+/// Whether a client has received the event with this data last.
+private func isLast(_ data: String, received: [UInt8]?) -> Bool {
+    String(decoding: received?.suffix(100) ?? [], as: UTF8.self).hasSuffix("data: \(data)\n\n")
 }

@@ -47,7 +47,8 @@ private final class Client {
         let windowBytes = [1, 2000, 20_000, 1_000_000].randomElement(using: &random) ?? 1
         let log: any Log =
             round % 3 == 2 ? VectorLog(VectorLog.Store(), readsFirst: .first) : MemoryLog(clock: ContinuousClock())
-        try await withHub(log: log, windowBytes: windowBytes) { [random] hub in
+        let base = HubConfiguration.with { $0.chooseReplays(using: &random) }
+        try await withHub(log: log, windowBytes: windowBytes, base: base) { [random] hub in
             var random = random
             let shard = SimulatedShard(hub, seed: seed)
             let topics: [Topic] = ["a", "b", "c"]

@@ -16,6 +16,8 @@ final class FakeNetwork {
     }
 
     private(set) var sockets: [Int32: Socket] = [:]
+    /// Which sockets were sent something, in this order.
+    private(set) var sends: [Int32] = []
     /// Whether sockets take everything from now on.
     var isKind = false
     /// Sockets that take nothing.
@@ -43,6 +45,12 @@ final class FakeNetwork {
         return sockets[socket]?.received ?? []
     }
 
+    /// Forgets which sockets were sent something, and returns them.
+    func takeSends() -> [Int32] {
+        defer { sends = [] }
+        return sends
+    }
+
     fileprivate func send(_ bytes: UnsafeRawBufferPointer, to socket: Int32) -> SendResult {
         guard let state = sockets[socket], !state.isBroken, !state.isClosed, !state.isFinished else { return .broken }
         precondition(!state.isBlocked, "A full socket is left alone until it says that it takes bytes.")
@@ -51,6 +59,7 @@ final class FakeNetwork {
             ? 0
             : isKind || Int.random(in: 0..<3, using: &random) > 0
                 ? bytes.count : Int.random(in: 0...bytes.count, using: &random)
+        sends.append(socket)
         sockets[socket]?.received += bytes.prefix(count)
         sockets[socket]?.isBlocked = count < bytes.count
         return .sent(count)

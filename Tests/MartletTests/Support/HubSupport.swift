@@ -37,6 +37,12 @@ extension HubConfiguration {
         change(&configuration)
         return configuration
     }
+
+    /// Slices of any size, and room for none of them, or for all.
+    mutating func chooseReplays(using random: inout SeededGenerator) {
+        slice = [SliceLimit(), SliceLimit(events: 3), SliceLimit(bytes: 200)].randomElement(using: &random) ?? slice
+        replayBytes = Bool.random(using: &random) ? 0 : replayBytes
+    }
 }
 
 extension Hub {

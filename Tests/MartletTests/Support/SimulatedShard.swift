@@ -19,6 +19,8 @@ final class SimulatedShard {
     let network: FakeNetwork
     var sinks: SocketSinks<FakeTransport>
     var now = ContinuousClock.now
+    /// How long it takes to send something.
+    var sendTime = Duration.zero
     private let hub: Hub
     private let listener = Listener()
     private let answers = Answers()
@@ -60,7 +62,10 @@ final class SimulatedShard {
             return grown
         }
         sinks.grow(Array(grown))
+        let start = clock
         sinks.advancePending(now: now)
-        sinks.takeTurns(liveSince: now)
+        sinks.takeTurns(liveSince: start) { clock }
     }
+
+    private var clock: ContinuousClock.Instant { now + sendTime * network.sends.count }
 }
