@@ -254,7 +254,6 @@ let package = Package(
                 "MartletSQLite",
                 "MartletTesting",
                 "TestSupport",
-                "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletSQLite

@@ -3,6 +3,7 @@
 import Foundation
 import GRDB
 import Martlet
+import TestSupport
 import Testing
 
 @testable import MartletSQLite

@@ -4,6 +4,7 @@ import Dispatch
 import GRDB
 import Martlet
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MartletSQLite

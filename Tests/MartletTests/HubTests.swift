@@ -2,6 +2,7 @@
 
 import Logging
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import Martlet

@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @Suite("How the log in memory holds back publishers", .timeLimit(.minutes(1)))

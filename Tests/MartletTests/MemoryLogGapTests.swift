@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @Suite("What the log in memory says of what it has removed", .timeLimit(.minutes(1)))

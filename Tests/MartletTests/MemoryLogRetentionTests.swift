@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @Suite("What the log in memory keeps", .timeLimit(.minutes(1)))

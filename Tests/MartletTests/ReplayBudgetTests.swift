@@ -2,6 +2,7 @@
 
 import EventStream
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import Martlet
@@ -142,11 +143,7 @@ struct ReplayBudgetTests {
 
     @Test("Who has much to read delays who has little by a slice, not by all of it")
     func fairness() async throws {
-        let base = HubConfiguration.with {
-            $0.slice = SliceLimit(events: 10)
-            $0.concurrentReads = 1
-        }
-        try await withHub(windowBytes: 1, base: base) { hub in
+        try await withHub(windowBytes: 1, base: .oneSmallSlice) { hub in
             let ids = try await hub.publish(numbers: 0..<1000, to: "past")
             let shard = SimulatedShard(hub, seed: 1)
             shard.network.isKind = true
@@ -168,11 +165,7 @@ struct ReplayBudgetTests {
 
     @Test("Who leaves at whatever moment gives up its place and what it holds")
     func leaving() async throws {
-        let base = HubConfiguration.with {
-            $0.slice = SliceLimit(events: 10)
-            $0.concurrentReads = 1
-        }
-        try await withHub(windowBytes: 1, base: base) { hub in
+        try await withHub(windowBytes: 1, base: .oneSmallSlice) { hub in
             try await hub.publish(numbers: 0..<100, to: "past")
             let shard = SimulatedShard(hub, seed: 1)
             shard.network.isKind = true
@@ -216,4 +209,12 @@ struct ReplayBudgetTests {
 /// Whether a client has received the event with this data last.
 private func isLast(_ data: String, received: [UInt8]?) -> Bool {
     String(decoding: received?.suffix(100) ?? [], as: UTF8.self).hasSuffix("data: \(data)\n\n")
+}
+
+extension HubConfiguration {
+    /// One slice of ten events is on its way at a time.
+    fileprivate static let oneSmallSlice = with {
+        $0.slice = SliceLimit(events: 10)
+        $0.concurrentReads = 1
+    }
 }

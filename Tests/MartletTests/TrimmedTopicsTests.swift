@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @Suite("The memory of trimmed topics")

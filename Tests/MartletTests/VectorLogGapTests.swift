@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 /// `b` is a topic of the first partition; `a`, `c`, `e` and `g` are of the second.

@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 /// `even` is a topic of the first partition, `odd` of the second.

@@ -52,32 +52,3 @@ extension SQLiteLog {
         try await history.file.pool.writeWithoutTransaction { try $0.execute(sql: sql) }
     }
 }
-
-extension Log {
-    /// Appends one event for each text, one after the other.
-    @discardableResult
-    func append(_ topic: Topic, _ texts: String...) async throws -> [Position] {
-        var positions: [Position] = []
-        for text in texts { positions += try await append([Event(topic: topic, data: text)]) }
-        return positions
-    }
-
-    /// The texts of everything selected from a position to the end.
-    func texts(_ selection: Selection? = nil, after place: Position = .earliest) async throws -> [String] {
-        let end = try await open()
-        var texts: [String] = []
-        var place = place
-        while true {
-            let slice = try await read(selection, after: place, through: end, limit: SliceLimit())
-            texts += slice.records.map(\.event.data)
-            if slice.isComplete { return texts }
-            place = slice.end
-        }
-    }
-}
-
-extension Selection {
-    static func of(_ topics: Topic..., includesPrivate: Bool = false) -> Selection {
-        Selection(topics: Set(topics), includesPrivate: includesPrivate)
-    }
-}
