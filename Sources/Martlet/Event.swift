@@ -44,6 +44,9 @@ public struct Event: Hashable, Sendable {
     /// All that the event is about, its topic first.
     public var topics: [Topic] { [topic] + alternates }
 
+    /// Whether the id is this one, byte for byte: two spellings of one text are two ids.
+    package func hasID(_ id: String) -> Bool { self.id?.utf8.elementsEqual(id.utf8) ?? false }
+
     /// What the event counts for against bounds in bytes: its texts, and what keeping any event costs besides.
     public var byteCount: Int {
         let texts = [topic.name, data, id ?? "", type ?? "", key ?? ""]

@@ -3,8 +3,8 @@
 /// Why the hub refused something.
 ///
 /// Match on ``code``; the codes may grow. ``field`` names the part of the input that is at fault, in the words of the
-/// HTTP interface (`topic`, `id`, `type`, `retry`, `key`, `data`, `Idempotency-Key`), and ``message`` says what to do. It never contains the data
-/// of an event.
+/// HTTP interface (`topic`, `id`, `type`, `retry`, `key`, `data`, `Idempotency-Key`), and ``message`` says what to do. It
+/// never contains the data of an event.
 public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         public let description: String
@@ -52,6 +52,10 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { message }
 
+    package static let reservedID = MartletError(
+        .invalidID, field: "id", "The id has the form of the hub's own ids. Choose another, or leave it out.")
+    package static let foreignPosition = MartletError(
+        .invalidID, field: "id", "The position is not of this log. Resolve it first.")
     package static let keyReused = MartletError(
         .keyReused, field: "Idempotency-Key", "The key was given with something else. Make a new one for each publish.")
 }

@@ -33,13 +33,14 @@ struct Recent {
         var slice = Slice(records: [], end: history.position(start), isComplete: true)
         var bytes = 0
         while let record = records.first {
-            bytes += record.event.byteCount
-            guard slice.records.isEmpty || (slice.records.count < limit.events && bytes <= limit.bytes) else {
+            let size = record.event.byteCount
+            guard limit.admits(size, behind: slice.records.count, of: bytes) else {
                 slice.isComplete = false
                 break
             }
+            bytes += size
             records.removeFirst()
-            byteCount -= record.event.byteCount
+            byteCount -= size
             start += 1
             slice.end = record.position
             slice.records.append(record)

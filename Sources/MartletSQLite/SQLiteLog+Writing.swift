@@ -11,10 +11,8 @@ extension SQLiteLog {
     ///   and where the tail or the disk stays behind for too long (`overloaded`).
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         let history = try history
-        for event in events {
-            guard let id = event.id, history.segments.find(Position(id), last: .max) != nil else { continue }
-            let message = "The id has the form of the hub's own ids. Choose another, or leave it out."
-            throw MartletError(.invalidID, field: "id", message)
+        for case let id? in events.lazy.map(\.id) where history.segments.find(Position(id), last: .max) != nil {
+            throw MartletError.reservedID
         }
         guard !events.isEmpty else { return [] }
         let byteCount = events.reduce(0) { $0 + $1.byteCount }
@@ -45,7 +43,8 @@ extension SQLiteLog {
             state.isWriting = true
             return history
         }
-        history?.file.pool.asyncWriteWithoutTransaction { database in
+        guard let history else { return }
+        history.file.pool.asyncWriteWithoutTransaction { database in
             while self.writeNext(history, in: database) {}
         }
     }
@@ -61,8 +60,7 @@ extension SQLiteLog {
     }
 
     /// Does one thing. Returns whether there may be more.
-    func writeNext(_ history: History?, in database: Database) -> Bool {
-        guard let history else { return false }
+    func writeNext(_ history: History, in database: Database) -> Bool {
         let (group, tailed, mayTrim, mayShrink) = state.withLock { state in
             (state.waiting.takeGroup(), state.recent.start, !state.waitsToTrim, state.mayShrink)
         }
@@ -111,10 +109,7 @@ extension SQLiteLog {
             if hasFailed { logger.notice("Publishing works again.") }
             appended.fire()
             for (publish, answer) in zip(group, commit.answers) {
-                switch answer {
-                case .accepted(let offsets): publish.continuation.resume(returning: offsets.map(history.position))
-                case .refused(let error): publish.continuation.resume(throwing: error)
-                }
+                publish.continuation.resume(with: answer.map { $0.map(history.position) })
             }
         } catch {
             let error = explain(error)

@@ -176,7 +176,7 @@ public final class SQLiteLog: Log {
     private func offset(_ position: Position, in history: History) throws(MartletError) -> UInt64? {
         if position == .earliest { return nil }
         guard case .at(let offset) = history.segments.find(position, last: .max) else {
-            throw MartletError(.invalidID, field: "id", "The position is not of this log. Resolve it first.")
+            throw .foreignPosition
         }
         return offset
     }

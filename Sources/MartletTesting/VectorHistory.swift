@@ -121,8 +121,7 @@ struct VectorHistory {
             while place[partition] < stop {
                 let event = partitions[partition.rawValue][place[partition] + 1].event
                 if selection?.contains(event) ?? true {
-                    let isFull = slice.records.count == limit.events || bytes + event.byteCount > limit.bytes
-                    if isFull, !slice.records.isEmpty {
+                    guard limit.admits(event.byteCount, behind: slice.records.count, of: bytes) else {
                         slice.end = place.position
                         slice.isComplete = false
                         return slice
@@ -185,9 +184,4 @@ struct VectorHistory {
         guard let selection else { return place[partition] < start[partition] }
         return partitions[partition.rawValue].trimmed.contains(selection, after: place[partition])
     }
-}
-
-extension Event {
-    /// Bytes, not characters: two spellings of one text are two ids.
-    fileprivate func hasID(_ text: String) -> Bool { id?.utf8.elementsEqual(text.utf8) == true }
 }

@@ -92,7 +92,7 @@ public final class VectorLog: Log {
     private func vector(_ position: Position) throws(MartletError) -> PositionVector? {
         if position == .earliest { return nil }
         guard let vector = PositionVector(position.text) else {
-            throw MartletError(.invalidID, field: "id", "The position is not of this log. Resolve it first.")
+            throw .foreignPosition
         }
         return vector
     }

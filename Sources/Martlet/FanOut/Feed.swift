@@ -111,8 +111,8 @@ extension Feed {
         var taken = ShortList<Entry>()
         var bytes = 0
         for entry in entries[firstIndex { $0.sequence > sequence }...] {
+            guard limit.admits(entry.frame.byteCount, behind: taken.count, of: bytes) else { break }
             bytes += entry.frame.byteCount
-            if !taken.isEmpty, taken.count >= limit.events || bytes > limit.bytes { break }
             taken.append(entry)
         }
         guard let last = taken.last else { return .caughtUp(tail) }

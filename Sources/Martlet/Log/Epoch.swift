@@ -17,16 +17,17 @@ package struct Epoch: Hashable, Sendable {
 
     /// The offset that a position of this epoch stands for; `nil` if it is of no epoch or of another.
     package func offset(_ position: Position) -> UInt64? {
-        let parts = position.text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts[0] == text, parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            return nil
-        }
-        return UInt64(parts[1])
+        guard let parts = Self.parts(of: position.text), parts.epoch == text else { return nil }
+        return parts.offset
     }
 
     /// Whether a text has the form of a position, of whatever epoch.
-    package static func isPosition(_ text: String) -> Bool {
+    package static func isPosition(_ text: String) -> Bool { parts(of: text)?.epoch.utf8.count == 8 }
+
+    /// What the position of some epoch says; `nil` where a text is none.
+    package static func parts(of text: String) -> (epoch: Substring, offset: UInt64)? {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        return parts.count == 2 && parts[0].utf8.count == 8 && parts[1].first != "+" && UInt64(parts[1]) != nil
+        guard parts.count == 2, parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return UInt64(parts[1]).map { (parts[0], $0) }
     }
 }

@@ -80,6 +80,11 @@ public struct SliceLimit: Hashable, Sendable {
         self.events = events
         self.bytes = bytes
     }
+
+    /// Whether an event of so many bytes goes into a slice that has some already. The first always does.
+    package func admits(_ byteCount: Int, behind count: Int, of bytes: Int) -> Bool {
+        count == 0 || (count < events && bytes + byteCount <= self.bytes)
+    }
 }
 
 /// An event together with where a reader stands that has followed the log up to it.

@@ -91,8 +91,7 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
             }
             let entry = entries[Int(offset - first)]
             if selection?.contains(entry.event) ?? true {
-                let isFull = slice.records.count == limit.events || bytes + entry.byteCount > limit.bytes
-                if isFull, !slice.records.isEmpty {
+                guard limit.admits(entry.byteCount, behind: slice.records.count, of: bytes) else {
                     slice.end = epoch.position(offset - 1)
                     slice.isComplete = false
                     return slice

@@ -52,10 +52,8 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, where the key was
     ///   given with other events, and where the tail stays behind for too long.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
-        for event in events {
-            guard let id = event.id, epoch.offset(Position(id)) != nil else { continue }
-            let message = "The id has the form of the hub's own ids. Choose another, or leave it out."
-            throw MartletError(.invalidID, field: "id", message)
+        for case let id? in events.lazy.map(\.id) where epoch.offset(Position(id)) != nil {
+            throw MartletError.reservedID
         }
         let offsets = try await gate.enter(tailed) { try self.tryAppend(events, once: key) }
         appended.fire()
@@ -138,7 +136,7 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     private func offset(_ position: Position) throws(MartletError) -> UInt64? {
         if position == .earliest { return nil }
         guard let offset = epoch.offset(position) else {
-            throw MartletError(.invalidID, field: "id", "The position is not of this log. Resolve it first.")
+            throw .foreignPosition
         }
         return offset
     }

@@ -105,23 +105,29 @@ extension EventRow {
         publish = statement.text(11).map { Publish(key: $0, count: Int(statement.number(12))) }
     }
 
-    /// Gives the rows of a range to a closure, in their order and none left out, until it returns `false`.
+    /// Gives the rows of a range to a closure, in their order, until it returns `false`.
     ///
-    /// - Throws: ``Damage``; also where there is something between the first and the last that is missing.
+    /// - Parameter first: Which has to be the first of them; `nil`: that at the beginning of the range.
+    /// - Returns: the offset behind the last that was given; who has gone on to the end sees by it whether any are missing
+    ///   there.
+    /// - Throws: ``Damage``; also where there is one missing before another.
+    @discardableResult
     static func read(
-        _ offsets: ClosedRange<UInt64>, from database: Database, _ body: (EventRow) throws -> Bool
-    ) throws {
+        _ offsets: ClosedRange<UInt64>, beginningAt first: UInt64? = nil, from database: Database,
+        _ body: (EventRow) throws -> Bool
+    ) throws -> UInt64 {
         let statement = try database.cachedStatement(sql: range)
         defer { statement.reset() }
         statement.bind(offsets.lowerBound, at: 1)
         statement.bind(offsets.upperBound, at: 2)
-        var next: UInt64?
+        var next = first ?? offsets.lowerBound
         while try statement.step() {
             let row = try EventRow(statement)
-            guard row.offset == next ?? row.offset else { throw Damage.event(next ?? row.offset) }
-            next = row.offset + 1
-            guard try body(row) else { return }
+            guard row.offset == next else { throw Damage.event(next) }
+            next += 1
+            guard try body(row) else { break }
         }
+        return next
     }
 
     /// Reads one row; `nil` where there is none.
@@ -130,18 +136,5 @@ extension EventRow {
         defer { statement.reset() }
         statement.bind(offset, at: 1)
         return try statement.step() ? EventRow(statement) : nil
-    }
-}
-
-/// What is in the file is not what was written to it.
-enum Damage: Error {
-    case event(UInt64)
-    case table(String)
-
-    var description: String {
-        switch self {
-        case .event(let offset): "its event \(offset) is missing or has changed"
-        case .table(let what): what
-        }
     }
 }

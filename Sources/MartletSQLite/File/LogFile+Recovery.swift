@@ -20,19 +20,18 @@ extension LogFile {
         let path = path
         return try await pool.writeWithoutTransaction { database in
             try Self.explain(path) {
-                var contents: Contents?
-                try database.inTransaction(.immediate) {
-                    contents = try Self.read(database, trimmedTopics: trimmedTopics)
-                    if let contents, !contents.isClean || contents.segments.isEmpty {
-                        try LogState.append(Epoch(), from: contents.index.last + 1, in: database)
+                let contents = try database.transaction {
+                    var contents = try Self.read(database, trimmedTopics: trimmedTopics)
+                    if !contents.isClean || contents.segments.isEmpty {
+                        let (epoch, first) = (Epoch(), contents.index.last + 1)
+                        try LogState.append(epoch, from: first, in: database)
+                        contents.segments.append(epoch, from: first)
                     }
                     try LogState.set(cleanEnd: nil, in: database)
-                    return .commit
+                    return contents
                 }
                 // So far every transaction was synchronised with the disk: that the log is in use must never be lost.
                 if durability == .os { try database.execute(sql: "PRAGMA synchronous = NORMAL") }
-                guard var contents else { throw Damage.table("it cannot be read") }
-                contents.segments = try LogState.segments(in: database)
                 return contents
             }
         }
@@ -43,10 +42,8 @@ extension LogFile {
         let cleanEnd = try LogState.cleanEnd(in: database)
         var trimmed = TrimmedTopics(capacity: trimmedTopics)
         let removed = try Removal.restore(&trimmed, from: database)
-        var index = HistoryIndex(from: removed.last + 1, trimmed: trimmed)
-        index.trimmedTime = removed.time
-        try EventRow.read(0...UInt64(Int64.max), from: database) { row in
-            guard row.offset == index.last + 1 else { throw Damage.event(index.last + 1) }
+        var index = HistoryIndex(from: removed.last + 1, trimmed: trimmed, trimmedTime: removed.time)
+        try EventRow.read(0...UInt64(Int64.max), beginningAt: index.first, from: database) { row in
             index.append(row)
             return true
         }

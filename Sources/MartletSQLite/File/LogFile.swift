@@ -2,8 +2,6 @@
 
 import Foundation
 import GRDB
-import Logging
-import Martlet
 
 /// The file of a log, which this process has for itself: a SQLite database in WAL mode, with one connection that writes and
 /// some that read, each on a thread of its own.

@@ -44,7 +44,6 @@ struct Removal {
     ) throws {
         last = offsets.lowerBound - 1
         try EventRow.read(offsets, from: database) { row in
-            guard row.offset == last + 1 else { throw Damage.event(last + 1) }
             oldestLeft = row.time
             guard count < Self.mostEvents, isExcess(self, row) else { return false }
             last = row.offset
@@ -94,7 +93,7 @@ struct Removal {
         }
     }
 
-    /// Reads all that is remembered. Returns the newest offset and time of a removed event.
+    /// Reads all that is remembered. Returns the newest offset and the newest time of a removed event.
     static func restore(_ topics: inout TrimmedTopics, from database: Database) throws -> (last: UInt64, time: Int64?) {
         var newest: (last: UInt64, time: Int64?) = (0, nil)
         try database.forEachRow("SELECT last, time, topics, checksum FROM removal ORDER BY last") { row in

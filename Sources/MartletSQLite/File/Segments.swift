@@ -41,11 +41,10 @@ struct Segments {
     ///
     /// - Parameter last: The offset of the last event.
     func find(_ position: Position, last: UInt64) -> Place? {
-        for (index, segment) in segments.enumerated().reversed() {
-            guard let offset = segment.epoch.offset(position) else { continue }
-            let end = index + 1 < segments.count ? segments[index + 1].first - 1 : last
-            return offset <= end ? .at(offset) : .lost
-        }
-        return nil
+        guard let (epoch, offset) = Epoch.parts(of: position.text),
+            let index = segments.lastIndex(where: { $0.epoch.text == epoch })
+        else { return nil }
+        let end = index + 1 < segments.count ? segments[index + 1].first - 1 : last
+        return offset <= end ? .at(offset) : .lost
     }
 }

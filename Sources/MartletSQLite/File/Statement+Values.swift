@@ -10,6 +10,19 @@ extension Database {
         defer { statement.reset() }
         while try statement.step() { try body(statement) }
     }
+
+    /// Writes all that a closure writes, or nothing. Returns what the closure does once it is committed.
+    func transaction<Value>(_ body: () throws -> Value) throws -> Value {
+        try beginTransaction(.immediate)
+        do {
+            let value = try body()
+            try commit()
+            return value
+        } catch {
+            try? rollback()
+            throw error
+        }
+    }
 }
 
 /// Texts go to SQLite and come back with their length: they may hold NUL, at which the conversions of GRDB stop.

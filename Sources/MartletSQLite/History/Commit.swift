@@ -14,11 +14,8 @@ struct Commit {
         var byteCount: Int
     }
 
-    /// What is to be answered.
-    enum Answer {
-        case accepted(Range<UInt64>)
-        case refused(MartletError)
-    }
+    /// What is to be answered: where the events are.
+    typealias Answer = Result<Range<UInt64>, MartletError>
 
     private(set) var rows: [EventRow] = []
     private(set) var answers: [Answer] = []
@@ -41,7 +38,7 @@ struct Commit {
 
     private mutating func add(_ publish: Publish, to database: Database) throws -> Answer {
         if let key = publish.key, let accepted = try accepted(once: key, in: database) {
-            return accepted.events == publish.events ? .accepted(accepted.range) : .refused(.keyReused)
+            return accepted.events == publish.events ? .success(accepted.range) : .failure(.keyReused)
         }
         let first = last + 1 + UInt64(rows.count)
         for event in publish.events {
@@ -58,7 +55,7 @@ struct Commit {
         }
         let range = first..<first + UInt64(publish.events.count)
         if let key = publish.key { ranges[ExactText(key)] = range }
-        return .accepted(range)
+        return .success(range)
     }
 
     /// What was accepted with a key before, just now or long ago.

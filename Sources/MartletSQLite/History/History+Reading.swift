@@ -70,9 +70,10 @@ extension History {
             var isFull = false
             func add(_ row: EventRow) {
                 guard selection?.contains(row.event) ?? true else { return }
-                bytes += row.event.byteCount
-                isFull = !slice.records.isEmpty && (slice.records.count == limit.events || bytes > limit.bytes)
+                let size = row.event.byteCount
+                isFull = !limit.admits(size, behind: slice.records.count, of: bytes)
                 if isFull { return end(at: row.offset - 1) }
+                bytes += size
                 slice.records.append(Record(position: position(row.offset), event: row.event))
             }
             func end(at offset: UInt64) {
@@ -83,14 +84,11 @@ extension History {
             end(at: plan.through)
             switch plan.offsets {
             case .range(let range):
-                var expected = range.lowerBound
-                try EventRow.read(range, from: database) { row in
-                    guard row.offset == expected else { throw Damage.event(expected) }
-                    expected += 1
+                let next = try EventRow.read(range, from: database) { row in
                     add(row)
                     return !isFull
                 }
-                guard isFull || expected > range.upperBound else { throw Damage.event(expected) }
+                guard isFull || next > range.upperBound else { throw Damage.event(next) }
             case .some(let some):
                 for offset in some where !isFull {
                     guard let row = try EventRow.read(offset, from: database) else { throw Damage.event(offset) }

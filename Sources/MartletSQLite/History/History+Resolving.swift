@@ -87,8 +87,3 @@ extension History {
         return nil
     }
 }
-
-extension Event {
-    /// Whether the id is this one, byte for byte.
-    fileprivate func hasID(_ id: String) -> Bool { self.id?.utf8.elementsEqual(id.utf8) ?? false }
-}

@@ -18,14 +18,10 @@ extension History {
     ///
     /// - Parameter tailed: What is behind this offset is not removed.
     func commit(_ publishes: [Commit.Publish], at time: Int64, tailed: UInt64, in database: Database) throws -> Commit {
-        var commit: Commit?
-        var removal: Removal?
-        try transaction(in: database) {
-            let work = try Commit(publishes, to: self, at: time, in: database)
-            commit = work
-            removal = try remove(counting: work.rows, at: time, through: tailed, in: database)
+        let (commit, removal) = try transaction(in: database) {
+            let commit = try Commit(publishes, to: self, at: time, in: database)
+            return (commit, try remove(counting: commit.rows, at: time, through: tailed, in: database))
         }
-        guard let commit else { return try Commit([], to: self, at: time, in: database) }
         index.withLock { index in
             for row in commit.rows { index.append(row) }
             if let removal { index.remove(removal) }
@@ -35,19 +31,15 @@ extension History {
 
     /// Removes some of what is too much.
     func trim(at time: Int64, tailed: UInt64, in database: Database) throws {
-        var removal: Removal?
-        try transaction(in: database) {
-            removal = try remove(counting: [], at: time, through: tailed, in: database)
+        let removal = try transaction(in: database) {
+            try remove(counting: [], at: time, through: tailed, in: database)
         }
         if let removal { index.withLock { $0.remove(removal) } }
     }
 
-    private func transaction(in database: Database, _ body: () throws -> Void) throws {
+    private func transaction<Value>(in database: Database, _ body: () throws -> Value) throws -> Value {
         do {
-            try database.inTransaction(.immediate) {
-                try body()
-                return .commit
-            }
+            return try database.transaction(body)
         } catch {
             index.withLock { $0.leaving = 0 }
             throw error
@@ -107,9 +99,6 @@ extension History {
     /// Remembers that nothing was lost.
     func finish(in database: Database) throws {
         try database.execute(sql: "PRAGMA synchronous = FULL")
-        try database.inTransaction(.immediate) {
-            try LogState.set(cleanEnd: last, in: database)
-            return .commit
-        }
+        try database.transaction { try LogState.set(cleanEnd: last, in: database) }
     }
 }

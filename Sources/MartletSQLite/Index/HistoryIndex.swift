@@ -21,16 +21,17 @@ struct HistoryIndex {
     private(set) var topics: TopicColumn
     private(set) var ids = OffsetTable()
     private(set) var publishes = OffsetTable()
-    var trimmed: TrimmedTopics
+    private(set) var trimmed: TrimmedTopics
     /// The time of the newest event that was removed; `nil`: none was.
-    var trimmedTime: Int64?
+    private(set) var trimmedTime: Int64?
 
     /// - Parameter first: The offset of the first event that is in history or will be.
-    init(from first: UInt64, trimmed: TrimmedTopics) {
+    init(from first: UInt64, trimmed: TrimmedTopics, trimmedTime: Int64?) {
         self.first = first
         last = first - 1
         topics = TopicColumn(from: first)
         self.trimmed = trimmed
+        self.trimmedTime = trimmedTime
     }
 
     var count: Int { Int(last + 1 - first) }
