@@ -52,7 +52,7 @@ public struct HubConfiguration: Sendable {
 }
 
 extension Duration {
-    static func random(in range: ClosedRange<Duration>) -> Duration {
+    package static func random(in range: ClosedRange<Duration>) -> Duration {
         let span = range.upperBound - range.lowerBound
         return range.lowerBound + span * Double.random(in: 0...1)
     }

@@ -68,6 +68,9 @@ public final class TestConnection: Sendable {
         try await channel.closeFuture.get()
     }
 
+    /// Closes the connection, and does not wait for it.
+    public func leave() { channel.close(promise: nil) }
+
     /// Breaks the connection off (a RST).
     public func reset() async throws {
         try await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()

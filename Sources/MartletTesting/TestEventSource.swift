@@ -7,6 +7,8 @@ public final class TestEventSource {
     public let connection: TestConnection
     /// The head of the response, up to and without the empty line.
     public private(set) var head = ""
+    /// The status of the response; `nil` where there was none.
+    public var status: Int? { head.split(separator: " ").dropFirst().first.flatMap { Int($0) } }
     /// The bytes of the body as they came, without the transfer coding.
     public private(set) var body: [UInt8] = []
     private var parser: EventStreamParser

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Hummingbird
-import HummingbirdCore
+package import HummingbirdCore
 package import Martlet
 package import MartletHTTP
 import MartletTesting
@@ -27,6 +27,7 @@ package struct TestServer: Sendable {
 
     package static func run<Value: Sendable>(
         hub: Hub = quickHub(),
+        speaking server: HTTPServerBuilder? = nil,
         arrangement: Arrangement = .outerGroup,
         maximumConnections: Int = .max,
         access: Access<EventStreamRequestContext> = .local,
@@ -43,7 +44,7 @@ package struct TestServer: Sendable {
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
             router: router,
-            server: .eventStreams(of: hub, maximumConnections: maximumConnections),
+            server: server ?? .eventStreams(of: hub, maximumConnections: maximumConnections),
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { port.yield($0.localAddress?.port ?? 0) }, logger: quiet)
         let services: [any Service]

@@ -17,9 +17,10 @@ extension Channel {
     /// An HTTP server lets a client close its sending side and still answers; a stream that nobody reads would stay for
     /// ever. Does nothing for channels without a socket of their own, which close in their own way.
     func closeOnPeerClose() {
-        try? syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
         let hasClosed = try? pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-            Self.hasPeerClosed($0)
+            // Other channels may not know the option, and stop the program.
+            try? syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
+            return Self.hasPeerClosed($0)
         }
         if hasClosed == true { close(promise: nil) }
     }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 public import Hummingbird
 public import Martlet
 
@@ -8,7 +7,6 @@ extension RouterMethods where Context: ChannelRequestContext {
     /// Adds the demo: the page at `/`, and the stream `/api/events/stream` that it shows.
     @discardableResult
     public func addDemo(of hub: Hub) -> Self {
-        let ticks = TickStream(hub: hub, clock: ContinuousClock(), now: { Date() })
         let page = ByteBuffer(bytes: PackageResources.demo_html)
         on(
             "/",
@@ -20,12 +18,10 @@ extension RouterMethods where Context: ChannelRequestContext {
                         body: ResponseBody(byteBuffer: page))
                 }
             ])
-        on(
-            "api/events/stream",
-            answering: [
-                .get: { request, context in ticks.respond(to: request, context: context) },
-                .head: { _, _ in Response(status: .ok, headers: .eventStream) },
-            ])
-        return self
+        var options = EventStreamOptions()
+        options.retry = hub.configuration.retry
+        return events("api/events/stream", options: options) { _, _, stream in
+            try await TickStream.write(to: stream, until: hub)
+        }
     }
 }

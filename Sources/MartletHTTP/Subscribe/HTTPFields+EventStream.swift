@@ -12,11 +12,10 @@ extension HTTPField.Name {
 }
 
 extension HTTPFields {
-    /// The head of every event stream over HTTP/1.
+    /// The head of every event stream. A connection persists by itself, and HTTP/2 has no such field.
     package static let eventStream: HTTPFields = [
         .contentType: "text/event-stream",
         .cacheControl: "no-cache, no-transform",
-        .connection: "keep-alive",
         .accelBuffering: "no",
     ]
 

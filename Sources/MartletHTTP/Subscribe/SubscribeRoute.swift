@@ -20,12 +20,19 @@ struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
     private func subscribe(_ request: Request, _ context: Context) async throws -> Subscription {
         let grant = try await access.grant(for: request, context: context, to: .subscribe)
         let target = RequestTarget(request)
-        let query = try target.query
         var topics: Set<TopicSelector> = []
         if let topic = try target.topic { topics.insert(TopicSelector(topic)) }
-        for value in query.values("topic") { topics.insert(TopicSelector(try Topic(value))) }
+        for value in try target.query.values("topic") { topics.insert(TopicSelector(try Topic(value))) }
+        return try await hub.subscribe(to: topics, as: grant, for: request)
+    }
+}
+
+extension Hub {
+    /// Subscribes for a request, which says from where on, and how it calls the stream.
+    func subscribe(to topics: Set<TopicSelector>, as grant: Grant, for request: Request) async throws -> Subscription {
         try grant.checkSubscribing(to: topics)
-        return try await hub.subscribe(
+        let query = try RequestTarget(request).query
+        return try await subscribe(
             to: Selection(selectors: topics, grants: grant.subscribe),
             after: request.resumeID(query), since: try Since.find(in: query),
             terms: grant.terms(name: try StreamName.find(in: query)))

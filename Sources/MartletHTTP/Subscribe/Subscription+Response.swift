@@ -23,13 +23,7 @@ extension Subscription {
             status: .ok, headers: headers,
             // The head is written when this is called, so what is written to the channel comes behind it.
             body: ResponseBody { _ in
-                let isHandedOff = try await channel.eventLoop.perform {
-                    let pipeline = channel.pipeline.syncOperations
-                    let isHTTP10 = (try? pipeline.handler(type: ConnectionHandler.self))?.isHTTP10 ?? false
-                    return try self.stream(
-                        opening, to: channel, before: try pipeline.handler(type: HTTPResponseEncoder.self),
-                        framing: isHTTP10 ? .plain : .chunked)
-                }
+                let isHandedOff = try await channel.eventLoop.perform { try self.write(opening, to: channel) }
                 // Returning would let the server answer a request that the client had sent behind this one.
                 guard !isHandedOff else { throw StreamEnded() }
                 try await withTaskCancellationHandler {
@@ -39,6 +33,16 @@ extension Subscription {
                 }
                 throw StreamEnded()
             })
+    }
+
+    /// Returns whether the stream goes on without the channel.
+    private func write(_ opening: [WireBytes], to channel: any Channel) throws -> Bool {
+        let pipeline = channel.pipeline.syncOperations
+        guard let encoder = try? pipeline.handler(type: HTTPResponseEncoder.self) else {
+            return try stream(opening, to: channel, before: try channel.addBodyEncoder(), framing: .plain)
+        }
+        let isHTTP10 = (try? pipeline.handler(type: ConnectionHandler.self))?.isHTTP10 ?? false
+        return try stream(opening, to: channel, before: encoder, framing: isHTTP10 ? .plain : .chunked)
     }
 
     private func opening(retry: Duration) -> [WireBytes] {

@@ -11,12 +11,14 @@ extension Channel {
     ///
     /// The duplicate stays open when the channel is closed, and so does the connection.
     func duplicateSocket(behind handler: some ChannelHandler) -> Int32? {
-        guard let pending = try? syncOptions?.getOption(.bufferedWritableBytes), pending == 0,
-            writesPassUnchanged(from: handler)
-        else { return nil }
         let duplicate = try? pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+            socket -> Int32 in
+            // Channels without a socket may not know the option, and stop the program.
+            guard let pending = try? syncOptions?.getOption(.bufferedWritableBytes), pending == 0,
+                writesPassUnchanged(from: handler)
+            else { return -1 }
             // The descriptor is open for as long as the channel is.
-            fcntl($0, F_DUPFD_CLOEXEC, 0)
+            return fcntl(socket, F_DUPFD_CLOEXEC, 0)
         }
         return duplicate.flatMap { $0 >= 0 ? $0 : nil }
     }

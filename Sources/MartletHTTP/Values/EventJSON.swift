@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// How values are written as the data of events: JSON (RFC 8259) on one line with sorted keys and slashes as they are, so
+/// that the same value is the same text. Times are of ISO 8601, in UTC with milliseconds, as JavaScript writes them.
+package enum EventJSON {
+    private static let encoder: JSONEncoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .custom { date, encoder in
+            guard writableDates.contains(date) else {
+                let context = EncodingError.Context(codingPath: encoder.codingPath, debugDescription: "The year")
+                throw EncodingError.invalidValue(date, context)
+            }
+            // What is formatted is cut off, and a time that was read back may be just below its millisecond.
+            let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+            var container = encoder.singleValueContainer()
+            try container.encode(date.addingTimeInterval(0.0005).formatted(style))
+        }
+        return encoder
+    }()
+
+    private static let decoder: JSONDecoder = {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .custom { decoder in
+            let container = try decoder.singleValueContainer()
+            guard let date = Date(rfc3339: try container.decode(String.self)) else {
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: "Not a time of ISO 8601")
+            }
+            return date
+        }
+        return decoder
+    }()
+
+    /// The years that have four digits: from 0001 to 9999.
+    private static let writableDates =
+        Date(timeIntervalSince1970: -62_135_596_800)..<Date(timeIntervalSince1970: 253_402_300_799)
+
+    package static func text(of value: some Encodable) throws -> String {
+        String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    package static func value<Value: Decodable>(_ type: Value.Type = Value.self, of text: String) throws -> Value {
+        try decoder.decode(type, from: Data(text.utf8))
+    }
+}
