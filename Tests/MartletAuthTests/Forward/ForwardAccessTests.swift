@@ -10,6 +10,7 @@ import MartletTesting
 import NIOCore
 import NIOHTTP1
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MartletAuth

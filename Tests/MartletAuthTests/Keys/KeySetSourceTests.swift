@@ -6,6 +6,7 @@ import Hummingbird
 import MartletTesting
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MartletAuth
