@@ -135,7 +135,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "events", "ftp://a/", "http://", "http:///x", "http://u:p@a/", "http://u@a/", "//a/"])
+    @Test(arguments: [
+        "", "events", "ftp://a/", "http://", "http:///x", "http://u:p@a/", "http://u@a/", "//a/", "http://a:0/",
+        "http://1.2.3.4:65536/",
+    ])
     func `a URL that cannot be asked is refused`(url: String) {
         #expect(throws: EventSourceError.self) { try Connection(to: url, .init(), lastEventID: "") }
     }

@@ -60,7 +60,7 @@ import Testing
         #expect((request.headers["Content-Type"] == nil) == (method != next))
     }
 
-    @Test(arguments: ["ftp://a/", "http://u:p@a/", "http://"])
+    @Test(arguments: ["ftp://a/", "http://u:p@a/", "http://", "http://1.2.3.4:65536/"])
     func `a redirect has to lead somewhere`(location: String) throws {
         let error = #expect(throws: EventSourceError.self) { try redirected(to: location) }
         #expect(error?.code == .invalidRedirect)

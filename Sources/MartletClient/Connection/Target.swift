@@ -6,7 +6,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A URL that can be asked: `http` or `https`, with a host and without a user.
+/// A URL that can be asked: `http` or `https`, with a host, without a user, and with no port or one from 1 to 65535.
 struct Target: Sendable, Hashable {
     private let url: URL
 
@@ -18,6 +18,7 @@ struct Target: Sendable, Hashable {
 
     private init?(_ url: URL) {
         guard ["http", "https"].contains(url.scheme?.lowercased()), url.host?.isEmpty == false else { return nil }
+        guard (1...65535).contains(url.port ?? 80) else { return nil }
         // Who put a name and a password there expects them to be sent, or not to be; better to ask.
         guard url.user == nil, url.password == nil else { return nil }
         self.url = url
