@@ -14,6 +14,10 @@ import Synchronization
 /// that was answered with 408, 425, 429 or 5xx. The status 204 ends the sequence; any other answer than a 200 with
 /// `text/event-stream` throws an ``EventSourceError``.
 ///
+/// A connection that cannot be made is tried again as well, also where that may never help: a host that is not known, a
+/// certificate that is not trusted. Names and certificates are mended while programs run, and a source cannot tell. Who
+/// wants to know looks at ``state``, which has the ``Cause``; the logger is told too.
+///
 /// All work is done by who waits for the next event, on that task: nothing is read ahead of it, and there is no
 /// connection once the task is cancelled or the loop is left. Iterate one loop at a time. A later loop goes on from
 /// ``lastEventID``.
@@ -30,8 +34,8 @@ public final class EventSource: AsyncSequence, Sendable {
         case connecting
         /// The server sends events.
         case open
-        /// The connection is lost; there will be another after this time.
-        case waiting(Duration)
+        /// There is no connection, for this cause; there will be another after this time.
+        case waiting(Duration, Cause)
     }
 
     let url: String
@@ -45,7 +49,7 @@ public final class EventSource: AsyncSequence, Sendable {
     ///   - url: Where the events are, an `http` or `https` URL.
     ///   - lastEventID: What was seen last, by an earlier source for example.
     ///   - configuration: What to ask for, and what to bear.
-    ///   - logger: Told about reconnects, at the level `debug`.
+    ///   - logger: Told why a connect came to nothing, at the level `warning`, and that a stream has ended, at `debug`.
     ///   - clock: What waits and timeouts are measured with.
     public init(
         _ url: String, lastEventID: String = "", configuration: Configuration = Configuration(),

@@ -42,7 +42,7 @@ import Testing
         var connection = try connection()
         _ = try connection.connect(token: nil)
         let step = try connection.answered(Answer(status: status), using: &random)
-        guard case .wait(let time) = step else { throw Unexpected(step: step) }
+        guard case .wait(let time, .answered(status)) = step else { throw Unexpected(step: step) }
         #expect((.seconds(1) ... .seconds(2)).contains(time))
         #expect(connection.reconnect() == .connect)
     }
@@ -51,7 +51,7 @@ import Testing
         var connection = try connection()
         _ = try connection.connect(token: nil)
         let step = try connection.answered(Answer(status: 503, retryAfter: "3600"), using: &random)
-        #expect(step == .wait(.seconds(3600)))
+        #expect(step == .wait(.seconds(3600), .answered(status: 503)))
     }
 
     @Test mutating func `204 is the end`() throws {
@@ -99,7 +99,7 @@ import Testing
             #expect(try connection.answered(Self.stream, using: &random) == .read)
             var elements: [EventStreamParser.Element] = []
             try connection.received(Array(bytes.utf8), into: &elements)
-            _ = connection.lost(using: &random)
+            _ = connection.lost(.ended, using: &random)
             #expect(try request(connection.connect(token: nil)).headers["Last-Event-ID"] == id)
         }
     }
@@ -111,7 +111,7 @@ import Testing
         var elements: [EventStreamParser.Element] = []
         try connection.received(Array("retry: 90000\n\n".utf8), into: &elements)
         #expect(elements == [.retry(milliseconds: 90000)])
-        for _ in 0..<5 { #expect(connection.lost(using: &random) == .wait(.seconds(90))) }
+        for _ in 0..<5 { #expect(connection.lost(.timedOut, using: &random) == .wait(.seconds(90), .timedOut)) }
     }
 
     @Test mutating func `an event may be as large as the configuration says, and no larger`() throws {
@@ -133,6 +133,15 @@ import Testing
                 }
             }
         }
+    }
+
+    @Test mutating func `there may be no bound at all`() throws {
+        var connection = try connection { $0.maximumEventBytes = .max }
+        _ = try connection.connect(token: nil)
+        _ = try connection.answered(Self.stream, using: &random)
+        var elements: [EventStreamParser.Element] = []
+        try connection.received(Array("data: x\n\n".utf8), into: &elements)
+        #expect(elements.count == 1)
     }
 
     @Test(arguments: [

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite struct EventSourceTests {
+@Suite(.timeLimit(.minutes(1))) struct EventSourceTests {
     /// A source that waits as little as it may.
     private static func source(
         _ server: ScriptedServer, path: String = "", _ configure: (inout EventSource.Configuration) -> Void = { _ in }
@@ -99,18 +99,21 @@ import Testing
         }
     }
 
-    @Test func `the token is asked for before each connect and stays with its origin`() async throws {
+    @Test(arguments: [301, 302, 303, 307, 308])
+    func `the token is asked for before each connect and stays with its origin`(status: Int) async throws {
         try await ScriptedServer.run { peer in
             guard peer.number < 3 else { return try await peer.answer(204) }
-            try await peer.send(Peer.stream + "data: \(peer.header("Authorization") ?? "none")\n\n")
+            let credentials = [peer.header("Authorization"), peer.header("Cookie")].compactMap { $0 }
+            try await peer.send(Peer.stream + "data: \(credentials) \(peer.header("X-Own") ?? "")\n\n")
         } _: { other in
             try await ScriptedServer.run { peer in
-                if peer.head.contains("/events ") { return try await peer.answer(307, ["Location: /here"]) }
-                let isOwn = peer.header("Authorization") != nil
-                try await peer.answer(307, ["Location: \(isOwn ? other.url : "/lost")"])
+                if peer.head.contains("/events ") { return try await peer.answer(status, ["Location: /here"]) }
+                let isOwn = peer.header("Authorization") != nil && peer.header("Cookie") == "C"
+                try await peer.answer(status, ["Location: \(isOwn ? other.url : "/lost")"])
             } _: { server in
                 let count = Mutex(0)
                 let source = Self.source(server) {
+                    $0.headers = ["Cookie": "C", "X-Own": "O"]
                     $0.token = {
                         let number = count.withLock { count in
                             count += 1
@@ -120,7 +123,7 @@ import Testing
                     }
                 }
                 let data = try await Self.data(source)
-                #expect(data == ["none", "none"])
+                #expect(data == ["[] O", "[] O"])
                 #expect(count.withLock { $0 } == 3)
                 #expect(server.requests.count == 6)
                 #expect(server.requests.last?.contains("Bearer t3") == true)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite struct HubTests {
+@Suite(.timeLimit(.minutes(1))) struct HubTests {
     /// The connection is dropped a hundred times, while a publisher sends as fast as it can.
     @Test func `nothing of a hub is lost or comes twice, however often the connection is cut`() async throws {
         let seed = UInt64.random(in: 0 ... .max)

@@ -10,7 +10,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite struct InterruptionTests {
+@Suite(.timeLimit(.minutes(1))) struct InterruptionTests {
     @Test func `a stream without a byte for too long is made anew, and any byte counts`() async throws {
         let clock = ManualClock()
         try await ScriptedServer.run { peer in
@@ -91,6 +91,37 @@ import Testing
             #expect(try await end == nil)
             #expect(server.requests.count == 3)
             #expect(server.requests.dropFirst().allSatisfy { $0.contains("Last-Event-ID: 1") })
+        }
+    }
+
+    @Test func `whenever a source is cancelled, the server soon has no connection left`() async throws {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = SeededGenerator(seed: seed)
+        let delays = (0..<100).map { _ in Int.random(in: 0...20_000, using: &random) }
+        try await ScriptedServer.run { peer in
+            if peer.head.contains("/events ") { return try await peer.answer(307, ["Location: /moved"]) }
+            while true { try await peer.send(Peer.stream + "data: x\n\n") }
+        } _: { server in
+            await withTaskGroup(of: Void.self) { tasks in
+                for delay in delays {
+                    tasks.addTask {
+                        let source = EventSource(server.url)
+                        let task = Task { for try await _ in source {} }
+                        try? await Task.sleep(for: .microseconds(delay))
+                        task.cancel()
+                        await #expect(throws: CancellationError.self, "seed \(seed)") { try await task.value }
+                        #expect(source.state == .closed)
+                    }
+                }
+            }
+            try await server.until { $0.openCount == 0 }
+        }
+    }
+
+    @Test func `a source connects with nothing but what refuses connections with itself`() {
+        for configuration in [HTTPClient.Configuration.eventSources, .plain] {
+            #expect(configuration.http1_1ConnectionDebugInitializer != nil)
+            #expect(configuration.http2ConnectionDebugInitializer != nil)
         }
     }
 

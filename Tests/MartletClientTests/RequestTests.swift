@@ -88,6 +88,15 @@ import Testing
         #expect(error?.code == .invalidRequest)
     }
 
+    @Test(arguments: ["", "GET /", "CONNECT", "TRACE"])
+    func `a method that has no stream to give is refused`(method: String) throws {
+        var configuration = EventSource.Configuration()
+        configuration.method = method
+        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+        let error = #expect(throws: EventSourceError.self) { try connection.connect(token: nil) }
+        #expect(error?.code == .invalidRequest)
+    }
+
     @Test func `an application may ask for another type, but says itself what was seen last`() throws {
         var configuration = EventSource.Configuration()
         configuration.headers = ["accept": "*/*", "last-event-id": "no"]

@@ -7,12 +7,12 @@ struct Connection: Sendable {
     enum Step: Sendable, Equatable {
         /// Get a token and say ``Connection/connect(token:)``.
         case connect
-        /// Send this and say ``Connection/answered(_:using:)``, or ``Connection/lost(using:)``.
+        /// Send this and say ``Connection/answered(_:using:)``, or ``Connection/lost(_:using:)``.
         case send(Request)
-        /// Wait for bytes and say ``Connection/received(_:into:)``, or ``Connection/lost(using:)``.
+        /// Wait for bytes and say ``Connection/received(_:into:)``, or ``Connection/lost(_:using:)``.
         case read
         /// Wait and say ``Connection/reconnect()``.
-        case wait(Duration)
+        case wait(Duration, EventSource.Cause)
         /// There is nothing more to come.
         case end
     }
@@ -21,7 +21,6 @@ struct Connection: Sendable {
     private let configuration: EventSource.Configuration
     private let limits: EventStreamParser.Limits
     private var backoff: Backoff
-    private var redirects = 0
     private var request: Request?
     private var parser: EventStreamParser?
     /// What was seen last; `""` for nothing.
@@ -40,8 +39,9 @@ struct Connection: Sendable {
         self.configuration = configuration
         self.lastEventID = lastEventID
         // An event in a single line has the name of the field before it.
+        let name = "event: ".utf8.count
         limits = EventStreamParser.Limits(
-            maximumLineBytes: configuration.maximumEventBytes + "event: ".utf8.count,
+            maximumLineBytes: min(configuration.maximumEventBytes, .max - name) + name,
             maximumEventBytes: configuration.maximumEventBytes)
         backoff = Backoff(retry: configuration.retry, maximum: configuration.maximumBackoff)
     }
@@ -49,15 +49,17 @@ struct Connection: Sendable {
     mutating func connect(token: String?) throws(EventSourceError) -> Step {
         let request = try Request(to: target, configuration, lastEventID: lastEventID, token: token)
         self.request = request
-        redirects = 0
         return .send(request)
     }
 
     mutating func answered(
         _ answer: Answer, using random: inout some RandomNumberGenerator
     ) throws(EventSourceError) -> Step {
-        if answer.isPassing { return lost(least: answer.wait, using: &random) }
-        if answer.isRedirect { return try redirected(by: answer) }
+        if answer.isPassing { return lost(.answered(status: answer.status), least: answer.wait, using: &random) }
+        if answer.isRedirect, let next = try request?.redirected(by: answer, maximum: configuration.maximumRedirects) {
+            request = next
+            return .send(next)
+        }
         if answer.status == 204 { return .end }
         guard answer.status == 200 else {
             throw EventSourceError(
@@ -74,23 +76,6 @@ struct Connection: Sendable {
         }
         parser = EventStreamParser(limits: limits, lastEventID: lastEventID)
         return .read
-    }
-
-    private mutating func redirected(by answer: Answer) throws(EventSourceError) -> Step {
-        guard let request, let target = answer.location.flatMap(request.target.resolving) else {
-            throw EventSourceError(
-                .invalidRedirect, status: answer.status,
-                "A redirect does not lead to an http or https URL without a user. Check the server.")
-        }
-        guard redirects < configuration.maximumRedirects else {
-            throw EventSourceError(
-                .tooManyRedirects, status: answer.status,
-                "There are more than \(configuration.maximumRedirects) redirects. Check the server for a circle.")
-        }
-        redirects += 1
-        let next = request.redirected(to: target, status: answer.status)
-        self.request = next
-        return .send(next)
     }
 
     /// Reads what came. When it throws, what came before the fault is in `elements` all the same.
@@ -113,9 +98,11 @@ struct Connection: Sendable {
     }
 
     /// The connection could not be made, or has ended; what it had begun is dropped.
-    mutating func lost(least: Duration = .zero, using random: inout some RandomNumberGenerator) -> Step {
+    mutating func lost(
+        _ cause: EventSource.Cause, least: Duration = .zero, using random: inout some RandomNumberGenerator
+    ) -> Step {
         parser = nil
-        return .wait(backoff.next(least: least, using: &random))
+        return .wait(backoff.next(least: least, using: &random), cause)
     }
 
     /// It is time for another connection, or somebody says so.

@@ -14,6 +14,15 @@ struct HeaderFields: Sendable, Equatable {
         }
     }
 
+    mutating func set(_ headers: [String: String]) {
+        for (name, value) in headers { self[name] = value }
+    }
+
+    /// Identifies with a token; `nil` changes nothing.
+    mutating func setBearer(_ token: String?) {
+        if let token { self["Authorization"] = "Bearer \(token)" }
+    }
+
     mutating func remove(_ names: [String]) {
         fields.removeAll { field in names.contains { $0.lowercased() == field.name.lowercased() } }
     }

@@ -1,28 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One request on the way to a stream: of a connect, or of a redirect after it.
+/// One request, or what a redirect made of it.
 struct Request: Sendable, Equatable {
     var target: Target
     var method: String
     var headers: HeaderFields
     var body: [UInt8]?
+    /// How many redirects led here.
+    private(set) var redirects = 0
 
+    init(to target: Target, method: String = "GET", headers: HeaderFields = HeaderFields(), body: [UInt8]? = nil) {
+        self.target = target
+        self.method = method
+        self.headers = headers
+        self.body = body
+    }
+
+    /// The request of an event source.
+    ///
     /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidRequest``.
     init(
         to target: Target, _ configuration: EventSource.Configuration, lastEventID: String, token: String?
     ) throws(EventSourceError) {
-        self.target = target
-        method = configuration.method
-        body = configuration.body
-        headers = HeaderFields()
+        self.init(to: target, method: configuration.method, body: configuration.body)
         headers["Accept"] = "text/event-stream"
         headers["Accept-Encoding"] = "identity"
         headers["Cache-Control"] = "no-store"
-        for (name, value) in configuration.headers { headers[name] = value }
+        headers.set(configuration.headers)
         headers["Last-Event-ID"] = lastEventID.isEmpty ? nil : lastEventID
-        if let token { headers["Authorization"] = "Bearer \(token)" }
+        headers.setBearer(token)
+        try check()
+    }
+
+    /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidRequest``.
+    func check() throws(EventSourceError) {
         guard HeaderFields.isToken(method) else {
             throw EventSourceError(.invalidRequest, "The method is not a word. Set a method such as GET.")
+        }
+        guard method != "CONNECT", method != "TRACE" else {
+            throw EventSourceError(.invalidRequest, "The method \(method) has no stream to give. Use GET or POST.")
         }
         if let name = headers.invalidName {
             let name = HeaderFields.isToken(name) ? "\(name) has a control character in it" : "a name is not a word"
@@ -31,10 +47,24 @@ struct Request: Sendable, Equatable {
     }
 
     /// Where a redirect leads, as in the Fetch standard.
-    func redirected(to target: Target, status: Int) -> Request {
+    ///
+    /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidRedirect`` or
+    ///   ``EventSourceError/Code/tooManyRedirects``.
+    func redirected(by answer: Answer, maximum: Int) throws(EventSourceError) -> Request {
+        guard let target = answer.location.flatMap(target.resolving) else {
+            throw EventSourceError(
+                .invalidRedirect, status: answer.status,
+                "A redirect does not lead to an http or https URL without a user. Check the server.")
+        }
+        guard redirects < maximum else {
+            throw EventSourceError(
+                .tooManyRedirects, status: answer.status,
+                "There are more than \(maximum) redirects. Check the server for a circle.")
+        }
         var next = self
+        next.redirects += 1
         next.target = target
-        if status == 303 && method != "HEAD" || status <= 302 && method == "POST" {
+        if answer.status == 303 && method != "HEAD" || answer.status <= 302 && method == "POST" {
             next.method = "GET"
             next.body = nil
             next.headers.remove(["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"])

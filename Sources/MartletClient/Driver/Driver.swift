@@ -73,18 +73,17 @@ extension EventSource {
                 let outcome = try await source.interruptible(within: timeout) {
                     try await HTTPClient.eventSources.execute(HTTPClientRequest(request), deadline: .distantFuture)
                 }
-                guard case .done(let response) = outcome else { return lose(&connection, outcome.cause) }
+                guard case .done(let response) = outcome else { return lose(&connection, outcome) }
                 let answer = Answer(response)
                 step = try connection.answered(answer, using: &random)
                 if step == .read {
                     body = BodyReader(response.body)
                     source.setState(.open)
                 }
-                if case .wait = step { report("The server answered \(answer.status).") }
             case .read:
                 guard let body else { return }
                 let outcome = try await source.interruptible(within: timeout) { try await body.next() }
-                guard case .done(let bytes?) = outcome else { return lose(&connection, outcome.cause) }
+                guard case .done(let bytes?) = outcome else { return lose(&connection, outcome) }
                 var elements: [EventStreamParser.Element] = []
                 do throws(EventSourceError) {
                     try connection.received(bytes.readableBytesView, into: &elements)
@@ -92,8 +91,9 @@ extension EventSource {
                     fault = error
                 }
                 self.elements = elements[...]
-            case .wait(let time):
-                source.setState(.waiting(time))
+            case .wait(let time, let cause):
+                report(cause, time)
+                source.setState(.waiting(time, cause))
                 // Whether the time is over or somebody does not want to wait for it.
                 _ = try await source.interruptible(within: nil) { [clock = source.clock] in
                     try await clock.sleep(for: time)
@@ -103,14 +103,21 @@ extension EventSource {
             }
         }
 
-        private func lose(_ connection: inout Connection, _ cause: Cause) {
+        private func lose<Value>(_ connection: inout Connection, _ outcome: Outcome<Value>) {
             body = nil
-            step = cause == .restarted ? connection.reconnect() : connection.lost(using: &random)
-            report(cause.description)
+            step =
+                switch outcome {
+                case .done: connection.lost(.ended, using: &random)
+                case .lost(let cause): connection.lost(cause, using: &random)
+                case .restarted: connection.reconnect()
+                }
         }
 
-        private func report(_ reason: String) {
-            source.logger.debug("The event source connects again.", metadata: ["reason": "\(reason)"])
+        /// That a stream ends is usual; that there is none may be for somebody to mend.
+        private func report(_ cause: Cause, _ time: Duration) {
+            source.logger.log(
+                level: source.state == .open ? .debug : .warning, "The event source waits and connects again.",
+                metadata: ["reason": "\(cause)", "wait": "\(time)"])
         }
     }
 }

@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import AsyncHTTPClient
-
 extension EventSource {
-    /// Why there is no more of a connection. It holds nothing that came over it.
-    enum Cause: Sendable, Hashable, CustomStringConvertible {
-        case ended
-        case failed(String)
-        case timedOut
-        case restarted
-
-        var description: String {
-            switch self {
-            case .ended: "The stream has ended."
-            case .failed(let reason): "The connection failed: \(reason)."
-            case .timedOut: "Nothing came within the read timeout."
-            case .restarted: "The application asked for it."
-            }
-        }
-    }
-
     enum Outcome<Value: Sendable>: Sendable {
         case done(Value)
         case lost(Cause)
-
-        var cause: Cause {
-            if case .lost(let cause) = self { cause } else { .ended }
-        }
+        /// The application asked for another connection.
+        case restarted
     }
 
     /// Does something that may take long, and lets a timeout or a request to reconnect cut it short. Whatever comes
@@ -38,12 +17,7 @@ extension EventSource {
     ) async throws -> Outcome<Value> {
         let outcome = await withTaskGroup(of: Outcome<Value>.self) { [clock, restarts] tasks in
             tasks.addTask {
-                do { return .done(try await operation()) } catch let error as HTTPClientError {
-                    // What describes these errors in full may contain header fields, and so credentials.
-                    return .lost(.failed(error.shortDescription))
-                } catch {
-                    return .lost(.failed("\(type(of: error))"))
-                }
+                do { return .done(try await operation()) } catch { return .lost(Cause(error)) }
             }
             if let timeout {
                 tasks.addTask {
@@ -53,7 +27,7 @@ extension EventSource {
             }
             tasks.addTask {
                 try? await restarts.wait()
-                return .lost(.restarted)
+                return .restarted
             }
             defer { tasks.cancelAll() }
             return await tasks.next() ?? .lost(.ended)

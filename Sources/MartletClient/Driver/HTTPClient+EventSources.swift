@@ -6,19 +6,8 @@ import NIOHTTP1
 
 extension HTTPClient {
     /// What all sources connect with. It lives as long as the process and keeps no connection.
-    static let eventSources: HTTPClient = {
-        var configuration = HTTPClient.Configuration()
-        configuration.redirectConfiguration = .disallow
-        configuration.decompression = .disabled
-        configuration.maximumUsesPerConnection = 1
-        // Each source has a connection for itself; how many there are is the application's affair.
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = .max
-        // When to try again is decided elsewhere.
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.http1_1ConnectionDebugInitializer = refuseSelfConnection
-        configuration.http2ConnectionDebugInitializer = refuseSelfConnection
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
+    static let eventSources = HTTPClient(
+        eventLoopGroupProvider: .singleton, configuration: .eventSources)
 
     /// A port of this machine that nobody listens on may be the one that the system has just chosen for the connection
     /// itself. TCP then connects it with itself, and keeps the server from coming back.
@@ -32,6 +21,29 @@ extension HTTPClient {
     }
 
     struct SelfConnection: Error {}
+}
+
+extension HTTPClient.Configuration {
+    /// A connection for each source, which goes with its stream.
+    static let eventSources: Self = {
+        var configuration = plain
+        configuration.maximumUsesPerConnection = 1
+        // One that was made for a source that is cancelled meanwhile is of no use to anybody.
+        configuration.connectionPool.idleTimeout = .zero
+        // How many sources there are is the application's affair.
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = .max
+        return configuration
+    }()
+
+    /// Nothing is done behind the back of who asks.
+    static let plain: Self = {
+        var configuration = Self(redirectConfiguration: .disallow, decompression: .disabled)
+        // When to try again is decided elsewhere.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.http1_1ConnectionDebugInitializer = HTTPClient.refuseSelfConnection
+        configuration.http2ConnectionDebugInitializer = HTTPClient.refuseSelfConnection
+        return configuration
+    }()
 }
 
 extension HTTPClientRequest {

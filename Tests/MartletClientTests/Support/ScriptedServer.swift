@@ -3,6 +3,7 @@
 import MartletTesting
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 #if canImport(Glibc)
@@ -19,37 +20,58 @@ final class ScriptedServer: Sendable {
     typealias Script = @Sendable (Peer) async throws -> Void
 
     let port: Int
-    private let heads = Mutex<[String]>([])
-    private let ended = Mutex(0)
+    fileprivate let seen: Seen
 
-    private init(port: Int) { self.port = port }
+    /// What a server knows of its clients.
+    fileprivate final class Seen: Sendable {
+        let heads = Mutex<[String]>([])
+        let connections = Mutex((accepted: 0, ended: 0))
+        let peers: AsyncStream<Peer>.Continuation
+
+        init(_ peers: AsyncStream<Peer>.Continuation) { self.peers = peers }
+    }
+
+    private init(port: Int, seen: Seen) {
+        self.port = port
+        self.seen = seen
+    }
 
     /// What was asked so far, each without the empty line.
-    var requests: [String] { heads.withLock { $0 } }
+    var requests: [String] { seen.heads.withLock { $0 } }
     /// How many connections there were that are no more.
-    var endCount: Int { ended.withLock { $0 } }
+    var endCount: Int { seen.connections.withLock { $0.ended } }
+    /// How many connections there are.
+    var openCount: Int { seen.connections.withLock { $0.accepted - $0.ended } }
 
     var url: String { "http://127.0.0.1:\(port)/events" }
 
-    static func run(_ script: @escaping Script, _ body: @escaping @Sendable (ScriptedServer) async throws -> Void)
-        async throws
-    {
+    /// - Parameter tls: Not `nil`: it speaks TLS.
+    static func run(
+        tls: NIOSSLContext? = nil, _ script: @escaping Script,
+        _ body: @escaping @Sendable (ScriptedServer) async throws -> Void
+    ) async throws {
+        let (peers, arrivals) = AsyncStream.makeStream(of: Peer.self)
+        let seen = Seen(arrivals)
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .bind(host: "127.0.0.1", port: 0) { channel in
+            .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                        wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: false)
-                    )
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
+                    try channel.pipeline.syncOperations.addHandler(HeadReader(seen))
                 }
             }
-        let server = ScriptedServer(port: listener.channel.localAddress?.port ?? 0)
-        try await TestConnection.withPatience {
-            try await listener.executeThenClose { connections in
+            .bind(host: "127.0.0.1", port: 0).get()
+        let server = ScriptedServer(port: listener.localAddress?.port ?? 0, seen: seen)
+        let result = await Result {
+            try await TestConnection.withPatience {
                 try await withThrowingTaskGroup(of: Void.self) { tasks in
                     tasks.addTask {
-                        try await withThrowingDiscardingTaskGroup { tasks in
-                            for try await connection in connections {
-                                tasks.addTask { await server.serve(connection, script) }
+                        await withDiscardingTaskGroup { tasks in
+                            for await peer in peers {
+                                tasks.addTask {
+                                    // The other side may be gone at any moment.
+                                    try? await script(peer)
+                                    peer.channel.close(promise: nil)
+                                }
                             }
                         }
                     }
@@ -58,31 +80,49 @@ final class ScriptedServer: Sendable {
                 }
             }
         }
-    }
-
-    private func serve(_ connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>, _ script: Script) async {
-        // The other side may be gone at any moment.
-        try? await connection.executeThenClose { inbound, outbound in
-            var bytes = inbound.makeAsyncIterator()
-            var text = ""
-            while let more = try await bytes.next() {
-                text += String(buffer: more)
-                guard let end = text.utf8.firstRange(of: "\r\n\r\n".utf8) else { continue }
-                let head = String(text[..<end.lowerBound])
-                let number = heads.withLock { heads in
-                    heads.append(head)
-                    return heads.count
-                }
-                try await script(Peer(number: number, head: head, channel: connection.channel, outbound: outbound))
-                return
-            }
-        }
-        ended.withLock { $0 += 1 }
+        try await listener.close()
+        try result.get()
     }
 
     /// Waits until a condition holds, which something else brings about.
     func until(_ condition: @Sendable @escaping (ScriptedServer) -> Bool) async throws {
         while !condition(self) { try await Task.sleep(for: .milliseconds(2)) }
+    }
+}
+
+/// Waits for the head of a request; what comes after that is dropped.
+private final class HeadReader: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let seen: ScriptedServer.Seen
+    private var text = ""
+    private var isDone = false
+
+    init(_ seen: ScriptedServer.Seen) { self.seen = seen }
+
+    func channelActive(context: ChannelHandlerContext) { seen.connections.withLock { $0.accepted += 1 } }
+
+    func channelInactive(context: ChannelHandlerContext) { seen.connections.withLock { $0.ended += 1 } }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isDone else { return }
+        text += String(buffer: unwrapInboundIn(data))
+        guard let end = text.utf8.firstRange(of: "\r\n\r\n".utf8) else { return }
+        isDone = true
+        let head = String(text[..<end.lowerBound])
+        let number = seen.heads.withLock { heads in
+            heads.append(head)
+            return heads.count
+        }
+        seen.peers.yield(Peer(number: number, head: head, channel: context.channel))
+    }
+}
+
+extension Result where Failure == any Error {
+    fileprivate init(_ body: () async throws -> Success) async {
+        do { self = .success(try await body()) } catch { self = .failure(error) }
     }
 }
 
@@ -92,14 +132,14 @@ struct Peer: Sendable {
     let number: Int
     let head: String
     let channel: any Channel
-    let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
 
     /// The head of a stream without a length: it ends with the connection.
     static let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
-    func send(_ text: String) async throws { try await outbound.write(ByteBuffer(string: text)) }
+    /// Returns once the system has taken it all.
+    func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)) }
 
-    func send(_ bytes: [UInt8]) async throws { try await outbound.write(ByteBuffer(bytes: bytes)) }
+    func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
 
     func answer(_ status: Int, _ headers: [String] = []) async throws {
         let lines = (headers + ["Content-Length: 0", "Connection: close"]).joined(separator: "\r\n")

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventStream
+import MartletTesting
+import NIOCore
+import NIOPosix
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import MartletClient
+
+/// Servers that are broken, or wish ill: there is an error or another try, in bounded memory and time.
+@Suite(.timeLimit(.minutes(1))) struct BadInputTests {
+    private static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+    @Test(arguments: [
+        "", "\0\0\0\0", "SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 20x OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type text/event-stream\r\n\r\n", head + "Content-Length: x\r\n\r\n",
+        head + "Content-Length: 100\r\n\r\ndata: x\n\n", head + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        head + "Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
+        head + "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: x\n\n",
+    ])
+    func `what is not HTTP, or only half, is tried again, and the cause says so`(answer: String) async throws {
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            try await peer.send(answer)
+        } _: { server in
+            let causes = Causes()
+            var configuration = EventSource.Configuration()
+            causes.watch(&configuration)
+            for try await event in EventSource(server.url, configuration: configuration) {
+                #expect(event.data == "x")
+            }
+            let cause = try #require(causes.all.first)
+            guard case .failed = cause else { throw Unexpected(cause: cause) }
+            #expect(causes.all.count == 1)
+            #expect(server.requests.count == 2)
+        }
+    }
+
+    @Test(arguments: ["X-Filler: x\r\n", "xxxxxxxxxxxxxxxxxxxxxxxx"])
+    func `a head without an end is not kept`(part: String) async throws {
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            try await peer.send("HTTP/1.1 200 OK\r\nX-First: ")
+            let parts = String(repeating: part, count: 1000)
+            while true { try await peer.send(parts) }
+        } _: { server in
+            let causes = Causes()
+            var configuration = EventSource.Configuration()
+            causes.watch(&configuration)
+            for try await _ in EventSource(server.url, configuration: configuration) {}
+            #expect(causes.all == [.failed("too many header bytes seen; overflow detected")])
+            try await server.until { $0.openCount == 0 }
+        }
+    }
+
+    @Test func `a head that comes byte by byte has the read timeout for all of it`() async throws {
+        let clock = ManualClock()
+        let sent = Mutex(0)
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            try await peer.send("HTTP/1.1 200 OK\r\nX-Slow: ")
+            while true {
+                try await peer.send("x")
+                sent.withLock { $0 += 1 }
+                await Task.yield()
+            }
+        } _: { server in
+            let causes = Causes()
+            var configuration = EventSource.Configuration()
+            causes.watch(&configuration)
+            configuration.readTimeout = .seconds(10)
+            let source = EventSource(server.url, configuration: configuration, clock: clock)
+            async let end = source.makeAsyncIterator().next()
+            for _ in 0..<10 {
+                let count = sent.withLock { $0 }
+                try await server.until { _ in sent.withLock { $0 } > count + 10 }
+                try await clock.waitForSleepers()
+                clock.advance(by: .seconds(1))
+            }
+            #expect(try await end == nil)
+            #expect(causes.all == [.timedOut])
+        }
+    }
+
+    @Test(arguments: ["data: ", ":", "id: ", "event: ", "", "data: x\n"])
+    func `an event without an end stops at the bound`(field: String) async throws {
+        try await ScriptedServer.run { peer in
+            try await peer.send(Peer.stream + "data: first\n\n\(field)")
+            let more = String(repeating: field.hasSuffix("\n") ? field : "x", count: 1000)
+            while true { try await peer.send(more) }
+        } _: { server in
+            var configuration = EventSource.Configuration()
+            configuration.maximumEventBytes = 100_000
+            let events = EventSource(server.url, configuration: configuration).makeAsyncIterator()
+            #expect(try await events.next()?.data == "first")
+            let error = await #expect(throws: EventSourceError.self) { try await events.next() }
+            #expect(error?.code == .tooLarge)
+            try await server.until { $0.openCount == 0 }
+        }
+    }
+
+    @Test func `an event of which a byte comes now and then keeps what has come, and stops at the bound`() async throws
+    {
+        try await ScriptedServer.run { peer in
+            try await peer.send(Peer.stream + "data: ")
+            while true { try await peer.send("x") }
+        } _: { server in
+            var configuration = EventSource.Configuration()
+            configuration.maximumEventBytes = 1000
+            let events = EventSource(server.url, configuration: configuration).makeAsyncIterator()
+            let error = await #expect(throws: EventSourceError.self) { try await events.next() }
+            #expect(error?.code == .tooLarge)
+        }
+    }
+
+    /// While nobody asks for the next event, what the server may send is what the sockets hold.
+    @Test func `events without an end are not read ahead`() async throws {
+        let event = "data: \(String(repeating: "x", count: 64 * 1024))\n\n"
+        let counts = Mutex([0, 0])
+        try await ScriptedServer.run { peer in
+            try await peer.send(Peer.stream)
+            while true {
+                try await peer.send(event)
+                counts.withLock { $0[peer.number - 1] += event.utf8.count }
+            }
+        } _: { server async throws in
+            let idle = EventSource(server.url).makeAsyncIterator()
+            #expect(try await idle.next() != nil)
+            let other = try await TestConnection(port: server.port)
+            try await other.send("GET / HTTP/1.1\r\n\r\n")
+            while counts.withLock({ $0[1] < 64 << 20 }) { #expect(try await other.receive() != nil) }
+            try await other.close()
+            #expect(counts.withLock { $0[0] } < 32 << 20)
+            #expect(try await idle.next() != nil)
+        }
+    }
+
+    @Test func `comments without an end leave a source that can be cancelled`() async throws {
+        let count = Mutex(0)
+        try await ScriptedServer.run { peer in
+            try await peer.send(Peer.stream)
+            while true { try await peer.send(":\n:\n:\n") }
+        } _: { server in
+            var configuration = EventSource.Configuration()
+            configuration.onComment = { _ in count.withLock { $0 += 1 } }
+            let source = EventSource(server.url, configuration: configuration)
+            let task = Task { for try await _ in source {} }
+            try await server.until { _ in count.withLock { $0 } > 1000 }
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            try await server.until { $0.openCount == 0 }
+        }
+    }
+
+    @Test func `a server that asks for the longest wait is waited for, unless somebody says otherwise`() async throws {
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            try await peer.send(Peer.stream + "retry: \(Int.max)\ndata: x\n\n")
+        } _: { server in
+            let source = EventSource(server.url)
+            let events = source.makeAsyncIterator()
+            #expect(try await events.next()?.data == "x")
+            async let end = events.next()
+            try await server.until { _ in source.state == .waiting(.milliseconds(Int.max), .ended) }
+            source.reconnect()
+            #expect(try await end == nil)
+        }
+    }
+
+    @Test func `a certificate that nobody trusts is no connection, and the cause says so`() async throws {
+        try await ScriptedServer.run(tls: SelfSigned.context) {
+            try await $0.answer(204)
+        } _: { server in
+            let cause = try await Causes.first(of: "https://localhost:\(server.port)/")
+            #expect(cause == .tlsFailed("CERTIFICATE_VERIFY_FAILED"))
+            #expect(server.requests.isEmpty)
+        }
+    }
+
+    @Test func `a server without TLS is no connection, and the cause says so`() async throws {
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.execute {
+                    channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\n\r\n"), promise: nil)
+                }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let cause = try await Causes.first(of: "https://127.0.0.1:\(server.localAddress?.port ?? 0)/")
+        #expect(cause == .tlsFailed("WRONG_VERSION_NUMBER"))
+        try await server.close()
+    }
+
+    @Test func `a host that is not known is asked for again, and the cause says so`() async throws {
+        #expect(try await Causes.first(of: "http://nowhere.invalid/") == .unknownHost("nowhere.invalid"))
+    }
+
+    @Test(arguments: ["localhost", "127.0.0.1", "[::1]"])
+    func `a port that nobody listens on is tried again, and the cause says so`(host: String) async throws {
+        let free = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(free.localAddress?.port)
+        try await free.close()
+        let cause = try #require(try await Causes.first(of: "http://\(host):\(port)/"))
+        guard case .failed(let reason) = cause else { throw Unexpected(cause: cause) }
+        #expect(reason.contains("errno"))
+    }
+
+    @Test func `the logger is told why there is no stream, and more quietly that one has ended`() async throws {
+        let log = RecordingLog()
+        try await ScriptedServer.run { peer in
+            switch peer.number {
+            case 1: try await peer.answer(503)
+            case 2: try await peer.send(Peer.stream + "data: x\n\n")
+            default: try await peer.answer(204)
+            }
+        } _: { server in
+            var configuration = EventSource.Configuration()
+            configuration.retry = .zero
+            for try await _ in EventSource(server.url, configuration: configuration, logger: log.logger) {}
+            let lines = log.lines
+            try #require(lines.count == 2)
+            #expect(lines[0].hasPrefix("warning ") && lines[0].contains("The server answered 503."))
+            #expect(lines[1].hasPrefix("debug ") && lines[1].contains("The stream has ended."))
+        }
+    }
+
+    private struct Unexpected: Error { var cause: EventSource.Cause }
+}
