@@ -11,6 +11,9 @@ public struct ServerSentEvent: Sendable, Hashable {
     /// The event type a client dispatches under; `nil` and `""` both mean the default type, `message`.
     public var event: String?
 
+    /// The type that a client dispatches the event under: ``event``, or `message` without one.
+    public var type: String { if let event, !event.isEmpty { event } else { "message" } }
+
     /// The payload. `nil` is no data at all, and a client dispatches nothing for such a block; `""` is one empty line
     /// of data, which a client does dispatch.
     ///
