@@ -31,6 +31,12 @@ struct Target: Sendable, Hashable {
         URL(string: location, relativeTo: url).flatMap { Target($0.absoluteURL) }
     }
 
+    /// What a reference names, which need not be something that can be asked. One that is not relative stays as it is.
+    func reference(_ text: String) -> String? {
+        guard let reference = URL(string: text, relativeTo: url) else { return nil }
+        return reference.baseURL == nil || URL(string: text)?.scheme != nil ? text : reference.absoluteString
+    }
+
     func hasSameOrigin(as other: Target) -> Bool { origin == other.origin }
 
     private var origin: [String] {
