@@ -122,16 +122,6 @@ struct BenchCommand: ParsableCommand {
     private static let spareDescriptors = 32
     private static let longest = Duration.seconds(86_400)
 
-    /// Parses what a format accepts.
-    private static func value<Value>(_ format: SettingFormat<Value>) -> @Sendable (String) throws -> Value {
-        { text in
-            guard let value = format.parse(text) else {
-                throw ValidationError("\(text.debugDescription) is not \(format.expectation)")
-            }
-            return value
-        }
-    }
-
     @Sendable private static func target(_ text: String) throws -> HTTPTarget {
         guard let target = HTTPTarget(text) else {
             throw ValidationError("\(text.debugDescription) is not a URL like http://127.0.0.1:8080/events/demo")
@@ -140,10 +130,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     @Sendable private static func field(_ text: String) throws -> String {
-        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, !text.contains(where: \.isNewline),
-            parts[0].allSatisfy({ $0.isASCII && !$0.isWhitespace })
-        else {
+        guard HeaderField(text) != nil else {
             throw ValidationError("\(text.debugDescription) is not a field like \"Authorization: Bearer 1234\"")
         }
         return text

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Foundation
 import MartletAuth
 
-/// Where a key is read from. It is never on the command line, which other users of the machine can see.
+/// Where a key is read from, and what it is for.
 struct KeyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("File with the key: a secret, or PEM.", valueName: "file"))
     var keyFile: String?
@@ -29,20 +28,7 @@ struct KeyOptions: ParsableArguments {
     ///
     /// - Throws: ``SettingsError`` where it cannot be read.
     func text(environment: [String: String]) throws(SettingsError) -> String? {
-        if let keyEnv {
-            guard let text = environment[keyEnv] else {
-                throw SettingsError("--key-env: the environment has no variable \(keyEnv)")
-            }
-            return text
-        }
-        guard let keyFile else { return nil }
-        guard let data = FileManager.default.contents(atPath: keyFile) else {
-            throw SettingsError("--key-file: \(keyFile) cannot be read")
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw SettingsError("--key-file: \(keyFile) is not text; a secret of other bytes cannot be used")
-        }
-        return text
+        try SecretSource(name: "key", file: keyFile, variable: keyEnv).text(environment: environment)
     }
 
     @Sendable private static func algorithm(_ text: String) throws -> TokenAlgorithm {

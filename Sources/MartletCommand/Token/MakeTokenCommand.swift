@@ -42,7 +42,8 @@ struct MakeTokenCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("for"),
-        help: ArgumentHelp("How long the token is valid. Default: 1h.", valueName: "duration"), transform: duration)
+        help: ArgumentHelp("How long the token is valid. Default: 1h.", valueName: "duration"),
+        transform: value(.duration(.seconds(1) ... .seconds(10 * 365 * 86_400))))
     var validity = Duration.seconds(3600)
 
     func run() async throws {
@@ -87,13 +88,5 @@ struct MakeTokenCommand: AsyncParsableCommand {
 
     @Sendable private static func json(_ text: String) throws -> JSONValue {
         do { return try JSONValue(parsing: text.utf8) } catch { throw ValidationError("\(error)") }
-    }
-
-    @Sendable private static func duration(_ text: String) throws -> Duration {
-        let format = SettingFormat<Duration>.duration(.seconds(1) ... .seconds(10 * 365 * 86_400))
-        guard let duration = format.parse(text) else {
-            throw ValidationError("\(text.debugDescription) is not \(format.expectation)")
-        }
-        return duration
     }
 }
