@@ -153,6 +153,7 @@ let package = Package(
                 "EventStream",
                 "Martlet",
                 "MartletAuth",
+                "MartletClient",
                 "MartletHTTP",
                 "MartletMercure",
                 "MartletMetrics",
@@ -187,8 +188,10 @@ let package = Package(
         .testTarget(
             name: "MartletCommandTests",
             dependencies: [
+                "EventStream",
                 "Martlet",
                 "MartletAuth",
+                "MartletClient",
                 "MartletCommand",
                 "MartletHTTP",
                 "MartletSQLite",

@@ -10,6 +10,8 @@ import Foundation
 /// | 0 | help or version, printed on standard output |
 /// | 1 | failure while running |
 /// | 2 | usage or configuration error |
+/// | 3 | the server refuses what is asked of it (``ClientError``) |
+/// | 4 | there is no server, or no answer (``ClientError``) |
 ///
 /// A failure is one line on standard error.
 struct Outcome: Equatable {
@@ -26,8 +28,13 @@ struct Outcome: Equatable {
             let help = RootCommand.fullMessage(for: error).split(separator: "'").dropLast().last ?? "martlet --help"
             self.init(failure: "\(RootCommand.message(for: error)) (see '\(help)')", exitCode: 2)
         } else {
-            self.init(failure: RootCommand.message(for: error), exitCode: error is SettingsError ? 2 : 1)
+            self.init(failure: RootCommand.message(for: error), exitCode: Self.exitCode(of: error))
         }
+    }
+
+    private static func exitCode(of error: any Error) -> Int32 {
+        if let error = error as? ClientError { return error.kind.rawValue }
+        return error is SettingsError ? 2 : 1
     }
 
     private init(text: String, exitCode: Int32) {

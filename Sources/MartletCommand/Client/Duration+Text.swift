@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletHTTP
+
+extension Duration {
+    /// As it is written in options, in whole milliseconds: `1500ms`, `30s`.
+    var described: String { UnitScale.milliseconds.describe(Int(self / .milliseconds(1))) }
+}

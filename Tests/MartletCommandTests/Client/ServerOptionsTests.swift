@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import MartletCommand
+
+@Suite struct ServerOptionsTests {
+    @Test func `fields of one name are one list, whatever their case`() throws {
+        let options = try ServerOptions.parse([
+            "--header", "X-A: 1", "--header", "x-a:2", "--header", "B:  c: d",
+        ])
+        #expect(options.fields == ["X-A": "1, 2", "B": "c: d"])
+    }
+
+    @Test(arguments: ["", "x", ": 1", "a b: 1", "a: b\r\nc: d"])
+    func `a header that is none is a usage error that does not show it`(text: String) throws {
+        let error = #expect(throws: (any Error).self) {
+            try ListenCommand.parse(["http://h/", "--header", text, "--header", "sesame"])
+        }
+        let outcome = Outcome(of: try #require(error))
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.text.contains("--header"))
+        #expect(!outcome.text.contains("sesame"))
+    }
+
+    @Test func `a token comes from the environment, without the blanks around it`() throws {
+        let options = try ServerOptions.parse(["--token-env", "TOKEN"])
+        #expect(try options.token(environment: ["TOKEN": " abc.def\n"]) == "abc.def")
+        #expect(try ServerOptions.parse([]).token(environment: ["TOKEN": "abc"]) == nil)
+    }
+
+    @Test func `a token comes from a file, as it is when it is asked for`() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).token").path()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let options = try ServerOptions.parse(["--token-file", path])
+        for token in ["one", "two"] {
+            try "\(token)\n".write(toFile: path, atomically: true, encoding: .utf8)
+            #expect(try options.token(environment: [:]) == token)
+        }
+    }
+
+    @Test(
+        arguments: [
+            (["--token-env", "MISSING"], "no variable MISSING"), (["--token-file", "/nowhere/x"], "/nowhere/x"),
+            (["--token-env", "EMPTY"], "--token-env"), (["--token-env", "BAD"], "not a token"),
+        ] as [([String], String)])
+    func `a token that cannot be used is a configuration error that does not show it`(
+        arguments: [String], message: String
+    ) throws {
+        let options = try ServerOptions.parse(arguments)
+        let error = #expect(throws: SettingsError.self) {
+            try options.token(environment: ["EMPTY": "\n", "BAD": "sesame open"])
+        }
+        #expect(error?.description.contains(message) == true)
+        #expect(error?.description.contains("sesame") == false)
+    }
+
+    @Test func `only one source of a token is possible`() {
+        #expect(throws: (any Error).self) { try ServerOptions.parse(["--token-env", "A", "--token-file", "b"]) }
+    }
+}
