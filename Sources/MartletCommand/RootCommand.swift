@@ -12,7 +12,9 @@ struct RootCommand: AsyncParsableCommand {
         commandName: "martlet",
         abstract: "Real-time server push over Server-Sent Events.",
         version: version,
-        subcommands: [ServeCommand.self, ListenCommand.self, TokenCommand.self, BenchCommand.self]
+        subcommands: [
+            ServeCommand.self, ListenCommand.self, PublishCommand.self, TokenCommand.self, BenchCommand.self,
+        ]
     )
 
     /// Runs the subcommand named on the command line and ends the process as ``Outcome`` says.

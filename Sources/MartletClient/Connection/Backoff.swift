@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How long to wait before a reconnect.
-struct Backoff: Sendable {
+/// How long to wait before a reconnect, or whatever else is tried again.
+package struct Backoff: Sendable {
     /// What the server asked for last, or else the configuration: the least wait.
-    var retry: Duration
+    package var retry: Duration
     private let unit: Duration
     /// Nobody is asked in a loop who fails at once, whatever the configuration.
     private static let leastUnit = Duration.milliseconds(100)
@@ -11,7 +11,7 @@ struct Backoff: Sendable {
     /// How many connections in a row brought nothing.
     private var failures = 0
 
-    init(retry: Duration, maximum: Duration) {
+    package init(retry: Duration, maximum: Duration) {
         self.retry = retry
         self.unit = max(retry, Self.leastUnit)
         self.maximum = maximum
@@ -24,7 +24,7 @@ struct Backoff: Sendable {
     /// failure, as chance has it. A server that asks for no wait at all is waited for as soon as it fails.
     ///
     /// - Parameter least: What the server asked for this once.
-    mutating func next(least: Duration, using random: inout some RandomNumberGenerator) -> Duration {
+    package mutating func next(least: Duration, using random: inout some RandomNumberGenerator) -> Duration {
         let least = max(retry, least)
         var most = failures == 0 ? least : max(unit, least)
         // Not a power, which would overflow.
