@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from faulty_proxy import FaultyProxy
 from support import DEADLINE, HOST, Martlet, Nginx, program
@@ -17,12 +17,33 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = program("chromium", "chromium-browser", "google-chrome")
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    path = program("chromium", "chromium-browser", "google-chrome")
+    browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def firefox(playwright: Playwright) -> Iterator[Browser]:
+    """Firefox as it is installed, over WebDriver BiDi. Playwright's own is another build."""
+    browser = playwright.firefox.launch(executable_path=program("firefox-esr", "firefox"), channel="moz-firefox")
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(request: pytest.FixtureRequest) -> Browser:
+    """Chromium, or the browser that a test names as the parameter of this fixture."""
+    browser = request.getfixturevalue(getattr(request, "param", "chromium"))
+    assert isinstance(browser, Browser)
+    return browser
 
 
 @pytest.fixture
