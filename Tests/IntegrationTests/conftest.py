@@ -66,7 +66,8 @@ def proxy(server: Martlet) -> Iterator[FaultyProxy]:
 
 @pytest.fixture
 def nginx(server: Martlet, tmp_path: Path) -> Iterator[Nginx]:
-    with Nginx(tmp_path, server.port) as nginx:
+    """nginx in front of the server, with nothing set for it but `proxy_pass`."""
+    with Nginx(tmp_path, f"location / {{ proxy_pass http://{HOST}:{server.port}; }}") as nginx:
         yield nginx
 
 

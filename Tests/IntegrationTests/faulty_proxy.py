@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import sys
 from contextlib import suppress
 from typing import Self
 
@@ -13,12 +14,14 @@ from support import HOST, free_port
 class FaultyProxy:
     """A TCP relay in a thread of its own. Its port stays; its connections can be cut, and new ones refused.
 
-    What it relays it may hold up: `delay` seconds at each read of `size` bytes at most, and while it is stalled.
+    What it relays it may hold up: `delay` seconds at each read of `size` bytes at most, and while it is stalled. After
+    `most` bytes of answers it ends a connection, wherever that is. `accepted` counts connections.
     """
 
     def __init__(self, target: int) -> None:
         self.target, self.port = target, free_port()
-        self.delay, self.size = 0.0, 65536
+        self.delay, self.size, self.most = 0.0, 65536, sys.maxsize
+        self.accepted = 0
         self._loop = LoopThread()
         self._listener: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
@@ -79,13 +82,17 @@ class FaultyProxy:
         self._flow.set()
 
     async def _relay(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         self._clients.add(client)
         try:
             answers, server = await asyncio.open_connection(HOST, self.target)
         except OSError:
             client.close()
             return
-        pumps = [asyncio.ensure_future(self._pump(reader, server)), asyncio.ensure_future(self._pump(answers, client))]
+        pumps = [
+            asyncio.ensure_future(self._pump(reader, server, sys.maxsize)),
+            asyncio.ensure_future(self._pump(answers, client, self.most)),
+        ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -95,9 +102,10 @@ class FaultyProxy:
             client.close()
             server.close()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, most: int) -> None:
         with suppress(OSError):
-            while data := await source.read(self.size):
+            while data := await source.read(min(self.size, most)):
+                most -= len(data)
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 await self._flow.wait()

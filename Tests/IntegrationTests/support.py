@@ -89,6 +89,8 @@ def sample(port: int, name: str) -> float:
 class Program:
     """A child process that serves on one port: ready when /health/ready answers, stopped with SIGTERM."""
 
+    exit_code = 0  # when it was stopped
+
     def __init__(self, command: list[str], port: int, log: Path, environment: dict[str, str] | None = None) -> None:
         self.command, self.port, self.log = command, port, log
         self.environment = environment or {}
@@ -134,7 +136,7 @@ class Program:
             process.kill()
             process.wait()
             raise
-        assert code == 0, f"exit code {code}"
+        assert code == self.exit_code, f"exit code {code}"
 
     def kill(self) -> None:
         """Ends the process as a crash does."""
@@ -171,16 +173,18 @@ class Martlet(Program):
 
 
 class Nginx(Program):
-    """nginx in front of the server, with nothing set for it but `proxy_pass`."""
+    """nginx with these locations, and as few other settings as it takes to run it here."""
 
-    def __init__(self, directory: Path, upstream: int) -> None:
+    def __init__(self, directory: Path, locations: str, modules: Sequence[Path] = ()) -> None:
         port = free_port()
         prefix = directory / "nginx"
         prefix.mkdir()
         kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         temporary = "\n".join(f"  {kind}_temp_path {kind};" for kind in kinds)
         user = "user root;" if os.geteuid() == 0 else ""
+        load = "\n".join(f"load_module {module};" for module in modules)
         (prefix / "nginx.conf").write_text(f"""
+{load}
 daemon off;
 pid nginx.pid;
 {user}
@@ -190,7 +194,7 @@ http {{
   access_log off;
   server {{
     listen {HOST}:{port};
-    location / {{ proxy_pass http://{HOST}:{upstream}; }}
+{locations}
   }}
 }}
 """)

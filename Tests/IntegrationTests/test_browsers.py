@@ -47,7 +47,7 @@ def seen(page: Page) -> list[Received]:
 @in_every_browser
 def test_events_arrive_as_they_were_published(server: Martlet, browser: Browser) -> None:
     with subscribed(browser, server.port, "demo") as page:
-        published = publish_all(server, "demo")
+        published = publish_all(server.publish, "demo")
         page.wait_for_function("count => seen.length >= count", arg=len(published))
         assert seen(page) == published
 

@@ -45,7 +45,7 @@ every_client = pytest.mark.parametrize("read", [with_httpx_sse, with_sseclient],
 @every_client
 def test_events_arrive_as_they_were_published(server: Martlet, read: Read) -> None:
     with read(f"http://{HOST}:{server.port}/events/demo", None) as events:
-        published = publish_all(server, "demo")
+        published = publish_all(server.publish, "demo")
         assert list(islice(events, len(published))) == published
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events whose text goes wrong wherever lines, fields or characters are not told apart as the HTML standard has it."""
 
+from collections.abc import Callable
 from urllib.parse import urlencode
-
-from support import Martlet
 
 Received = tuple[str, str, str]  # id, type, data
 
@@ -21,12 +20,12 @@ EVENTS: list[Received] = [
 TYPES = sorted({type for _, type, _ in EVENTS})
 
 
-def publish_all(server: Martlet, topic: str) -> list[Received]:
-    """Publishes these events and returns them with the ids that they got."""
+def publish_all(publish: Callable[[str, str, str], str], topic: str) -> list[Received]:
+    """Publishes these events to a topic and returns them with the ids that they got."""
     published = []
     for id, type, data in EVENTS:
         fields = {"id": id} if id else {}
         if type != "message":
             fields["type"] = type
-        published.append((server.publish(topic, data, f"?{urlencode(fields)}"), type, data))
+        published.append((publish(topic, data, f"?{urlencode(fields)}"), type, data))
     return published
