@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README's section "In Swift" is followed to the letter, and nothing is built that its application does not use.
+
+How it is read: indented lines are commands. A block of Swift is a file if the line before it ends with the
+file's name in backticks and a colon. Other blocks are not looked at. The dependency on this package is one on this
+checkout, and what is built is kept in `.build-readme`.
+"""
+
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from support import DEADLINE, HOST, ROOT, plain_environment, program, wait_until
+
+PORT = 8080
+BUILD_DEADLINE = 1800.0  # seconds
+SCRATCH = ROOT / ".build-readme"
+FILE = re.compile(r"`(?P<path>[\w./-]+\.swift)`:\n+```swift\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^    (.+)$", re.MULTILINE)
+VERSION = r'(?:(?:from|exact|branch|revision): "[^"]*"|"[^"]*"\s*\.\.[.<]\s*"[^"]*")'
+DEPENDENCY = re.compile(rf'url: "[^"]*/martlet(?:\.git)?",\s*{VERSION}')
+
+NOT_USED = {
+    "GRDB", "JWTKit", "ArgumentParser", "AsyncHTTPClient",
+    "MartletAuth", "MartletClient", "MartletCommand", "MartletMercure", "MartletMetrics", "MartletSQLite",
+}
+
+
+class Section:
+    def __init__(self, title: str) -> None:
+        found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(), re.M | re.S)
+        assert found, f"the README has no section {title}"
+        self.files = {match["path"]: match["text"] for match in FILE.finditer(found[1])}
+        self.commands = COMMAND.findall(FENCED.sub("", found[1]))
+
+    def beginning_with(self, *words: str) -> list[list[str]]:
+        commands = (shlex.split(command) for command in self.commands)
+        return [command for command in commands if tuple(command[:len(words)]) == words]
+
+
+def is_served() -> bool:
+    with suppress(OSError), socket.create_connection((HOST, PORT), timeout=DEADLINE):
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def section() -> Section:
+    return Section("In Swift")
+
+
+@pytest.fixture(scope="module")
+def application(section: Section) -> Path:
+    """The folder that the section makes, with its files, built."""
+    # At the same place each time, so that only what has changed is built.
+    directory = SCRATCH / "application"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    preparation = [command for command in section.commands if command.split()[0] in ("mkdir", "cd")]
+    script = "\n".join(["set -e", *preparation, "pwd"])
+    made = subprocess.run(["bash", "-c", script], cwd=directory, stdout=subprocess.PIPE, text=True, check=True)
+    folder = Path(made.stdout.strip())
+
+    assert {"Package.swift"} < {Path(path).name for path in section.files}, "the README shows a package and its source"
+    for path, text in section.files.items():
+        if path.endswith("Package.swift"):
+            text, count = DEPENDENCY.subn(f'name: "martlet", path: "{ROOT}"', text)
+            assert count == 1, f"{path} depends on martlet by its URL:\n{text}"
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+    command = [program("swift"), "build", "--scratch-path", str(SCRATCH)]
+    built = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=BUILD_DEADLINE,
+        check=False)
+    assert built.returncode == 0, built.stdout
+    assert [line for line in built.stdout.splitlines() if "warning:" in line and str(folder) in line] == []
+    return folder
+
+
+def test_the_application_of_the_readme_sends_what_is_published(section: Section, application: Path) -> None:
+    assert not is_served(), f"something else serves port {PORT}, which the README uses: stop it"
+    (run,) = section.beginning_with("swift", "run")
+    run[2:2] = ["--skip-build", "--scratch-path", str(SCRATCH)]
+    curls = section.beginning_with("curl")
+    (subscribe,) = [command for command in curls if "-N" in command]
+    publish = [command for command in curls if "-d" in command]
+    assert publish, "the README shows how to publish"
+
+    def curl(command: list[str]) -> list[str]:
+        return [program("curl"), "--silent", "--show-error", "--noproxy", "*", *command[1:]]
+
+    with ExitStack() as stack:
+        def start(command: list[str], output: Path) -> subprocess.Popen[bytes]:
+            file = stack.enter_context(output.open("wb"))
+            process = subprocess.Popen(
+                command, cwd=application, stdout=file, stderr=subprocess.STDOUT, env=plain_environment())
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            stack.callback(lambda: print(f"--- {shlex.join(command)}\n{output.read_text(errors='replace')}"))
+            return process
+
+        server = start(run, application / "server.log")
+        wait_until(lambda: server.poll() is not None or is_served(), "the application listens")
+        assert server.poll() is None, f"exited with {server.returncode}"
+        printed = application / "subscriber.log"
+        start(curl(subscribe), printed)
+        wait_until(lambda: "id: " in printed.read_text(), "the stream is open")
+        for command in publish:
+            id = subprocess.run(curl(command), stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=True).stdout
+            block = f"id: {id.strip()}\ndata: {command[command.index('-d') + 1]}\n\n"
+            wait_until(lambda: block in printed.read_text(), f"the subscriber prints {block!r}")
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=DEADLINE) == 0
+
+
+def test_the_application_of_the_readme_builds_nothing_that_it_does_not_use(application: Path) -> None:
+    # The package manager makes folders for what other products need, too, and leaves them empty.
+    built = {module.stem for module in (SCRATCH / "debug/Modules").glob("*.swiftmodule")}
+    assert built >= {"Martlet", "MartletHTTP", "Hummingbird"}
+    assert built & NOT_USED == set()
