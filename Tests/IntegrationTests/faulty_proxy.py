@@ -87,6 +87,7 @@ class FaultyProxy:
         try:
             answers, server = await asyncio.open_connection(HOST, self.target)
         except OSError:
+            self._clients.discard(client)
             client.close()
             return
         pumps = [
