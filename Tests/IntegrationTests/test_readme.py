@@ -86,14 +86,13 @@ def application(section: Section) -> Path:
     return folder
 
 
-def test_the_application_of_the_readme_sends_what_is_published(section: Section, application: Path) -> None:
+def test_the_application_of_the_readme_ticks_and_sends_what_is_published(section: Section, application: Path) -> None:
     assert not is_served(), f"something else serves port {PORT}, which the README uses: stop it"
     (run,) = section.beginning_with("swift", "run")
     run[2:2] = ["--skip-build", "--scratch-path", str(SCRATCH)]
     curls = section.beginning_with("curl")
-    (subscribe,) = [command for command in curls if "-N" in command]
-    publish = [command for command in curls if "-d" in command]
-    assert publish, "the README shows how to publish"
+    clock, orders = [command for command in curls if "-N" in command]
+    (publish,) = [command for command in curls if "-d" in command]
 
     def curl(command: list[str]) -> list[str]:
         return [program("curl"), "--silent", "--show-error", "--noproxy", "*", *command[1:]]
@@ -111,13 +110,14 @@ def test_the_application_of_the_readme_sends_what_is_published(section: Section,
         server = start(run, application / "server.log")
         wait_until(lambda: server.poll() is not None or is_served(), "the application listens")
         assert server.poll() is None, f"exited with {server.returncode}"
-        printed = application / "subscriber.log"
-        start(curl(subscribe), printed)
+        ticks, printed = application / "clock.log", application / "orders.log"
+        start(curl(clock), ticks)
+        wait_until(lambda: ticks.read_text().count("data: ") >= 2, "the clock ticks")
+        start(curl(orders), printed)
         wait_until(lambda: "id: " in printed.read_text(), "the stream is open")
-        for command in publish:
-            id = subprocess.run(curl(command), stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=True).stdout
-            block = f"id: {id.strip()}\ndata: {command[command.index('-d') + 1]}\n\n"
-            wait_until(lambda: block in printed.read_text(), f"the subscriber prints {block!r}")
+        id = subprocess.run(curl(publish), stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=True).stdout
+        block = f"id: {id.strip()}\ndata: {publish[publish.index('-d') + 1]}\n\n"
+        wait_until(lambda: block in printed.read_text(), f"the subscriber prints {block!r}")
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=DEADLINE) == 0
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Logging
 import MartletClient
 import Synchronization
 
@@ -17,21 +16,18 @@ final class ConnectionNotes: Sendable {
     /// - Parameter note: Shows a line.
     init(note: @escaping @Sendable (String) -> Void) { self.note = note }
 
-    /// What a source is to be told to log with.
-    var logger: Logger { Logger(label: "martlet.listen") { _ in ReasonHandler(notes: self) } }
-
     /// Why there is no connection; empty where that is not known.
     var reason: String { state.withLock(\.reason) }
 
     func changed(to new: EventSource.State) {
-        let reason = state.withLock { state in
+        state.withLock { state in
             if new == .open { state.lostAt = nil } else if state.lostAt == nil { state.lostAt = .now }
-            return state.reason
+            if case .waiting(_, let cause) = new { state.reason = cause.description }
         }
         switch new {
         case .open: note("connected")
-        case .waiting(let time):
-            note("connecting again in \(Duration.milliseconds(Int(time / .milliseconds(1))).described): \(reason)")
+        case .waiting(let time, let cause):
+            note("connecting again in \(Duration.milliseconds(Int(time / .milliseconds(1))).described): \(cause)")
         case .connecting, .closed: break
         }
     }
@@ -43,23 +39,6 @@ final class ConnectionNotes: Sendable {
             let end = (state.withLock(\.lostAt) ?? now) + limit
             guard end > now else { return }
             try await Task.sleep(until: end, clock: .continuous)
-        }
-    }
-
-    /// An event source logs why it connects again.
-    private struct ReasonHandler: LogHandler {
-        let notes: ConnectionNotes
-        var logLevel = Logger.Level.debug
-        var metadata: Logger.Metadata = [:]
-
-        subscript(metadataKey key: String) -> Logger.MetadataValue? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            let reason = event.metadata?["reason"].map { "\($0)" } ?? "\(event.message)"
-            notes.state.withLock { $0.reason = reason }
         }
     }
 }

@@ -93,7 +93,7 @@ struct ListenCommand: AsyncParsableCommand {
         let isColored = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
         return Listener(
             source: EventSource(
-                requestURL, lastEventID: lastEventID, configuration: configuration, logger: notes.logger),
+                requestURL, lastEventID: lastEventID, configuration: configuration),
             notes: notes, format: json ? .json : .text(isColored: isColored), count: count, patience: retryFor)
     }
 

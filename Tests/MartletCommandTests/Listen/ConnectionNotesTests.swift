@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Logging
 import MartletClient
 import Synchronization
 import Testing
@@ -18,8 +17,7 @@ import Testing
         let notes = ConnectionNotes { shown.note($0) }
         notes.changed(to: .connecting)
         notes.changed(to: .open)
-        notes.logger.debug("again", metadata: ["reason": "The stream has ended."])
-        notes.changed(to: .waiting(.milliseconds(1250)))
+        notes.changed(to: .waiting(.milliseconds(1250), .ended))
         notes.changed(to: .connecting)
         notes.changed(to: .closed)
         #expect(shown.lines.withLock { $0 } == ["connected", "connecting again in 1250ms: The stream has ended."])
@@ -30,7 +28,7 @@ import Testing
         let notes = ConnectionNotes { _ in }
         try await notes.untilLost(for: .milliseconds(1))
         notes.changed(to: .open)
-        notes.changed(to: .waiting(.seconds(9)))
+        notes.changed(to: .waiting(.seconds(9), .timedOut))
         try await notes.untilLost(for: .milliseconds(1))
     }
 
