@@ -6,6 +6,14 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// Publishes batches over HTTP, each until the hub has said what becomes of it.
 struct HubClient: Sendable {
     /// How long one attempt may take; a hub that has much to do lets its publishers wait.
@@ -104,7 +112,8 @@ struct HubClient: Sendable {
         // What describes these errors in full may contain header fields, and so credentials.
         case let error as HTTPClientError: error.shortDescription
         case let error as NIOConnectionError where error.connectionErrors.isEmpty: "the host \(error.host) is not known"
-        case let error as NIOConnectionError: error.connectionErrors.map { "\($0.error)" }.joined(separator: ", ")
+        case let error as NIOConnectionError: error.connectionErrors.map { reason($0.error) }.joined(separator: ", ")
+        case let error as IOError: String(cString: strerror(error.errnoCode))
         default: "\(type(of: error))"
         }
     }
