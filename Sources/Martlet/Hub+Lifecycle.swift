@@ -72,7 +72,7 @@ extension Hub {
 
     var isRunning: Bool { state.withLock { $0.phase == .running } }
 
-    func waitUntilRunning() async throws {
+    package func waitUntilRunning() async throws {
         try await changed.wait { () throws -> Void? in
             switch state.withLock({ $0.phase }) {
             case .starting: nil

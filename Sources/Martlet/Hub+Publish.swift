@@ -10,12 +10,13 @@ extension Hub {
         try await publish(contentsOf: [event])[0]
     }
 
-    /// Publishes data to a topic.
+    /// Publishes data to a topic, as it is.
     ///
+    /// - Parameter type: The name under which `EventSource` dispatches the event. `nil`: `message`.
     /// - Returns: an id that resuming after the event takes.
     @discardableResult
-    public func publish(_ data: String, to topic: Topic) async throws -> String {
-        try await publish(Event(topic: topic, data: data))
+    public func publish(_ data: String, to topic: Topic, type: String? = nil) async throws -> String {
+        try await publish(Event(topic: topic, data: data, type: type))
     }
 
     /// Publishes events in this order, all or none of them.

@@ -18,3 +18,14 @@ package func quickHub(
     return Hub(
         log: MemoryLog(retention: retention, clock: clock), configuration: configuration, logger: quiet)
 }
+
+extension Hub {
+    /// Runs the hub for as long as a closure runs.
+    package func whileRunning<Value: Sendable>(_ body: (Hub) async throws -> Value) async throws -> Value {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.run() }
+            defer { group.cancelAll() }
+            return try await body(self)
+        }
+    }
+}

@@ -13,6 +13,16 @@ extension Hub {
     /// Where a reader stands that has everything which this node has read of the log; the earliest before the hub runs.
     package var end: Position { tail.position }
 
+    /// The end as this node knows it, once the node has read up to a position of the log.
+    package func end(covering position: Position) async throws -> Position {
+        try await waitUntilRunning()
+        return try await changed.wait {
+            guard isRunning else { throw MartletError.notRunning }
+            let end = end
+            return log.covers(end, position) ? end : nil
+        }
+    }
+
     /// Joins the feed of a selection and says where its live end is.
     func open(_ selection: Selection) throws(MartletError) -> (FeedID, Mark) {
         let opened: (FeedID, Mark)? = state.withLock { state in
@@ -52,6 +62,7 @@ extension Hub {
 
     func deliver(_ slice: Slice) {
         let calls = state.withLock { $0.feeds?.append(slice) } ?? []
+        changed.fire()
         for (listener, feeds) in calls { listener.feedsGrew(feeds) }
     }
 

@@ -65,9 +65,12 @@ public struct Delivery: Hashable, Sendable {
     public var topic: Topic?
     public var type: String?
     public var data: String
+    /// Where the subscriber stands with it.
+    package var position: Position
 
     init(_ record: Record) {
         id = record.id
+        position = record.position
         topic = record.event.topic
         type = record.event.type
         data = record.event.data
@@ -75,6 +78,7 @@ public struct Delivery: Hashable, Sendable {
 
     init(_ gap: Gap) {
         id = gap.from.text
+        position = gap.from
         type = Gap.eventType
         data = gap.json
     }
