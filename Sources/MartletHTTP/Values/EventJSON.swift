@@ -35,7 +35,7 @@ package enum EventJSON {
 
     /// The years that have four digits: from 0001 to 9999.
     private static let writableDates =
-        Date(timeIntervalSince1970: -62_135_596_800)..<Date(timeIntervalSince1970: 253_402_300_799)
+        Date(timeIntervalSince1970: -62_135_596_800)..<Date(timeIntervalSince1970: 253_402_300_799.999)
 
     package static func text(of value: some Encodable) throws -> String {
         String(decoding: try encoder.encode(value), as: UTF8.self)
