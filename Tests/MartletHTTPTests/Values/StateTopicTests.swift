@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletHTTP
+import MartletTesting
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct StateTopicTests {
+    private func hub(_ log: any Log) -> Hub { Hub(log: log, logger: quiet) }
+
+    /// Publishes until what was published before is removed, and the hub knows.
+    private func trim(_ hub: Hub) async throws {
+        for _ in 0..<5 {
+            let id = try await hub.publish("filler", to: "other")
+            _ = try await hub.end(covering: Position(id))
+        }
+    }
+
+    @Test func `what was set last is the state`() async throws {
+        try await quickHub().whileRunning { hub in
+            let status = StateTopic<Int>("status", of: hub)
+            #expect(try await status.current() == nil)
+            for number in 1...3 {
+                let id = try await status.set(number)
+                let current = try await status.current()
+                #expect(current?.value == number && current?.id == id)
+            }
+            try await hub.publish(4, to: "status")
+            let id = try await hub.publish(5, to: "status")
+            _ = try await hub.end(covering: Position(id))
+            #expect(try await status.current()?.value == 5)
+            let other = try await StateTopic<Int>("status", of: hub).current()
+            #expect(other?.value == 5 && other?.id == id)
+        }
+    }
+
+    @Test func `who comes late is given the current value and then each newer one`() async throws {
+        try await quickHub().whileRunning { hub in
+            let status = StateTopic<Int>("status", of: hub)
+            for number in 1...3 { try await status.set(number) }
+            var updates = status.updates.makeAsyncIterator()
+            #expect(try await updates.next()?.value == 3)
+            for number in 4...6 { try await hub.publish(number, to: "status") }
+            for number in 4...6 { #expect(try await updates.next()?.value == number) }
+            let empty = StateTopic<Int>("empty", of: hub)
+            async let first = empty.updates.first(1)
+            try await hub.publish(7, to: "empty")
+            #expect(try await first.map(\.value) == [7])
+        }
+    }
+
+    @Test func `updates end when the hub stops`() async throws {
+        let hub = quickHub()
+        var updates = StateTopic<Int>("status", of: hub).updates.makeAsyncIterator()
+        try await hub.whileRunning { hub in
+            try await hub.publish(1, to: "status")
+            #expect(try await updates.next()?.value == 1)
+        }
+        #expect(try await updates.next() == nil)
+        await #expect(throws: MartletError.self) { try await StateTopic<Int>("status", of: hub).current() }
+    }
+
+    @Test func `a history is gone over once, in slices`() async throws {
+        let log = ScriptedLog()
+        try await hub(log).whileRunning { hub in
+            var last = ""
+            for number in 0..<1000 { last = try await hub.publish(number, to: "status") }
+            _ = try await hub.end(covering: Position(last))
+            let status = StateTopic<Int>("status", of: hub)
+            try await withThrowingTaskGroup(of: Int?.self) { group in
+                for _ in 0..<50 { group.addTask { try await status.current()?.value } }
+                for try await value in group { #expect(value == 999) }
+            }
+            #expect(log.reads == 4)
+            try await status.set(1000)
+            #expect(try await status.current()?.value == 1000)
+            #expect(log.reads == 4)
+        }
+    }
+
+    @Test func `who knows the value goes on with it when it was removed from history`() async throws {
+        try await quickHub(retention: Retention(events: 2)).whileRunning { hub in
+            let (setter, reader, watcher) = (
+                StateTopic<Int>("status", of: hub), StateTopic<Int>("status", of: hub),
+                StateTopic<Int>("status", of: hub)
+            )
+            var updates = watcher.updates.makeAsyncIterator()
+            try await setter.set(1)
+            #expect(try await updates.next()?.value == 1)
+            let id = try await setter.set(2)
+            #expect(try await updates.next()?.value == 2)
+            #expect(try await reader.current()?.value == 2)
+            try await trim(hub)
+            for known in [setter, reader, watcher] {
+                let current = try await known.current()
+                #expect(current?.value == 2 && current?.id == id)
+            }
+            #expect(try await StateTopic<Int>("status", of: hub).current() == nil)
+            #expect(try await setter.updates.first(1).map(\.value) == [2])
+            try await setter.set(3)
+            #expect(try await updates.next()?.value == 3)
+        }
+    }
+
+    @Test func `an old value is not taken for the state where a newer one was lost`() async throws {
+        let hub = quickHub(retention: Retention(events: 2)) { $0.windowBytes = 1 }
+        try await hub.whileRunning { hub in
+            let status = StateTopic<Int>("status", of: hub)
+            try await status.set(1)
+            var updates = status.updates.makeAsyncIterator()
+            #expect(try await updates.next()?.value == 1)
+            // The last of them is still on its way, which is not the log's doing.
+            for number in 2...3 { try await hub.publish(number, to: "status") }
+            try await trim(hub)
+            #expect(try await status.current() == nil)
+            await #expect {
+                _ = try await updates.next()
+            } throws: {
+                ($0 as? EventValueError)?.code == .gap && ($0 as? EventValueError)?.topic == "status"
+            }
+            try await hub.publish(4, to: "status")
+            #expect(try await updates.next()?.value == 4)
+        }
+    }
+
+    @Test func `a reader that is too slow goes on with the current value`() async throws {
+        let hub = quickHub(retention: Retention(events: 2)) { $0.windowBytes = 1 }
+        try await hub.whileRunning { hub in
+            let status = StateTopic<Int>("status", of: hub)
+            try await status.set(1)
+            var updates = status.updates.makeAsyncIterator()
+            #expect(try await updates.next()?.value == 1)
+            for number in 2...9 {
+                let id = try await status.set(number)
+                _ = try await hub.end(covering: Position(id))
+            }
+            #expect(try await updates.next()?.value == 9)
+            try await status.set(10)
+            #expect(try await updates.next()?.value == 10)
+        }
+    }
+
+    @Test func `what is no such value is said, until another is set`() async throws {
+        try await quickHub().whileRunning { hub in
+            let status = StateTopic<Int>("status", of: hub)
+            let id = try await hub.publish("secret", to: "status")
+            _ = try await hub.end(covering: Position(id))
+            for _ in 0..<2 {
+                await #expect {
+                    try await status.current()
+                } throws: {
+                    let error = $0 as? EventValueError
+                    return error?.code == .notDecodable && error?.id == id && error?.message.contains("secret") == false
+                }
+            }
+            await #expect(throws: EventValueError.self) { try await status.updates.first(1) }
+            try await status.set(2)
+            #expect(try await status.current()?.value == 2)
+            await #expect(throws: EventValueError.self) {
+                try await StateTopic<Double>("status", of: hub).set(.nan)
+            }
+            #expect(try await status.current()?.value == 2)
+        }
+    }
+
+    @Test func `a look that is cancelled leaves the next to others`() async throws {
+        try await quickHub().whileRunning { hub in
+            let status = StateTopic<Int>("status", of: hub)
+            let looks = (0..<20).map { _ in Task { try await status.current() } }
+            for look in looks { look.cancel() }
+            for look in looks { _ = await look.result }
+            try await hub.publish(1, to: "status")
+            #expect(try await status.updates.first(1).map(\.value) == [1])
+        }
+    }
+
+    @Test(arguments: 1...3)
+    func `values that are set at the same time are seen in the order of the log, on every node`(seed: UInt64)
+        async throws
+    {
+        var random = SeededGenerator(seed: seed)
+        let store = VectorLog.Store()
+        let single = hub(MemoryLog(clock: ContinuousClock()))
+        let nodes = [hub(VectorLog(store)), hub(VectorLog(store, readsFirst: .second))]
+        let delays = (0..<12).map { _ in Int.random(in: 0..<60, using: &random) }
+        try await single.whileRunning { single in
+            try await nodes[0].whileRunning { first in
+                try await nodes[1].whileRunning { second in
+                    try await check([single], delays: delays)
+                    try await check([first, second], delays: delays)
+                }
+            }
+        }
+    }
+
+    /// Sets and watches from everywhere at the same time.
+    private func check(_ hubs: [Hub], delays: [Int]) async throws {
+        let topics = hubs.map { StateTopic<Int>("status", of: $0) }
+        let last = 1_000_000
+        try await withThrowingTaskGroup(of: [Int].self) { group in
+            for (number, delay) in delays.enumerated() {
+                let topic = topics[number % topics.count]
+                group.addTask {
+                    for _ in 0..<delay { await Task.yield() }
+                    var values: [Int] = []
+                    for try await update in topic.updates {
+                        values.append(update.value)
+                        if update.value == last { break }
+                    }
+                    return values
+                }
+            }
+            try await withThrowingTaskGroup(of: Void.self) { setters in
+                for setter in 0..<4 {
+                    let topic = topics[setter % topics.count]
+                    let other = hubs[setter % hubs.count]
+                    setters.addTask {
+                        for number in 0..<50 {
+                            let id = try await topic.set(setter * 1000 + number)
+                            try await other.publish("\(number)", to: "others")
+                            let current = try await topic.current()
+                            // Its own value or a newer one, which is not of before.
+                            if let value = current?.value, value / 1000 == setter {
+                                #expect(value % 1000 >= number, "\(id)")
+                            }
+                        }
+                    }
+                }
+                try await setters.waitForAll()
+            }
+            try await topics[0].set(last)
+            let all = try await hubs[0].log.texts(.of("status")).compactMap(Int.init)
+            for try await values in group {
+                #expect(values == all.suffix(values.count))
+            }
+            for topic in topics {
+                #expect(try await topic.updates.first(1).map(\.value) == [last])
+            }
+        }
+    }
+}
