@@ -267,6 +267,7 @@ let package = Package(
             name: "MartletSQLiteTests",
             dependencies: [
                 "Martlet",
+                "MartletHTTP",
                 "MartletSQLite",
                 "MartletTesting",
                 "TestSupport",
