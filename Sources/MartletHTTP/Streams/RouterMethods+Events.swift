@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import EventStream
 import HTTPTypes
 public import Hummingbird
 public import Martlet
@@ -49,14 +50,33 @@ extension RouterMethods where Context: ChannelRequestContext {
         _ select: @escaping @Sendable (Request, Context) async throws -> HubStream
     ) -> Self {
         on(path, method: .get) { request, context in
-            let stream = try await select(request, context)
-            return try await hub.subscribe(to: stream.topics, as: stream.grant, for: request)
-                .response(on: context.channel)
+            let (subscription, first) = try await hub.subscribe(to: try await select(request, context), for: request)
+            return try subscription.response(on: context.channel, first: first)
         }
         return on(path, method: .head) { request, context in
-            let stream = try await select(request, context)
-            let subscription = try await hub.subscribe(to: stream.topics, as: stream.grant, for: request)
+            let (subscription, _) = try await hub.subscribe(to: try await select(request, context), for: request)
             return Response(status: .ok, headers: .eventStream(subscription))
         }
+    }
+}
+
+extension Hub {
+    /// Subscribes to a stream for a request. Returns what the client is to be given before what follows, too.
+    fileprivate func subscribe(
+        to stream: HubStream, for request: Request
+    ) async throws -> (Subscription, first: ServerSentEvent?) {
+        guard let state = stream.state else {
+            return (try await subscribe(to: stream.topics, as: stream.grant, for: request), nil)
+        }
+        try stream.grant.checkSubscribing(to: stream.topics)
+        let selection = Selection(selectors: stream.topics, grants: stream.grant.subscribe)
+        if let id = request.resumeID(try RequestTarget(request).query) {
+            try await waitUntilRunning()
+            if try await log.resolve(id, for: selection).gap == nil {
+                return (try await subscribe(to: stream.topics, as: stream.grant, for: request), nil)
+            }
+        }
+        let (current, position) = try await state()
+        return (try await subscribe(to: selection, after: position.text, terms: stream.grant.terms()), current)
     }
 }

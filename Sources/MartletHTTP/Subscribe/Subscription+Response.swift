@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import EventStream
 import HTTPTypes
 package import Hummingbird
 package import Martlet
@@ -9,16 +10,18 @@ import NIOHTTP1
 extension Subscription {
     /// The answer that streams the subscription for as long as its client stays.
     ///
-    /// - Parameter channel: The connection of the request. It is the subscription's from the first bytes on: no other
-    ///   request on it is answered.
-    package func response(on channel: any Channel) -> Response {
+    /// - Parameters:
+    ///   - channel: The connection of the request. It is the subscription's from the first bytes on: no other request on it
+    ///     is answered.
+    ///   - first: What the client is given before anything else.
+    package func response(on channel: any Channel, first: ServerSentEvent? = nil) throws -> Response {
         let headers = HTTPFields.eventStream(self)
         if hub.isDraining {
             // Any status but 200 would make EventSource give up for good.
             let comeBack = WireBytes.opening(after: nil, retry: hub.retry())
             return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: comeBack.plain))
         }
-        let opening = opening(retry: hub.retry())
+        let opening = try opening(retry: hub.retry()) + (first.map { [try WireBytes($0)] } ?? [])
         return Response(
             status: .ok, headers: headers,
             // The head is written when this is called, so what is written to the channel comes behind it.

@@ -16,7 +16,7 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
         let (subscription, start, connection) = try await subscribe(request, context)
         // Who is about to be sent away is not announced.
         if !hub.isDraining { connection?.activate() }
-        var response = subscription.response(on: context.channel)
+        var response = try subscription.response(on: context.channel)
         response.headers[.lastEventID] = start
         return response
     }

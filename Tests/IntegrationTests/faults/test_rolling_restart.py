@@ -32,7 +32,8 @@ def test_clients_come_back_without_having_missed_anything(start_server: Callable
         for restart in range(RESTARTS):
             ends = [subscriber.ends[restart] for subscriber in herd.subscribers]
             print(f"--- streams that ended in each slice of the grace period: {spread(ends)}")
-            assert max(spread(ends)) <= SUBSCRIBERS / 2  # an eighth, where they are let go evenly
+            # An eighth, where they are let go evenly; all, where at once. A busy machine bunches them.
+            assert max(spread(ends)) <= SUBSCRIBERS * 3 // 4
 
 
 def spread(ends: list[int]) -> list[int]:
