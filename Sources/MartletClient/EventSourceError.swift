@@ -8,9 +8,9 @@ public struct EventSourceError: Error, Hashable, Sendable, CustomStringConvertib
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         public let description: String
 
-        /// The URL is not `http` or `https`, has no host, or holds a user.
+        /// The URL is not `http` or `https`, has no host, has a port that does not exist, or holds a user.
         public static let invalidURL = Code(description: "invalidURL")
-        /// The method, a header, the token or the last event id may not stand in a request.
+        /// The method, a header, the token or the last event id may not stand in a request; CONNECT and TRACE neither.
         public static let invalidRequest = Code(description: "invalidRequest")
         /// The server answered with a status that does not change by asking again; see ``EventSourceError/status``.
         public static let refused = Code(description: "refused")

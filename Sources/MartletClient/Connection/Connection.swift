@@ -32,7 +32,8 @@ struct Connection: Sendable {
     ) throws(EventSourceError) {
         guard let target = Target(url) else {
             throw EventSourceError(
-                .invalidURL, "The URL is not http or https with a host and without a user. Send credentials in headers."
+                .invalidURL,
+                "The URL is not http or https with a host, a port that exists, and no user. Send credentials in headers."
             )
         }
         self.target = target

@@ -8,7 +8,7 @@ public struct MercureError: Error, Hashable, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         public let description: String
 
-        /// The URL is not `http` or `https`, has no host, or holds a user.
+        /// The URL is not `http` or `https`, has no host, has a port that does not exist, or holds a user.
         public static let invalidURL = Code(description: "invalidURL")
         /// The token, a header or `retry` may not stand in a request.
         public static let invalidRequest = Code(description: "invalidRequest")

@@ -19,6 +19,7 @@ public struct MercureHub: Sendable {
     /// How long to wait for the answer to a publish.
     public var timeout = Self.defaultTimeout
 
+    /// 30 seconds.
     public static let defaultTimeout = Duration.seconds(30)
 
     private let token: (@Sendable () async throws -> String?)?
@@ -57,6 +58,7 @@ public struct MercureHub: Sendable {
         subscribe(to: topics, lastEventID: lastEventID, configuration: configuration)
     }
 
+    /// The updates of topics, like ``subscribe(to:lastEventID:configuration:)``, for topics that a program works out.
     public func subscribe(
         to topics: [String], lastEventID: String = "",
         configuration: EventSource.Configuration = EventSource.Configuration()
@@ -81,7 +83,7 @@ public struct MercureHub: Sendable {
     ///   - alternates: Other topics whose subscribers are to receive it too, once.
     ///   - isPrivate: Whether only those receive it whose token grants one of the topics.
     ///   - id: The id of the update; `nil` for one of the hub. Some hubs have it stand for the update everywhere, so it
-    ///     should be an unique one, such as `urn:uuid:…`.
+    ///     should be a unique one, such as `urn:uuid:…`.
     ///   - type: The type of the event, see ``EventSource/events(ofType:)``.
     ///   - retry: How long subscribers are to wait before they reconnect, in milliseconds.
     /// - Returns: the id of the update, from which a subscription can go on.
@@ -110,5 +112,6 @@ public struct MercureHub: Sendable {
     }
 
     static let invalidURL = MercureError(
-        .invalidURL, "The URL is not http or https with a host and without a user. Give the token to the hub.")
+        .invalidURL,
+        "The URL is not http or https with a host, a port that exists, and no user. Credentials go with the token.")
 }
