@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [("gzip", false), ("identity", true), ("br", false), ("", true)])
+    @Test(arguments: [("gzip", false), ("identity", true), ("Identity", true), ("br", false), ("", true)])
     mutating func `a compressed stream is refused`(coding: String, passes: Bool) throws {
         var connection = try connection()
         _ = try connection.connect(token: nil)
@@ -112,6 +112,23 @@ import Testing
         try connection.received(Array("retry: 90000\n\n".utf8), into: &elements)
         #expect(elements == [.retry(milliseconds: 90000)])
         for _ in 0..<5 { #expect(connection.lost(.timedOut, using: &random) == .wait(.seconds(90), .timedOut)) }
+    }
+
+    @Test(arguments: [("", false), ("data: x\n", false), (":\n", true), ("data: x\n\n", true)])
+    mutating func `a connection that brought something starts the back-off over`(bytes: String, over: Bool) throws {
+        var connection = try connection()
+        for _ in 0..<20 { _ = connection.lost(.ended, using: &random) }
+        var waits: [Duration] = []
+        for _ in 0..<20 {
+            _ = try connection.connect(token: nil)
+            _ = try connection.answered(Self.stream, using: &random)
+            var elements: [EventStreamParser.Element] = []
+            try connection.received(Array(bytes.utf8), into: &elements)
+            guard case .wait(let wait, .ended) = connection.lost(.ended, using: &random) else { continue }
+            waits.append(wait)
+        }
+        #expect(waits.count == 20)
+        #expect(waits.allSatisfy { $0 <= .seconds(2) } == over)
     }
 
     @Test mutating func `an event may be as large as the configuration says, and no larger`() throws {

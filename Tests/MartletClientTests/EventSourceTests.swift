@@ -41,6 +41,8 @@ import Testing
             #expect(comments.withLock { $0 } == ["hi", "hi"])
             #expect(states.withLock { $0.prefix(2) } == [.connecting, .open])
             #expect(states.withLock { $0.last } == .closed)
+            // Each is said once.
+            #expect(states.withLock { zip($0, $0.dropFirst()).allSatisfy { $0 != $1 } })
             try await server.until { $0.endCount == 3 }
         }
     }
@@ -145,6 +147,18 @@ import Testing
             let head = try #require(server.requests.first?.lowercased())
             #expect(head.hasPrefix("post /events "))
             #expect(head.contains("x-own: 1") && head.contains("content-length: 4"))
+        }
+    }
+
+    @Test func `what came before a fault is handed out first`() async throws {
+        try await ScriptedServer.run {
+            try await $0.send(Peer.stream + "id: 1\ndata: x\n\ndata: \(String(repeating: "x", count: 200))\n\n")
+        } _: { server async throws in
+            let source = Self.source(server) { $0.maximumEventBytes = 100 }
+            let events = source.makeAsyncIterator()
+            #expect(try await events.next()?.data == "x")
+            await #expect(throws: EventSourceError.self) { try await events.next() }
+            #expect(source.lastEventID == "1")
         }
     }
 

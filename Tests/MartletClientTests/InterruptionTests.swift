@@ -19,7 +19,6 @@ import Testing
             try await peer.waitForEnd()
         } _: { server in
             var configuration = EventSource.Configuration()
-            configuration.retry = .zero
             configuration.readTimeout = .seconds(10)
             let beats = Mutex(0)
             configuration.onComment = { _ in beats.withLock { $0 += 1 } }
@@ -32,10 +31,19 @@ import Testing
             clock.advance(by: .seconds(9))
             #expect(source.state == .open)
             clock.advance(by: .seconds(1))
-            try await server.until { $0.requests.count == 2 }
+            try await server.until { _ in if case .waiting = source.state { true } else { false } }
+            // There is no connection while it waits.
+            try await server.until { $0.endCount == 1 }
+            guard case .waiting(let wait, .timedOut) = source.state else { throw Unexpected(state: source.state) }
+            try await clock.waitForSleepers()
+            #expect(server.requests.count == 1)
+            clock.advance(by: wait)
             #expect(try await end == nil)
+            #expect(server.requests.count == 2)
         }
     }
+
+    private struct Unexpected: Error { var state: EventSource.State }
 
     enum Moment: CaseIterable { case connecting, streaming, waiting, left }
 
@@ -97,7 +105,7 @@ import Testing
     @Test func `whenever a source is cancelled, the server soon has no connection left`() async throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
-        let delays = (0..<100).map { _ in Int.random(in: 0...20_000, using: &random) }
+        let delays = (0..<200).map { Int.random(in: 0...($0.isMultiple(of: 2) ? 3000 : 20_000), using: &random) }
         try await ScriptedServer.run { peer in
             if peer.head.contains("/events ") { return try await peer.answer(307, ["Location: /moved"]) }
             while true { try await peer.send(Peer.stream + "data: x\n\n") }
@@ -119,6 +127,8 @@ import Testing
     }
 
     @Test func `a source connects with nothing but what refuses connections with itself`() {
+        // Nor is one kept that was made for a source which is no more.
+        #expect(HTTPClient.Configuration.eventSources.connectionPool.idleTimeout == .zero)
         for configuration in [HTTPClient.Configuration.eventSources, .plain] {
             #expect(configuration.http1_1ConnectionDebugInitializer != nil)
             #expect(configuration.http2ConnectionDebugInitializer != nil)

@@ -160,6 +160,18 @@ import Testing
         }
     }
 
+    @Test func `the body of a resource is not read`() async throws {
+        try await ScriptedServer.run { peer in
+            try await peer.send("HTTP/1.1 200 OK\r\nLink: </hub>; rel=mercure\r\n\r\n")
+            while true { try await peer.send("<p>") }
+        } _: { server in
+            let found = try await MercureHub.discover(from: server.url)
+            #expect(found.hubURLs == ["http://127.0.0.1:\(server.port)/hub"])
+            #expect(found.topic == server.url)
+            try await server.until { $0.openCount == 0 }
+        }
+    }
+
     @Test func `redirects in a circle come to an end`() async throws {
         try await ScriptedServer.run {
             try await $0.answer(302, ["Location: /events"])

@@ -12,13 +12,18 @@ import Testing
         if case .send(let request) = step { request } else { nil }
     }
 
+    private static let credentials = ["Cookie", "Proxy-Authorization", "Host"]
+    private static let aboutBody = ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"]
+
     private func redirected(
         by status: Int = 307, to location: String, from url: String = "https://a/x/events", method: String = "GET"
     ) throws -> Request? {
         var configuration = EventSource.Configuration()
         configuration.method = method
         configuration.body = [1]
-        configuration.headers = ["authorization": "A", "Cookie": "C", "X-Own": "O", "Content-Type": "t"]
+        configuration.headers = ["authorization": "A", "X-Own": "O"]
+        for name in Self.credentials { configuration.headers[name] = "C" }
+        for name in Self.aboutBody { configuration.headers[name] = "B" }
         var random = random
         var connection = try Connection(to: url, configuration, lastEventID: "7")
         _ = try connection.connect(token: nil)
@@ -27,6 +32,7 @@ import Testing
 
     @Test(arguments: [
         ("/y", "https://a/y", true), ("y", "https://a/x/y", true), ("https://A:443/y", "https://A:443/y", true),
+        ("HTTPS://a/y", "HTTPS://a/y", true),
         ("?q=1", "https://a/x/events?q=1", true), ("//b/y", "https://b/y", false), ("http://a/y", "http://a/y", false),
         ("https://a:444/y", "https://a:444/y", false), ("https://a.b/y", "https://a.b/y", false),
     ])
@@ -34,7 +40,7 @@ import Testing
         let request = try #require(try redirected(to: location))
         #expect(request.target.text == url)
         #expect(request.headers["Authorization"] == (stay ? "A" : nil))
-        #expect(request.headers["Cookie"] == (stay ? "C" : nil))
+        for name in Self.credentials { #expect(request.headers[name] == (stay ? "C" : nil)) }
         #expect(request.headers["X-Own"] == "O")
         #expect(request.headers["Last-Event-ID"] == "7")
     }
@@ -57,7 +63,7 @@ import Testing
         let request = try #require(try redirected(by: status, to: "/y", method: method))
         #expect(request.method == next)
         #expect((request.body == nil) == (method != next))
-        #expect((request.headers["Content-Type"] == nil) == (method != next))
+        for name in Self.aboutBody { #expect((request.headers[name] == nil) == (method != next)) }
     }
 
     @Test(arguments: ["ftp://a/", "http://u:p@a/", "http://", "http://1.2.3.4:65536/"])
@@ -79,7 +85,9 @@ import Testing
         #expect(error?.code == .tooManyRedirects)
     }
 
-    @Test(arguments: [("A\nB", "x"), ("", "x"), ("A", "x\r\ny"), ("A", "\u{0}"), ("A b", "x"), ("é", "x")])
+    @Test(arguments: [
+        ("A\nB", "x"), ("", "x"), ("A", "x\r\ny"), ("A", "\u{0}"), ("A", "\u{7F}"), ("A b", "x"), ("é", "x"),
+    ])
     func `a header that would break the request is refused and not shown`(name: String, value: String) throws {
         var configuration = EventSource.Configuration()
         configuration.headers = [name: value]
@@ -95,6 +103,27 @@ import Testing
         var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
         let error = #expect(throws: EventSourceError.self) { try connection.connect(token: nil) }
         #expect(error?.code == .invalidRequest)
+    }
+
+    @Test func `what is asked for is an event stream, as it is and now`() throws {
+        var connection = try Connection(to: "HTTP://a/", .init(), lastEventID: "7")
+        let request = try #require(sent(try connection.connect(token: nil)))
+        let headers = [
+            "Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store",
+            "Last-Event-ID": "7",
+        ]
+        #expect(Dictionary(uniqueKeysWithValues: request.headers.fields.map { ($0.name, $0.value) }) == headers)
+        #expect(request.method == "GET")
+        #expect(request.body == nil)
+    }
+
+    @Test func `a token wins over a header, unless there is none`() throws {
+        var configuration = EventSource.Configuration()
+        configuration.headers = ["authorization": "A"]
+        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+        for (token, value) in [("t", "Bearer t"), (nil, "A")] {
+            #expect(try sent(connection.connect(token: token))?.headers["Authorization"] == value)
+        }
     }
 
     @Test func `an application may ask for another type, but says itself what was seen last`() throws {
