@@ -25,13 +25,15 @@ extension EventSource {
         public var maximumBackoff = Duration.seconds(60)
 
         /// A connection without a byte for so long is given up and made anew; `nil` for never. Any byte counts, so it
-        /// has to be longer than the heartbeat of the server. It holds for the head of the answer as well.
+        /// has to be longer than the heartbeat of the server. It is also the time for connecting and all of the head of
+        /// the answer together; ten seconds of it are for the connection.
         public var readTimeout: Duration? = .seconds(60)
 
         /// The most redirects of one connect.
         public var maximumRedirects = 20
 
-        /// The largest event, in bytes: its type, its id and its data. It is what a source may need in memory, twice.
+        /// The largest event, in bytes: its type, its id and its data. It is what a source may need in memory, twice,
+        /// however slowly an event comes; a larger one ends the source.
         public var maximumEventBytes = 16 * 1024 * 1024
 
         /// Told each comment line, in its place among the events, by whoever waits for the next event.

@@ -35,9 +35,13 @@ extension HTTPClient.Configuration {
         return configuration
     }()
 
+    /// For a connection, with TLS.
+    static let connectTimeout = TimeAmount.seconds(10)
+
     /// Nothing is done behind the back of who asks.
     static let plain: Self = {
         var configuration = Self(redirectConfiguration: .disallow, decompression: .disabled)
+        configuration.timeout.connect = connectTimeout
         // When to try again is decided elsewhere.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.http1_1ConnectionDebugInitializer = HTTPClient.refuseSelfConnection
