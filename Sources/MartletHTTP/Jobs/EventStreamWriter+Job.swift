@@ -15,7 +15,7 @@ extension EventStreamWriter {
     /// - Throws: ``NoMoreEvents`` where the client has seen the end of the job; ``Martlet/MartletError`` where no job can have
     ///   the name; else what watching the job, or sending, throws.
     public func follow(job name: String, of hub: Hub) async throws {
-        _ = try Topic.job(name)
+        try hub.configuration.limits.check(Event(topic: Topic.job(name), data: ""))
         var reports = hub.watchJob(name)
         if let lastEventID {
             guard let rest = try await hub.watchJob(name, after: lastEventID) else { throw NoMoreEvents() }
