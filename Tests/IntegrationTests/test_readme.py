@@ -21,6 +21,7 @@ from support import DEADLINE, HOST, ROOT, plain_environment, program, wait_until
 
 PORT = 8080
 BUILD_DEADLINE = 1800.0  # seconds
+START_DEADLINE = 120.0  # seconds; the package manager looks at everything before it runs something
 SCRATCH = ROOT / ".build-readme"
 FILE = re.compile(r"`(?P<path>[\w./-]+\.swift)`:\n+```swift\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -108,7 +109,7 @@ def test_the_application_of_the_readme_ticks_and_sends_what_is_published(section
             return process
 
         server = start(run, application / "server.log")
-        wait_until(lambda: server.poll() is not None or is_served(), "the application listens")
+        wait_until(lambda: server.poll() is not None or is_served(), "the application listens", START_DEADLINE)
         assert server.poll() is None, f"exited with {server.returncode}"
         ticks, printed = application / "clock.log", application / "orders.log"
         start(curl(clock), ticks)
