@@ -193,8 +193,8 @@ final class ChannelSink: ChannelInboundHandler {
             return
         }
         if let gap = slice.gap {
-            subscription.hub.metrics.gap(.trimmed)
-            write(.gap(Gap(reason: .trimmed, from: gap)))
+            subscription.hub.metrics.gap(gap.reason)
+            write(.gap(gap))
         }
         self.slice = slice
         lineUp()

@@ -17,8 +17,8 @@ final class ReplaySlice: Sendable {
     private let blocks: [Block]
     /// Where a reader stands that has received all of it.
     let end: Cursor
-    /// Not `nil`: something before this position is lost, and the reader has to be told before all else.
-    let gap: Position?
+    /// Not `nil`: something is lost, and the reader has to be told before all else.
+    let gap: Gap?
     private let budget: ReplayBudget
 
     init(_ slice: Slice, for request: Replayer.Request, within budget: ReplayBudget) {
@@ -32,7 +32,7 @@ final class ReplaySlice: Sendable {
         self.bytes = bytes
         self.blocks = blocks
         self.end = slice.isComplete ? .at(request.through) : .after(slice.end)
-        self.gap = slice.gap
+        self.gap = slice.gap.map { Gap(reason: slice.gapReason, from: $0) }
         self.budget = budget
         budget.add(byteCount)
     }

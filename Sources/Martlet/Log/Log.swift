@@ -110,12 +110,17 @@ public struct Slice: Hashable, Sendable {
     public var isComplete: Bool
     /// Not `nil`: something selected between where the reader stood and this position is no longer in history.
     public var gap: Position?
+    /// Why that is so, where there is a gap.
+    public var gapReason: Gap.Reason
 
-    public init(records: [Record], end: Position, isComplete: Bool, gap: Position? = nil) {
+    public init(
+        records: [Record], end: Position, isComplete: Bool, gap: Position? = nil, gapReason: Gap.Reason = .trimmed
+    ) {
         self.records = records
         self.end = end
         self.isComplete = isComplete
         self.gap = gap
+        self.gapReason = gapReason
     }
 }
 

@@ -50,7 +50,7 @@ public struct Events: AsyncSequence, Sendable {
             let slice = try await hub.log.read(
                 subscription.selection, after: position, through: mark.position, limit: hub.configuration.slice
             )
-            if let gap = slice.gap { ready.append(Delivery(Gap(reason: .trimmed, from: gap))) }
+            if let gap = slice.gap { ready.append(Delivery(Gap(reason: slice.gapReason, from: gap))) }
             ready += slice.records.map(Delivery.init)
             cursor = slice.isComplete ? .at(mark) : .after(slice.end)
         }

@@ -108,10 +108,10 @@ extension SocketSinks {
             return
         }
         if let gap = slice.gap {
-            hub.metrics.gap(.trimmed)
+            hub.metrics.gap(gap.reason)
             // It may have been begun with a comment meanwhile.
             stragglers[index]?.unsent.append(
-                Unsent(.gap(Gap(reason: .trimmed, from: gap)), members[Int(index)].framing))
+                Unsent(.gap(gap), members[Int(index)].framing))
         }
         stragglers[index]?.slice = slice
         if stragglers[index]?.blockedSince == nil { move(index) } else { holdBack(index) }
