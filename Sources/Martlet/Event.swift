@@ -55,9 +55,9 @@ public struct Event: Hashable, Sendable {
     }
 
     /// What an event costs in memory besides its texts; an estimate.
-    static let overheadBytes = 128
+    package static let overheadBytes = 128
     /// What an alternate topic costs in memory besides its name; an estimate.
-    static let alternateOverheadBytes = 32
+    package static let alternateOverheadBytes = 32
 
     /// Whether a closure holds for any of the topics.
     func hasTopic(where condition: (Topic) -> Bool) -> Bool {
