@@ -21,9 +21,15 @@ let package = Package(
         .library(name: "MartletAuth", targets: ["MartletAuth"]),
         .library(name: "MartletMercure", targets: ["MartletMercure"]),
         .library(name: "MartletSQLite", targets: ["MartletSQLite"]),
+        .library(name: "MartletRedis", targets: ["MartletRedis"]),
         .library(name: "MartletMetrics", targets: ["MartletMetrics"]),
         .library(name: "MartletTesting", targets: ["MartletTesting"]),
         .executable(name: "martlet", targets: ["MartletCommand"]),
+    ],
+    traits: [
+        .trait(
+            name: "Redis", description: "MartletRedis, the log in a stream of a Redis server. Needs libhiredis-dev."),
+        .default(enabledTraits: []),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -126,6 +132,18 @@ let package = Package(
                 "Martlet",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        // No pkgConfig, whose file SwiftPM warns of; the module map names the library.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
+        .target(
+            name: "MartletRedis",
+            dependencies: [
+                .target(name: "CHiredis", condition: .when(traits: ["Redis"])),
+                "Martlet",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
@@ -272,6 +290,17 @@ let package = Package(
                 "MartletTesting",
                 "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MartletRedisTests",
+            dependencies: [
+                "Martlet",
+                "MartletRedis",
+                "MartletTesting",
+                "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings

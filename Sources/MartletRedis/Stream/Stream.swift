@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Redis
+import Martlet
+
+/// The commands of a ``RedisLog`` on one connection.
+struct Stream {
+    private let connection: RedisConnection
+    private let configuration: RedisLogConfiguration
+    private let keys: StreamKeys
+    /// Where the server has the scripts, by their texts.
+    private let hashes: [String: String]
+
+    /// Connects.
+    ///
+    /// - Parameters:
+    ///   - scripts: Those that are run on this connection.
+    init(
+        _ configuration: RedisLogConfiguration, sockets: OpenSockets, scripts: [RedisScript],
+        extraTime: Duration = .zero
+    ) throws {
+        connection = try RedisConnection(to: configuration, sockets: sockets, extraTime: extraTime)
+        self.configuration = configuration
+        keys = StreamKeys(configuration.stream)
+        var hashes: [String: String] = [:]
+        for script in scripts {
+            hashes[script.source] = try connection.run(RedisCommand("SCRIPT", "LOAD", script.source)) { $0.text }
+        }
+        self.hashes = hashes
+    }
+
+    // MARK: Scripts
+
+    /// Opens the stream.
+    ///
+    /// - Parameters:
+    ///   - known: The newest entry of which this node knows, and the epoch that it is of.
+    func open(known: StreamPlace?) throws -> StreamState {
+        var command = script(.open)
+        command.append(Epoch().text)
+        command.append(known?.epoch ?? "")
+        command.append(known.map { "\($0.id)" } ?? "")
+        return try connection.run(command) { reply in
+            let last = reply.elements.last?.text.flatMap { StreamID($0) } ?? .zero
+            return StreamState(reply.elements.dropLast(), last: last)
+        }
+    }
+
+    /// Adds a group of publishes. Returns for each the ids of its entries, or `nil` where its key was given with something
+    /// else; `nil` where the stream has begun anew.
+    func append(_ group: GroupPublisher.Group, in epoch: String) throws -> [[StreamID]?]? {
+        var command = script(.append, node: group.id.node)
+        command.append(epoch)
+        appendRetention(to: &command)
+        command.append(group.id.number)
+        command.append(Int(Self.answerLifetime / .milliseconds(1)))
+        command.append(group.publishes.count)
+        for (events, key) in group.publishes {
+            command.append(key ?? "")
+            command.append(events.count)
+            for (number, event) in events.enumerated() {
+                var fields = StreamEntry.fields(of: event)
+                if let key, number == 0 { fields += ["once", key, "count", "\(events.count)"] }
+                command.append(fields.count)
+                for field in fields { command.append(field) }
+            }
+        }
+        return try connection.run(command) { reply in
+            guard reply.elements.first?.text == "done", reply.elements.count == 2 else { return nil }
+            return reply.elements[1].elements.map { answer in
+                answer.text == nil ? answer.elements.compactMap { $0.text.flatMap { StreamID($0) } } : nil
+            }
+        }
+    }
+
+    /// Counts what others have added and removes what is too much. Returns the newest entry, and whether there is more to
+    /// do; `nil` where the stream has begun anew.
+    func tidy(in epoch: String) throws -> (last: StreamID, isDone: Bool)? {
+        var command = script(.tidy)
+        command.append(epoch)
+        appendRetention(to: &command)
+        return try connection.run(command) { reply in
+            guard let state = reply.elements.first?.text, state != "epoch", reply.elements.count == 2 else {
+                return nil
+            }
+            return (reply.elements[1].text.flatMap { StreamID($0) } ?? .zero, state == "done")
+        }
+    }
+
+    /// How long the answer to a group is kept, for whom it is sent again.
+    private static let answerLifetime = Duration.seconds(600)
+
+    private func script(_ script: RedisScript, node: String? = nil) -> RedisCommand {
+        let names = keys.common + (node.map { [keys.node($0)] } ?? [])
+        var command = RedisCommand("EVALSHA", hashes[script.source] ?? "", "\(names.count)")
+        for name in names { command.append(name) }
+        return command
+    }
+
+    private func appendRetention(to command: inout RedisCommand) {
+        let kept = configuration.retention
+        command.append(kept.events)
+        // Of a large history some go at a time.
+        command.append(min(1000, kept.events / 1024 * 16))
+        command.append(kept.bytes)
+        command.append(Int(kept.age / .milliseconds(1)))
+        command.append(configuration.trimmedTopics)
+    }
+
+    // MARK: Reading
+
+    /// The state and some of the entries after an id and through another, as they are at one moment.
+    ///
+    /// - Parameters:
+    ///   - after: `nil` for the first.
+    ///   - through: `nil` for the last.
+    ///   - count: The most entries; 0 for none.
+    func read(
+        after: StreamID?, through: StreamID?, count: Int
+    ) throws -> (state: StreamState, entries: [StreamEntry]) {
+        connection.send(RedisCommand("MULTI"))
+        connection.send(stateCommand)
+        connection.send(RedisCommand("XREVRANGE", keys.stream, "+", "-", "COUNT", "1"))
+        if count > 0 {
+            connection.send(
+                RedisCommand(
+                    "XRANGE", keys.stream, after.map { "(\($0)" } ?? "-", through.map { "\($0)" } ?? "+", "COUNT",
+                    "\(count)"))
+        }
+        connection.send(RedisCommand("EXEC"))
+        for _ in 0..<(count > 0 ? 4 : 3) { try connection.receive { _ in } }
+        return try connection.receive { reply in
+            let results = reply.elements
+            guard results.count >= 2 else { throw LogUnreachable("The server has refused to read.") }
+            for result in results {
+                if let error = result.error { throw RedisError.explain(error) }
+            }
+            let last = results[1].elements.first?.elements.first?.text.flatMap { StreamID($0) } ?? .zero
+            let state = StreamState(results[0].elements, last: last)
+            return (state, count > 0 ? entries(results[2].elements) : [])
+        }
+    }
+
+    /// Waits for entries after an id, and says what the state is then.
+    func follow(
+        after: StreamID, count: Int, wait: Duration
+    ) throws -> (state: StreamState, entries: [StreamEntry]) {
+        connection.send(
+            RedisCommand(
+                "XREAD", "COUNT", "\(count)", "BLOCK", "\(Int(wait / .milliseconds(1)))", "STREAMS", keys.stream,
+                "\(after)"))
+        connection.send(stateCommand)
+        let entries = try connection.receive { reply in
+            self.entries(reply.elements.first?.elements.last?.elements)
+        }
+        let state = try connection.receive { StreamState($0.elements, last: entries.last?.id ?? .zero) }
+        return (state, entries)
+    }
+
+    private var stateCommand: RedisCommand {
+        var command = RedisCommand("HMGET", keys.log)
+        for field in StreamState.fields { command.append(field) }
+        return command
+    }
+
+    private func entries(_ replies: RedisReply.Elements?) -> [StreamEntry] {
+        replies?.compactMap { StreamEntry($0, within: configuration.limits) } ?? []
+    }
+
+    /// Whether an entry is there.
+    func contains(_ id: StreamID) throws -> Bool {
+        try connection.run(RedisCommand("XRANGE", keys.stream, "\(id)", "\(id)", "COUNT", "1")) { !$0.elements.isEmpty }
+    }
+
+    /// Where the entries are that have an id of a publisher, the oldest first, and whether there was one that was removed.
+    func occurrences(of id: String, atMost count: Int) throws -> (ids: [StreamID], hasLostOne: Bool) {
+        let command = RedisCommand(
+            "ZRANGEBYLEX", keys.ids, "[\(id)\0", "(\(id)\u{1}", "LIMIT", "0", "\(count + 1)")
+        return try connection.run(command) { reply in
+            var (ids, hasLostOne): ([StreamID], Bool) = ([], false)
+            for text in reply.elements.lazy.compactMap(\.text) {
+                let padded = text.utf8.dropFirst(id.utf8.count + 1)
+                if padded.isEmpty { hasLostOne = true }
+                let parts = padded.split(separator: UInt8(ascii: "-"))
+                guard parts.count == 2, let milliseconds = UInt64(String(parts[0]) ?? ""),
+                    let number = UInt64(String(parts[1]) ?? "")
+                else { continue }
+                ids.append(StreamID(milliseconds: milliseconds, number: number))
+            }
+            return (ids, hasLostOne)
+        }
+    }
+
+    /// Some entries, as far as they are there.
+    func entries(at ids: [StreamID]) throws -> [StreamEntry] {
+        for id in ids { connection.send(RedisCommand("XRANGE", keys.stream, "\(id)", "\(id)")) }
+        return try ids.flatMap { _ in try connection.receive { entries($0.elements) } }
+    }
+
+    /// The time of the server in milliseconds since 1970.
+    func time() throws -> UInt64 {
+        try connection.run(RedisCommand("TIME")) { reply in
+            let parts = reply.elements.compactMap { $0.text.flatMap { UInt64($0) } }
+            return parts.count == 2 ? parts[0] * 1000 + parts[1] / 1000 : 0
+        }
+    }
+
+    /// Whether something was removed after an id that is selected, or may be.
+    func isTrimmed(_ selection: Selection?, after id: StreamID, in state: StreamState) throws -> Bool {
+        guard state.removed > id else { return false }
+        guard let selection else { return true }
+        // Only whether something is later is asked for, so that two numbers are enough.
+        func offset(_ other: StreamID) -> UInt64 { other > id ? 1 : 0 }
+        var lines = "\(offset(state.floor))"
+        func add(_ name: String, _ removed: StreamID) {
+            guard (try? Topic(String(name.dropFirst(2)))) != nil else { return }
+            lines += "\n\(offset(removed)) \(name)"
+        }
+        let topics = selection.selectors.map(\.exactTopic)
+        if topics.contains(nil) {
+            try connection.run(RedisCommand("HGETALL", keys.trimmed)) { reply in
+                let texts = reply.elements.map(\.text)
+                for index in stride(from: 0, to: texts.count - 1, by: 2) {
+                    guard let name = texts[index], let id = texts[index + 1].flatMap({ StreamID($0) }) else { continue }
+                    add(name, id)
+                }
+            }
+        } else {
+            let names = topics.compactMap { $0 }.flatMap { topic in ["e", "g", "a"].map { "\($0) \(topic)" } }
+            var command = RedisCommand("HMGET", keys.trimmed)
+            for name in names { command.append(name) }
+            try connection.run(command) { reply in
+                for (name, value) in zip(names, reply.elements) {
+                    if let id = value.text.flatMap({ StreamID($0) }) { add(name, id) }
+                }
+            }
+        }
+        var topicsRemoved = TrimmedTopics(capacity: .max)
+        return topicsRemoved.insert(lines: lines) ? topicsRemoved.contains(selection, after: 0) : true
+    }
+}
+
+/// What the keys of a log are called.
+struct StreamKeys {
+    let stream: String
+
+    init(_ stream: String) { self.stream = stream }
+
+    var log: String { "\(stream):log" }
+    var ids: String { "\(stream):ids" }
+    var trimmed: String { "\(stream):trimmed" }
+    func node(_ name: String) -> String { "\(stream):node:\(name)" }
+
+    /// Those that every script is given.
+    var common: [String] { [stream, log, ids, "\(stream):keys", trimmed] }
+}
+#endif

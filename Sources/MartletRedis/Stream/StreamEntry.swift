@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Redis
+import Martlet
+
+/// An event as an entry of the stream. Others may add entries too, with `XADD martlet '*' topic orders/42 data shipped`.
+///
+/// | field | |
+/// |---|---|
+/// | `topic` | what the event is about |
+/// | `data` | the data |
+/// | `alternate` | another topic; may be there several times |
+/// | `id` | the publisher's id of the event |
+/// | `type` | the event's type |
+/// | `retry` | milliseconds before a client reconnects |
+/// | `key` | what the event is the latest of |
+/// | `private` | `1`: only for subscribers with a right to it; `0` is as none |
+/// | `once`, `count` | the idempotency key of a publish, and of how many events it is; in its first. Martlet's own |
+///
+/// `topic` and `data` have to be there, texts are UTF-8, and each field but `alternate` is there once. Other fields mean
+/// nothing. What breaks these rules, or the ``Limits``, is no event: it is skipped.
+struct StreamEntry {
+    var id: StreamID
+    /// `nil` where the entry is none.
+    var event: Event?
+
+    /// An entry as `XRANGE` and `XREAD` give it: its id, and an array of names and values. `nil` where it is none.
+    init?(_ reply: RedisReply, within limits: Limits) {
+        guard reply.elements.count == 2, let id = reply.elements[0].text.flatMap({ StreamID($0) }) else { return nil }
+        self.id = id
+        event = Event(fields: reply.elements[1].elements, within: limits)
+    }
+
+    /// The names and values of the fields.
+    static func fields(of event: Event) -> [String] {
+        var fields = ["topic", event.topic.name, "data", event.data]
+        for topic in event.alternates { fields += ["alternate", topic.name] }
+        if let id = event.id { fields += ["id", id] }
+        if let type = event.type { fields += ["type", type] }
+        if let retry = event.retry { fields += ["retry", "\(retry)"] }
+        if let key = event.key { fields += ["key", key] }
+        if event.isPrivate { fields += ["private", "1"] }
+        return fields
+    }
+}
+
+extension Event {
+    fileprivate init?(fields: RedisReply.Elements, within limits: Limits) {
+        var values: [String: String] = [:]
+        var alternates: [Topic] = []
+        for index in stride(from: 0, to: fields.count - 1, by: 2) {
+            guard let name = fields[index].text, StreamEntry.names.contains(name) else { continue }
+            guard let value = fields[index + 1].text else { return nil }
+            if name == "alternate" {
+                guard let topic = try? Topic(value) else { return nil }
+                alternates.append(topic)
+            } else {
+                guard values.updateValue(value, forKey: name) == nil else { return nil }
+            }
+        }
+        guard let topic = try? values["topic"].map({ try Topic($0) }), let data = values["data"],
+            ["1", "0", nil].contains(values["private"])
+        else { return nil }
+        var retry: Int?
+        if let text = values["retry"] {
+            guard let number = Int(text) else { return nil }
+            retry = number
+        }
+        self.init(
+            topic: topic, alternates: alternates, data: data, id: values["id"], type: values["type"], retry: retry,
+            key: values["key"], isPrivate: values["private"] == "1")
+        // An id that could be taken for a place in the stream would not lead to the event.
+        guard (try? limits.check(self)) != nil, id.map({ StreamPlace($0) == nil }) ?? true else { return nil }
+    }
+}
+
+extension StreamEntry {
+    fileprivate static let names: Set<String> = [
+        "topic", "data", "alternate", "id", "type", "retry", "key", "private",
+    ]
+}
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Redis
+import Martlet
+
+/// The id of an entry of a stream, such as `1700000000000-0`: milliseconds, and which of that millisecond it is.
+struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
+    var milliseconds: UInt64
+    var number: UInt64
+
+    static let zero = StreamID(milliseconds: 0, number: 0)
+
+    init(milliseconds: UInt64, number: UInt64) {
+        self.milliseconds = milliseconds
+        self.number = number
+    }
+
+    /// An id as the server writes it: without signs and leading zeros.
+    init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 2, let milliseconds = Self.number(parts[0]), let number = Self.number(parts[1])
+        else { return nil }
+        self.init(milliseconds: milliseconds, number: number)
+    }
+
+    private static func number(_ digits: some StringProtocol) -> UInt64? {
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.utf8.count == 1 || digits.first != "0"
+        else { return nil }
+        return UInt64(digits)
+    }
+
+    /// The last id that a millisecond before this one can have.
+    static func before(milliseconds: UInt64) -> StreamID {
+        milliseconds == 0 ? .zero : StreamID(milliseconds: milliseconds - 1, number: .max)
+    }
+
+    var description: String { "\(milliseconds)-\(number)" }
+
+    static func < (a: StreamID, b: StreamID) -> Bool {
+        (a.milliseconds, a.number) < (b.milliseconds, b.number)
+    }
+}
+
+/// A place in a stream of one epoch, which is written `k3v9x2ma-1700000000000-0`.
+struct StreamPlace: Hashable, Sendable {
+    var epoch: String
+    var id: StreamID
+
+    init(_ epoch: String, _ id: StreamID) {
+        self.epoch = epoch
+        self.id = id
+    }
+
+    /// `nil` where a text has not the form of a place, of whatever epoch.
+    init?(_ text: String) {
+        guard let dash = text.utf8.firstIndex(of: UInt8(ascii: "-")), let id = StreamID(text[dash...].dropFirst()),
+            case let epoch = text[..<dash], epoch.utf8.count == 8,
+            epoch.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) })
+        else { return nil }
+        self.init(String(epoch), id)
+    }
+
+    var position: Position { Position("\(epoch)-\(id)") }
+}
+#endif

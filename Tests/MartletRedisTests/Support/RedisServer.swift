@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Redis
+import Foundation
+import Logging
+import Martlet
+import Synchronization
+import TestSupport
+
+@testable import MartletRedis
+
+/// A `redis-server` of one test, on loopback.
+final class RedisServer: Sendable {
+    struct NotInstalled: Error, CustomStringConvertible {
+        let description = "redis-server is not installed, or does not start"
+    }
+
+    let port: Int
+    private let folder: URL
+    private let options: [String]
+    private let process = Mutex<Process?>(nil)
+
+    private init(options: [String]) throws {
+        port = Self.freePort()
+        folder = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID().uuidString)")
+        self.options = options
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    /// Runs a server while the closure runs.
+    ///
+    /// - Parameter options: More of its command line.
+    static func with(_ options: String..., body: (RedisServer) async throws -> Void) async throws {
+        let server = try RedisServer(options: options)
+        defer {
+            server.kill()
+            try? FileManager.default.removeItem(at: server.folder)
+        }
+        try await server.start()
+        try await body(server)
+    }
+
+    /// Starts it, where it does not run, and waits until it answers.
+    func start() async throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments =
+            ["redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.path, "--save", ""] + options
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        self.process.withLock { $0 = process }
+        while process.isRunning {
+            if (try? connect().run(RedisCommand("PING")) { $0.text }) == "PONG" { return }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw NotInstalled()
+    }
+
+    /// Ends it as a crash does.
+    func kill() {
+        let process = process.withLock { process in
+            defer { process = nil }
+            return process
+        }
+        guard let process, process.isRunning else { return }
+        Foundation.kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// Stops or resumes it, as a machine that does not answer.
+    func signal(_ signal: Int32) {
+        process.withLock { process in
+            if let process { _ = Foundation.kill(process.processIdentifier, signal) }
+        }
+    }
+
+    var configuration: RedisLogConfiguration {
+        var configuration = RedisLogConfiguration(port: port)
+        configuration.checkInterval = .milliseconds(100)
+        configuration.retryDelay = .milliseconds(5)...Duration.milliseconds(50)
+        return configuration
+    }
+
+    /// A node.
+    func log(
+        _ stream: String = "martlet", keeping events: Int = 100_000,
+        _ change: (inout RedisLogConfiguration) -> Void = { _ in }
+    ) -> RedisLog {
+        var configuration = configuration
+        configuration.stream = stream
+        configuration.retention.events = events
+        change(&configuration)
+        return RedisLog(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    func connect() throws -> RedisConnection {
+        try RedisConnection(to: RedisLogConfiguration(port: port), sockets: OpenSockets())
+    }
+
+    /// What another program does to the server.
+    @discardableResult
+    func run(_ words: String...) throws -> String? {
+        var command = RedisCommand()
+        for word in words { command.append(word) }
+        return try connect().run(command) { $0.text ?? $0.integer.map { "\($0)" } }
+    }
+
+    private static func freePort() -> Int {
+        let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(probe) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                _ = bind(probe, pointer, size)
+                _ = getsockname(probe, pointer, &size)
+            }
+        }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
+
+/// Waits until a condition holds, within the time limit of the test.
+func until(_ condition: () async throws -> Bool) async throws {
+    while !(try await condition()) { try await Task.sleep(for: .milliseconds(5)) }
+}
+#endif
