@@ -54,6 +54,15 @@ extension ServeSettings {
     }
 }
 
+extension LogLocation {
+    /// Where the nodes that share the log tell each other who is subscribed; `nil` where it is of one process.
+    func makeBoard() -> (any NodeBoard)? {
+        switch self {
+        case .memory, .sqlite: nil
+        }
+    }
+}
+
 extension SettingFormat<LogLocation> {
     static var log: Self {
         Self(valueName: "log", expectation: "memory or sqlite:PATH", parse: LogLocation.init, describe: \.text)

@@ -47,8 +47,10 @@ enum Serve {
         )
         let access = try await HubAccess(settings.access, logger: logger)
         metrics.onCollect { hub.updateGauges() }
+        let exchange = settings.makeExchange(of: hub, logger)
         // Services are stopped from the last to the first: streams are let go, then the server stops, then the hub.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: hub)]
+        if let exchange { services.append(.init(service: exchange)) }
         if settings.demo {
             let publisher = SystemMetricsPublisher { try await hub.publish($0, to: "system/metrics") }
             services.append(.init(service: publisher, failureTerminationBehavior: .ignore))
@@ -57,7 +59,9 @@ enum Serve {
             services.append(.init(service: operations(hub, metrics, port: port, settings, logger)))
         }
         services.append(
-            .init(service: EventLoopService(try application(hub, metrics, access, settings, logger), on: eventLoops)))
+            .init(
+                service: EventLoopService(
+                    try application(hub, exchange, metrics, access, settings, logger), on: eventLoops)))
         services.append(.init(service: DrainService(hub)))
         // A file that cannot be used is found out before anybody is served.
         _ = try await log.open()
@@ -88,7 +92,8 @@ enum Serve {
     }
 
     private static func application(
-        _ hub: Hub, _ metrics: PrometheusRegistry, _ access: HubAccess, _ settings: ServeSettings, _ logger: Logger
+        _ hub: Hub, _ exchange: SubscriptionExchange?, _ metrics: PrometheusRegistry, _ access: HubAccess,
+        _ settings: ServeSettings, _ logger: Logger
     ) throws -> some Service {
         let router = Router(context: EventStreamRequestContext.self)
         let origins = settings.access.corsOrigins
@@ -96,7 +101,7 @@ enum Serve {
         router.add(middleware: ProblemMiddleware())
         router.group().add(middleware: try MercureDiscoveryMiddleware()).addDemo(of: hub)
         router.addHealth(of: hub).addHub(hub, access: access.events)
-            .addMercure(hub: hub, access: access.mercure, options: settings.access.mercure)
+            .addMercure(hub: hub, access: access.mercure, options: settings.access.mercure, exchange: exchange)
         if settings.access.isOpen {
             if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
         } else {
@@ -138,6 +143,12 @@ extension AccessSettings {
 }
 
 extension ServeSettings {
+    /// What tells other nodes who is subscribed here; `nil` where nobody is told, or there are no others.
+    fileprivate func makeExchange(of hub: Hub, _ logger: Logger) -> SubscriptionExchange? {
+        guard access.subscriptions, let board = log.makeBoard() else { return nil }
+        return SubscriptionExchange(of: hub, on: board, logger: logger)
+    }
+
     fileprivate var hub: HubConfiguration {
         var configuration = HubConfiguration()
         configuration.heartbeat = heartbeat

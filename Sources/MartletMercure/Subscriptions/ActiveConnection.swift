@@ -5,13 +5,13 @@ import Synchronization
 
 /// What is known of a stream to others: goes with the stream, and has its subscriptions ended when it is released.
 final class ActiveConnection: Sendable {
-    struct Entry: Sendable {
+    struct Entry: Hashable, Sendable {
         let subscriber: String
         /// In the order of the request.
         let selectors: [String]
         /// JSON.
         let payload: String?
-        /// The how-manieth connection it is.
+        /// The how-manieth connection of its node it is.
         var arrival = 0
 
         func documents(isActive: Bool = true) -> [SubscriptionDocument] {

@@ -3,17 +3,27 @@
 import Martlet
 import Synchronization
 
-/// Who is subscribed to what on this node: announced to those who have a right to know, and kept for those who ask.
+/// Who is subscribed to what, on this node and, where a ``SubscriptionExchange`` tells it, on others: announced to those
+/// who have a right to know, and kept for those who ask.
 ///
 /// It holds one entry for each open stream, so as many as there may be connections, and each has as many selectors as a
 /// subscription may name.
 final class ActiveSubscriptions: Sendable {
+    /// By subscriber.
+    typealias Connections = [String: ActiveConnection.Entry]
+
     private struct State {
-        var connections: [String: ActiveConnection.Entry] = [:]
+        var own: Connections = [:]
         /// How many there ever were.
         var arrivals = 0
+        /// How many of them have ended.
+        var departures = 0
+        /// None of the nodes is this one.
+        var others: [NodeName: Connections] = [:]
     }
 
+    /// What the other nodes call this one.
+    let node = NodeName()
     private let hub: Hub
     private let state = Mutex(State())
 
@@ -23,19 +33,42 @@ final class ActiveSubscriptions: Sendable {
     func insert(_ entry: ActiveConnection.Entry) {
         state.withLock { state in
             state.arrivals += 1
-            state.connections[entry.subscriber] = entry
-            state.connections[entry.subscriber]?.arrival = state.arrivals
+            state.own[entry.subscriber] = entry
+            state.own[entry.subscriber]?.arrival = state.arrivals
         }
-        for document in entry.documents() { announce(document) }
+        announce(entry, isActive: true)
     }
 
     /// Forgets a connection and announces that its subscriptions have ended.
     func remove(_ entry: ActiveConnection.Entry) {
-        state.withLock { $0.connections[entry.subscriber] = nil }
-        for document in entry.documents(isActive: false) { announce(document) }
+        state.withLock { state in
+            state.departures += 1
+            state.own[entry.subscriber] = nil
+        }
+        announce(entry, isActive: false)
     }
 
-    /// The subscriptions that a path names, in the order in which they began.
+    /// Another number whenever a connection of this node has begun or ended.
+    var revision: Int { state.withLock { $0.arrivals + $0.departures } }
+
+    /// The connections of this node in the order in which they began, and the ``revision`` that they are.
+    func own() -> (connections: [ActiveConnection.Entry], revision: Int) {
+        let (own, revision) = state.withLock { ($0.own, $0.arrivals + $0.departures) }
+        return (own.inOrder, revision)
+    }
+
+    /// Takes what another node has now in place of what it had. The caller announces what has changed.
+    func replace(_ node: NodeName, with entries: [ActiveConnection.Entry]) -> SubscriptionChanges {
+        let connections = Connections(entries.map { ($0.subscriber, $0) }) { $1 }
+        let before = state.withLock { state in
+            defer { state.others[node] = connections.isEmpty ? nil : connections }
+            return state.others[node] ?? [:]
+        }
+        return SubscriptionChanges(from: before, to: connections)
+    }
+
+    /// The subscriptions that a path names, by node, those of each in the order in which they began: on every node in the
+    /// same order.
     func documents(at path: SubscriptionPath) -> [SubscriptionDocument] {
         switch path {
         case .all:
@@ -43,20 +76,33 @@ final class ActiveSubscriptions: Sendable {
         case .of(let selector):
             return inOrder().flatMap { $0.documents().filter { $0.selector.utf8.elementsEqual(selector.utf8) } }
         case .one(let selector, let subscriber):
-            let entry = state.withLock { $0.connections[subscriber] }
+            let entry = state.withLock { state in
+                state.own[subscriber] ?? state.others.values.lazy.compactMap { $0[subscriber] }.first
+            }
             return entry?.documents().filter { $0.selector.utf8.elementsEqual(selector.utf8) } ?? []
         }
     }
 
     private func inOrder() -> [ActiveConnection.Entry] {
-        let connections = state.withLock { $0.connections }
-        return connections.values.sorted { $0.arrival < $1.arrival }
+        var nodes = state.withLock { state in
+            var nodes = state.others
+            nodes[node] = state.own
+            return nodes
+        }
+        return nodes.keys.sorted().flatMap { nodes.removeValue(forKey: $0)?.inOrder ?? [] }
     }
 
-    /// Not in history: it says what is so now.
-    private func announce(_ document: SubscriptionDocument) {
-        // The path is percent-encoded, so it has no character that no topic may have.
-        guard let topic = try? Topic(document.path.text) else { return }
-        hub.announce(Event(topic: topic, data: document.json, isPrivate: true))
+    /// Announces the subscriptions of a connection. Not in history: it says what is so now.
+    func announce(_ entry: ActiveConnection.Entry, isActive: Bool) {
+        for document in entry.documents(isActive: isActive) {
+            // The path is percent-encoded, so it has no character that no topic may have.
+            guard let topic = try? Topic(document.path.text) else { continue }
+            hub.announce(Event(topic: topic, data: document.json, isPrivate: true))
+        }
     }
+}
+
+extension ActiveSubscriptions.Connections {
+    /// In the order in which they began.
+    var inOrder: [ActiveConnection.Entry] { values.sorted { $0.arrival < $1.arrival } }
 }

@@ -76,6 +76,16 @@ import Testing
         }
     }
 
+    @Test func `any bytes are no list of connections, or one that is the same when it is written again`() async throws {
+        var input = FuzzInput()
+        while await input.next() {
+            let bytes = [1] + input.choose([[], [1, 0x75, 0, 0], [1, 0x75, 1, 1, 0x61, 1, 1]]) + Array(input.bytes)
+            guard let entries = try? ConnectionList.decode(bytes) else { continue }
+            let (list, omitted) = ConnectionList.encode(entries, atMost: .max)
+            guard omitted == 0, try ConnectionList.decode(list) == entries else { return input.fail("not the same") }
+        }
+    }
+
     @Test func `whether a topic is the hub's does not depend on how its letters are written`() async {
         let everySubscription = TopicSelector(SubscriptionPath.root + "{/topic}{/subscriber}")
         var input = FuzzInput()

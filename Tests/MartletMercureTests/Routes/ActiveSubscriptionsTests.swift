@@ -16,20 +16,9 @@ import Testing
     /// The same in a query.
     private static let watching = "topic=/.well-known/mercure/subscriptions%7B/topic%7D%7B/subscriber%7D"
 
-    private struct Document: Decodable, Equatable {
-        var id: String
-        var type: String
-        var subscriber: String?
-        var topic: String?
-        var active: Bool?
-        var payload: [String: String]?
-        var lastEventID: String?
-        var subscriptions: [Document]?
-    }
+    private typealias Document = SubscriptionJSON
 
-    private static func document(_ text: String?) throws -> Document {
-        try JSONDecoder().decode(Document.self, from: Data((text ?? "").utf8))
-    }
+    private static func document(_ text: String?) throws -> Document { try Document(text) }
 
     /// A server that tells of subscriptions, and a client that watches them and has seen itself.
     private static func run(

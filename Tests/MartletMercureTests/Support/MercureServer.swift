@@ -23,6 +23,7 @@ struct MercureServer: Sendable {
         grants: [String: Grant] = [:],
         anonymous: Grant? = Grant(seesAllPublic: true),
         options: MercureOptions = MercureOptions(),
+        exchange: SubscriptionExchange? = nil,
         adding routes: (Router<EventStreamRequestContext>) -> Void = { _ in },
         _ body: @Sendable @escaping (MercureServer) async throws -> Value
     ) async throws -> Value {
@@ -40,7 +41,7 @@ struct MercureServer: Sendable {
         }
         return try await TestServer.run(hub: hub, access: access) { router in
             routes(router)
-            router.addMercure(hub: hub, access: access, options: options)
+            router.addMercure(hub: hub, access: access, options: options, exchange: exchange)
         } _: {
             try await body(MercureServer(server: $0))
         }

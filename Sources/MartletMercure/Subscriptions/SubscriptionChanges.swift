@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is different between the connections of a node then and now. A connection never changes what it is subscribed to.
+struct SubscriptionChanges: Sendable {
+    /// Each in the order in which they began.
+    let ended: [ActiveConnection.Entry]
+    let began: [ActiveConnection.Entry]
+
+    init(from before: ActiveSubscriptions.Connections, to now: ActiveSubscriptions.Connections) {
+        ended = before.filter { now[$0.key] == nil }.inOrder
+        began = now.filter { before[$0.key] == nil }.inOrder
+    }
+}

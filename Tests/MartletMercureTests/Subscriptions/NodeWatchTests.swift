@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletTesting
+import Testing
+
+@testable import MartletMercure
+
+@Suite struct NodeWatchTests {
+    private static let (own, a, b, c) = (
+        NodeName(text: "own"), NodeName(text: "a"), NodeName(text: "b"), NodeName(text: "c")
+    )
+
+    private static func at(_ seconds: Int) -> ManualClock.Instant { ManualClock.Instant(offset: .seconds(seconds)) }
+
+    private static func watch(nodes: Int = 100) -> NodeWatch<ManualClock.Instant> {
+        var terms = ExchangeTerms()
+        terms.nodes = nodes
+        return NodeWatch(own: own, terms: terms)
+    }
+
+    @Test func `another version is read, until it was`() {
+        var watch = Self.watch()
+        #expect(watch.see([Self.own: 1, Self.b: 1, Self.a: 1], at: Self.at(0)).changed == [Self.a, Self.b])
+        watch.read(1, of: Self.a)
+        #expect(watch.see([Self.own: 2, Self.b: 1, Self.a: 1], at: Self.at(1)).changed == [Self.b])
+        watch.read(3, of: Self.b)
+        #expect(watch.see([Self.b: 3, Self.a: 2], at: Self.at(2)).changed == [Self.a])
+    }
+
+    @Test func `who is not there any more is gone once, and new when he is back`() {
+        var watch = Self.watch()
+        _ = watch.see([Self.a: 1, Self.b: 1], at: Self.at(0))
+        watch.read(1, of: Self.a)
+        #expect(watch.see([:], at: Self.at(1)).gone == [Self.a, Self.b])
+        #expect(watch.see([:], at: Self.at(2)).gone == [])
+        #expect(watch.see([Self.a: 1], at: Self.at(3)).changed == [Self.a])
+    }
+
+    @Test func `who was not seen for an expiry has expired`() {
+        var watch = Self.watch()
+        _ = watch.see([Self.a: 1, Self.b: 1], at: Self.at(0))
+        watch.read(1, of: Self.a)
+        _ = watch.see([Self.a: 1, Self.b: 1], at: Self.at(5))
+        #expect(watch.expire(at: Self.at(14)) == [])
+        #expect(watch.expire(at: Self.at(15)) == [Self.a, Self.b])
+        #expect(watch.expire(at: Self.at(16)) == [])
+        // It is not known any more, so it is read again whatever its version is.
+        #expect(watch.see([Self.a: 1], at: Self.at(17)).changed == [Self.a])
+    }
+
+    @Test func `no more nodes are known than are allowed`() {
+        var watch = Self.watch(nodes: 2)
+        #expect(watch.see([Self.b: 1, Self.own: 1, Self.c: 1], at: Self.at(0)).ignored == 0)
+        let seen = watch.see([Self.a: 1, Self.b: 2, Self.own: 1, Self.c: 2], at: Self.at(1))
+        #expect(seen.changed == [Self.b, Self.c] && seen.ignored == 1)
+        let later = watch.see([Self.a: 1, Self.c: 2], at: Self.at(2))
+        #expect(later.gone == [Self.b] && later.changed == [Self.a, Self.c] && later.ignored == 0)
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletTesting
+import Testing
+
+@testable import MartletMercure
+
+@Suite struct PostingPlanTests {
+    private static func at(_ seconds: Double) -> ManualClock.Instant { ManualClock.Instant(offset: .seconds(seconds)) }
+
+    private static func plan() -> PostingPlan<ManualClock.Instant> {
+        var terms = ExchangeTerms()
+        terms.expiry = .seconds(9)
+        terms.bytesPerSecond = 100
+        return PostingPlan(terms: terms)
+    }
+
+    @Test func `what has changed is posted, and what has not is renewed three times in an expiry`() {
+        var plan = Self.plan()
+        #expect(plan.action(revision: 0, at: Self.at(0)) == .post)
+        plan.posted(revision: 0, bytes: 0, at: Self.at(0))
+        #expect(plan.action(revision: 0, at: Self.at(2.9)) == .nothing)
+        #expect(plan.action(revision: 1, at: Self.at(2.9)) == .post)
+        #expect(plan.action(revision: 0, at: Self.at(3)) == .renew)
+        plan.renewed(at: Self.at(3))
+        #expect(plan.action(revision: 0, at: Self.at(5.9)) == .nothing)
+        #expect(plan.action(revision: 0, at: Self.at(6)) == .renew)
+        plan.lost()
+        #expect(plan.action(revision: 0, at: Self.at(6)) == .post)
+    }
+
+    @Test func `a large posting is followed by another when its bytes are paid for, and renewed meanwhile`() {
+        var plan = Self.plan()
+        plan.posted(revision: 0, bytes: 400, at: Self.at(0))
+        #expect(plan.action(revision: 1, at: Self.at(2.9)) == .nothing)
+        #expect(plan.action(revision: 1, at: Self.at(3)) == .renew)
+        plan.renewed(at: Self.at(3))
+        #expect(plan.action(revision: 1, at: Self.at(3.9)) == .nothing)
+        #expect(plan.action(revision: 1, at: Self.at(4)) == .post)
+        plan.posted(revision: 1, bytes: 400, at: Self.at(4))
+        plan.lost()
+        #expect(plan.action(revision: 1, at: Self.at(5)) == .post)
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import MartletMercure
+
+@Suite struct SubscriptionChangesTests {
+    private static func connections(_ subscribers: [String]) -> ActiveSubscriptions.Connections {
+        let entries = subscribers.enumerated().map {
+            ActiveConnection.Entry(subscriber: $1, selectors: ["a"], payload: nil, arrival: $0)
+        }
+        return Dictionary(uniqueKeysWithValues: entries.map { ($0.subscriber, $0) })
+    }
+
+    @Test(
+        arguments: [
+            ([], [], [], []),
+            ([], ["b", "a"], [], ["b", "a"]),
+            (["b", "a"], [], ["b", "a"], []),
+            (["a", "b"], ["a", "b"], [], []),
+            (["d", "a", "c", "b"], ["a", "b", "f", "e"], ["d", "c"], ["f", "e"]),
+        ] as [([String], [String], [String], [String])])
+    func `what is gone has ended and what is new has begun`(
+        before: [String], now: [String], ended: [String], began: [String]
+    ) {
+        let changes = SubscriptionChanges(from: Self.connections(before), to: Self.connections(now))
+        #expect(changes.ended.map(\.subscriber) == ended)
+        #expect(changes.began.map(\.subscriber) == began)
+    }
+}
