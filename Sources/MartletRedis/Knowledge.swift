@@ -51,7 +51,7 @@ struct Knowledge {
     /// ask the server. What was removed since is found out by who reads on from there.
     func isCurrent(_ place: StreamPlace) -> Bool {
         guard let state, place.epoch == epoch, place.id <= tailed, state.removed <= place.id else { return false }
-        return state.loss.map { place.id >= $0.through } ?? true
+        return state.loss.map { place.id > $0.through } ?? true
     }
 }
 #endif

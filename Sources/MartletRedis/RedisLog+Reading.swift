@@ -109,8 +109,11 @@ extension RedisLog {
             guard let epoch = state.epoch else { throw LogUnreachable("The stream has not begun anew yet.") }
             let start = StreamPlace(epoch, state.trimmed).position
             if let place, place.epoch == epoch {
-                if place.id > state.end || isLost(place.id, state.loss) {
-                    return Resolution(position: start, gap: .rolledBack)
+                if place.id > state.end { return Resolution(position: start, gap: .rolledBack) }
+                if isLost(place.id, state.loss) {
+                    // What the client saw before is no other than what everybody has.
+                    return Resolution(
+                        position: StreamPlace(epoch, max(place.id, state.trimmed)).position, gap: .rolledBack)
                 }
                 return try resolution(stream, at: place, state, for: selection)
             }
