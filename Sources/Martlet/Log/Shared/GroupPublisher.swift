@@ -38,6 +38,8 @@ package final class GroupPublisher: Sendable {
     ///   - node: What no other node is called.
     ///   - patience: How long a publish waits for a server that is away.
     ///   - delay: How long is waited before a group is sent again.
+    ///   - reachability: What others find out counts too: while the server is away for longer than the patience nothing is
+    ///     sent, so somebody else has to find it back.
     ///   - idleTime: How often `idle` is called; at most once between two groups.
     ///   - send: Called on the thread, one call after the other.
     ///   - idle: Called on the thread.

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletTesting
+import Testing
+
+@Suite("How long to wait for a server")
+struct RetryDelayTests {
+    @Test("It doubles up to a most, each time by chance between half of it and all")
+    func delays() {
+        var random = SeededGenerator(seed: 1)
+        var delay = RetryDelay(.milliseconds(100)...Duration.seconds(1))
+        for bound in [100, 200, 400, 800, 1000, 1000] {
+            let next = delay.next(using: &random)
+            #expect((.milliseconds(bound) / 2 ... .milliseconds(bound)).contains(next))
+        }
+        delay.succeeded()
+        #expect(delay.next(using: &random) <= .milliseconds(100))
+    }
+}
