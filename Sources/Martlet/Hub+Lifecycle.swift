@@ -22,6 +22,8 @@ extension Hub {
         var sockets = 0
         /// Nothing more is read from the log before a shard has come further.
         var waitsForShards = false
+        /// How the log did when the gauges were set last, where that is on a server.
+        var logHealth: SharedLogHealth?
         /// `nil` until the log is open.
         var feeds: FeedTable?
         /// Those who write from event loops, by event loop.
@@ -72,13 +74,25 @@ extension Hub {
 
     var isRunning: Bool { state.withLock { $0.phase == .running } }
 
+    /// Returns once the hub runs. Throws `notRunning` when it has stopped, or takes too long to start.
     package func waitUntilRunning() async throws {
-        try await changed.wait { () throws -> Void? in
-            switch state.withLock({ $0.phase }) {
-            case .starting: nil
-            case .running: ()
-            case .stopped: throw MartletError.notRunning
+        if isRunning { return }
+        try await withThrowingTaskGroup { group in
+            group.addTask {
+                try await self.changed.wait { () throws -> Void? in
+                    switch self.state.withLock({ $0.phase }) {
+                    case .starting: nil
+                    case .running: ()
+                    case .stopped: throw MartletError.notRunning
+                    }
+                }
             }
+            group.addTask {
+                try await Task.sleep(for: self.configuration.startPatience)
+                throw MartletError.notRunning
+            }
+            defer { group.cancelAll() }
+            try await group.next()
         }
     }
 

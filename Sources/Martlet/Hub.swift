@@ -44,7 +44,7 @@ public final class Hub: Service {
         self.log = log
         self.configuration = configuration
         self.logger = logger
-        self.metrics = HubMetrics(metrics)
+        self.metrics = HubMetrics(metrics, hasSharedLog: log is any SharedLog)
         self.replayer = Replayer(
             limit: configuration.slice, concurrency: configuration.concurrentReads, capacity: configuration.replayBytes)
     }
@@ -53,8 +53,11 @@ public final class Hub: Service {
     public func run() async throws {
         let end: Position
         do {
-            end = try await log.open()
+            // A log on a server may be away for as long as it likes.
+            end = try await cancelWhenGracefulShutdown { try await self.log.open() }
             try start(at: end)
+        } catch is CancellationError where !Task.isCancelled {
+            return await stop()
         } catch {
             await stop()
             throw error
@@ -81,7 +84,11 @@ public final class Hub: Service {
                 try await waitForShards()
                 let slice = try await log.tail(after: position, limit: configuration.slice)
                 position = slice.end
-                if slice.gap != nil { logger.warning("The log removed events before the hub had read them.") }
+                if slice.gap != nil {
+                    logger.warning(
+                        "The log lost events before the hub had read them.",
+                        metadata: ["reason": "\(slice.gapReason.rawValue)"])
+                }
                 deliver(slice)
             } catch is CancellationError {
                 return

@@ -22,10 +22,12 @@ struct HubMetrics: Sendable {
     private let windowCapacity: Gauge
     private let shardLag: Gauge
     private let replayBytes: Gauge
+    private let log: LogMetrics?
     private let closed: [StreamEnd: Counter]
     private let gaps: [Gap.Reason: Counter]
 
-    init(_ factory: any MetricsFactory) {
+    /// - Parameter hasSharedLog: Whether the log is on a server.
+    init(_ factory: any MetricsFactory, hasSharedLog: Bool = false) {
         func counter(_ name: String, _ dimensions: [(String, String)] = []) -> Counter {
             Counter(label: "martlet_\(name)", dimensions: dimensions, factory: factory)
         }
@@ -47,6 +49,7 @@ struct HubMetrics: Sendable {
         windowCapacity = gauge("window_capacity_bytes")
         shardLag = gauge("shard_lag_bytes")
         replayBytes = gauge("replay_bytes")
+        log = hasSharedLog ? LogMetrics(factory) : nil
         closed = Dictionary(
             uniqueKeysWithValues: StreamEnd.allCases.map {
                 ($0, counter("streams_closed", [("reason", $0.rawValue)]))
@@ -74,6 +77,9 @@ struct HubMetrics: Sendable {
         replayBytes.record(levels.replayBytes)
     }
 
+    /// - Parameter before: How it was when this was called last.
+    func record(_ health: SharedLogHealth, before: SharedLogHealth?) { log?.record(health, before: before) }
+
     func published(_ count: Int) { published.increment(by: count) }
     func overloaded(_ count: Int) { overloaded.increment(by: count) }
     func connectionRefused() { refused.increment() }
@@ -90,6 +96,28 @@ struct HubMetrics: Sendable {
     func gap(_ reason: Gap.Reason) { gaps[reason]?.increment() }
 }
 
+/// How a node does with a log on a server.
+private struct LogMetrics: Sendable {
+    private let isReachable: Gauge
+    private let lag: Gauge
+    private let losses: Counter
+    private let skipped: Counter
+
+    init(_ factory: any MetricsFactory) {
+        isReachable = Gauge(label: "martlet_log_reachable", dimensions: [], factory: factory)
+        lag = Gauge(label: "martlet_log_lag_seconds", dimensions: [], factory: factory)
+        losses = Counter(label: "martlet_log_losses", dimensions: [], factory: factory)
+        skipped = Counter(label: "martlet_log_entries_skipped", dimensions: [], factory: factory)
+    }
+
+    func record(_ health: SharedLogHealth, before: SharedLogHealth?) {
+        isReachable.record(health.isReachable ? 1 : 0)
+        lag.record(health.lag / .seconds(1))
+        losses.increment(by: health.losses - (before?.losses ?? 0))
+        skipped.increment(by: health.skipped - (before?.skipped ?? 0))
+    }
+}
+
 extension Hub {
     /// Sets the gauges to what is so now. For whoever is about to read them; the counters are always up to date.
     public func updateGauges() {
@@ -100,5 +128,13 @@ extension Hub {
                 replayBytes: replayer.budget.byteCount)
         }
         metrics.record(now, windowCapacity: configuration.windowBytes)
+        if let log = log as? any SharedLog {
+            let health = log.health
+            let before = state.withLock { state in
+                defer { state.logHealth = health }
+                return state.logHealth
+            }
+            metrics.record(health, before: before)
+        }
     }
 }
