@@ -176,6 +176,7 @@ let package = Package(
                 "MartletHTTP",
                 "MartletMercure",
                 "MartletMetrics",
+                .target(name: "MartletRedis", condition: .when(traits: ["Redis"])),
                 "MartletSQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

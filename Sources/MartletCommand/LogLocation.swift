@@ -4,10 +4,15 @@ import Logging
 import Martlet
 import MartletSQLite
 
-/// Where history is kept: `memory`, or `sqlite:PATH`.
+#if Redis
+import MartletRedis
+#endif
+
+/// Where history is kept: `memory`, `sqlite:PATH`, or `redis://HOST`.
 enum LogLocation: Equatable, Sendable {
     case memory
     case sqlite(path: String)
+    case redis(RedisAddress)
 
     private static let sqlitePrefix = "sqlite:"
 
@@ -16,24 +21,49 @@ enum LogLocation: Equatable, Sendable {
             self = .memory
         } else if text.hasPrefix(Self.sqlitePrefix), text != Self.sqlitePrefix {
             self = .sqlite(path: String(text.dropFirst(Self.sqlitePrefix.count)))
+        } else if let address = RedisAddress(text) {
+            self = .redis(address)
         } else {
             return nil
         }
     }
 
+    /// The location as it may be shown.
     var text: String {
         switch self {
         case .memory: "memory"
         case .sqlite(let path): Self.sqlitePrefix + path
+        case .redis(let address): address.text
         }
     }
 
     /// What is kept where nothing else is set.
     var retention: Retention {
         switch self {
-        case .memory: Retention()
+        case .memory, .redis: Retention()
         case .sqlite: .sqlite
         }
+    }
+
+    /// Whether a password is in the text that stands for it.
+    var hasPassword: Bool {
+        if case .redis(let address) = self { address.password != nil } else { false }
+    }
+
+    /// Throws where this command cannot use the location.
+    func check() throws(SettingsError) {
+        guard case .redis(let address) = self else { return }
+        #if Redis
+        if address.isEncrypted {
+            throw SettingsError(
+                "log: this build has no TLS for Redis; use redis:// through a tunnel (stunnel, a sidecar) or in a private "
+                    + "network")
+        }
+        #else
+        throw SettingsError(
+            "log: this build has no support for \(address.text); install the library (apt-get install libhiredis-dev) and "
+                + "build with it: swift run -c release --traits Redis martlet serve --log …")
+        #endif
     }
 }
 
@@ -46,10 +76,24 @@ extension ServeSettings {
         var queue = PublishQueue()
         queue.publishers = publishQueue
         queue.patience = publishTimeout
-        return switch log {
-        case .memory: MemoryLog(retention: kept, clock: ContinuousClock(), queue: queue)
+        switch log {
+        case .memory: return MemoryLog(retention: kept, clock: ContinuousClock(), queue: queue)
         case .sqlite(let path):
-            SQLiteLog(path: path, durability: durability, retention: kept, queue: queue, logger: logger)
+            return SQLiteLog(path: path, durability: durability, retention: kept, queue: queue, logger: logger)
+        case .redis(let address):
+            #if Redis
+            var configuration = RedisLogConfiguration(host: address.host, port: address.port)
+            configuration.username = address.username
+            configuration.password = address.password?.text
+            configuration.database = address.database
+            configuration.stream = address.stream
+            configuration.retention = kept
+            configuration.queuedPublishes = publishQueue
+            configuration.patience = publishTimeout
+            return RedisLog(configuration, logger: logger)
+            #else
+            preconditionFailure("\(address.text) is refused when settings are checked")
+            #endif
         }
     }
 }
@@ -58,14 +102,16 @@ extension LogLocation {
     /// Where the nodes that share the log tell each other who is subscribed; `nil` where it is of one process.
     func makeBoard() -> (any NodeBoard)? {
         switch self {
-        case .memory, .sqlite: nil
+        case .memory, .sqlite, .redis: nil
         }
     }
 }
 
 extension SettingFormat<LogLocation> {
     static var log: Self {
-        Self(valueName: "log", expectation: "memory or sqlite:PATH", parse: LogLocation.init, describe: \.text)
+        Self(
+            valueName: "log", expectation: "memory, sqlite:PATH or redis://HOST:PORT/DATABASE?stream=NAME",
+            parse: LogLocation.init, describe: \.text)
     }
 }
 

@@ -19,6 +19,10 @@ extension Serve {
         "martlet_gaps": "Streams told that something they missed is gone, by reason.",
         "martlet_window_bytes": "Bytes of events in memory for live streams.",
         "martlet_window_capacity_bytes": "The most of them.",
+        "martlet_log_reachable": "Whether the server of a shared log answers: 1, else 0.",
+        "martlet_log_lag_seconds": "By how much the newest event that was read is older than the newest on the server.",
+        "martlet_log_losses": "How many times the server of a shared log went away.",
+        "martlet_log_entries_skipped": "Entries of a shared log that are no events.",
         "martlet_shard_lag_bytes": "Bytes that the slowest shard has not written yet.",
     ]
 }

@@ -63,8 +63,9 @@ enum Serve {
                 service: EventLoopService(
                     try application(hub, exchange, metrics, access, settings, logger), on: eventLoops)))
         services.append(.init(service: DrainService(hub)))
-        // A file that cannot be used is found out before anybody is served.
-        _ = try await log.open()
+        // A file that cannot be used is found out before anybody is served. A server may be away: the hub waits for it,
+        // and is not ready meanwhile.
+        if !(log is any SharedLog) { _ = try await log.open() }
         do {
             try await runUntilSignalled(services: services, patience: settings.grace + leeway, logger: logger)
             await log.close()
@@ -102,9 +103,9 @@ enum Serve {
         router.group().add(middleware: try MercureDiscoveryMiddleware()).addDemo(of: hub)
         router.addHealth(of: hub).addHub(hub, access: access.events)
             .addMercure(hub: hub, access: access.mercure, options: settings.access.mercure, exchange: exchange)
-        if settings.access.isOpen {
+        if settings.access.isOpen, Loopback.contains(settings.host) {
             if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
-        } else {
+        } else if !settings.access.isOpen {
             // Whoever may see how the hub does reaches its other port.
             router.addStreamControl(
                 of: hub, access: access.control, tickets: access.tickets, onRevocation: access.forget)
@@ -116,9 +117,10 @@ enum Serve {
             onServerRunning: { channel in
                 let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
                 let url = "http://\(host):\(channel.localAddress?.port ?? settings.port)"
+                let state = hub.isReady ? "is ready" : "listens, and is ready once its log is there"
                 logger.info(
-                    "Martlet is ready. Open \(url)/ or: curl -N \(url)/events/demo",
-                    metadata: ["max-connections": "\(settings.maxConnections)"]
+                    "Martlet \(state). Open \(url)/ or: curl -N \(url)/events/demo",
+                    metadata: ["max-connections": "\(settings.maxConnections)", "log": "\(settings.log.text)"]
                 )
             },
             eventLoopGroupProvider: .shared(eventLoops),

@@ -39,6 +39,10 @@ struct ServeCommand: AsyncParsableCommand {
             logger.warning("Ignoring the directive \(directive): it means nothing here")
         }
 
+        if settings.log.hasPassword, options.values["log"] != nil {
+            logger.warning("Others can see the password on the command line; set MARTLET_LOG in place of --log")
+        }
+
         let possible = ServeSettings(descriptorLimit: descriptorLimit).maxConnections
         if settings.maxConnections > possible {
             logger.warning("Allowing \(possible) connections only; raise the limit of descriptors (ulimit -n) for more")

@@ -13,8 +13,8 @@ extension ServeSettings {
     ///   - environment: The environment of the process.
     ///   - descriptorLimit: The limit on open descriptors, from which the default for connections comes.
     /// - Throws: ``SettingsError`` if the settings file cannot be read or has an unknown key, if a value is malformed
-    ///   or out of range, if settings contradict each other, or if the host is not a loopback one although nobody has
-    ///   to identify himself, so that anyone who can reach the hub may publish.
+    ///   or out of range, if settings contradict each other, if this build cannot use the log, or if the host is not a
+    ///   loopback one although nobody has to identify himself, so that anyone who can reach the hub may publish.
     static func resolve(
         commandLine: [String: String],
         environment: [String: String],
@@ -57,7 +57,11 @@ extension ServeSettings {
             try setting.assign(text, from: source, to: &settings)
         }
         try settings.access.check()
-        guard Loopback.contains(settings.host) || !settings.access.isOpen else {
+        try settings.log.check()
+        if settings.access.readOnly, settings.demo {
+            throw SettingsError("demo publishes, and read-only forbids it; leave one of them out")
+        }
+        guard Loopback.contains(settings.host) || !settings.access.isOpen || settings.access.readOnly else {
             throw .openToOthers(host: settings.host)
         }
         return settings

@@ -58,13 +58,20 @@ struct Setting: Sendable {
         "\(help): \(expectation). Default: \(defaultText). Environment: \(variable)."
     }
 
+    /// A text without what stands in front of the host of a URL.
+    private static func withoutCredentials(_ text: String) -> String {
+        guard let slashes = text.firstRange(of: "://"), let at = text.lastIndex(of: "@"), at >= slashes.upperBound
+        else { return text }
+        return text[..<slashes.upperBound] + "…" + text[at...]
+    }
+
     /// Sets the field of `settings` to the value that `text` stands for.
     ///
     /// - Parameter source: Where the text comes from, for the error.
     /// - Throws: ``SettingsError`` if the text is malformed or the value out of range.
     func assign(_ text: String, from source: String, to settings: inout ServeSettings) throws(SettingsError) {
         guard parse(text, &settings) else {
-            let shown = isSecret ? "what is there" : text.debugDescription
+            let shown = isSecret ? "what is there" : Self.withoutCredentials(text).debugDescription
             throw SettingsError("\(source): \(shown) is not \(expectation); for example \(example)")
         }
     }

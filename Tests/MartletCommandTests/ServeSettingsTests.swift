@@ -19,7 +19,7 @@ struct ServeSettingsTests {
     }()
 
     /// Settings that go with none of the others.
-    private static let alternatives = ["publisher-jwks", "subscriber-key", "authorize-url"]
+    private static let alternatives = ["publisher-jwks", "subscriber-key", "authorize-url", "read-only"]
 
     /// A text for each setting that differs from its default.
     private static let texts = [
@@ -197,10 +197,11 @@ struct ServeSettingsTests {
             try await problem(environment: ["MARTLET_DEMO": "yes"])
                 == #"MARTLET_DEMO: "yes" is not true or false; for example false"#
         )
-        for text in ["", "sqlite", "sqlite:", "redis://localhost", "Memory"] {
+        for text in ["", "sqlite", "sqlite:", "redis:localhost", "redis://", "Memory"] {
             #expect(
                 try await problem(commandLine: ["log": text])
-                    == #"--log: "\#(text)" is not memory or sqlite:PATH; for example memory"#
+                    == #"--log: "\#(text)" is not memory, sqlite:PATH or redis://HOST:PORT/DATABASE?stream=NAME; "#
+                    + "for example memory"
             )
         }
         #expect(
@@ -221,6 +222,15 @@ struct ServeSettingsTests {
         #expect(message.contains("set --host 127.0.0.1 and put a reverse proxy in front"))
         let keys = ["MARTLET_HOST": host, "MARTLET_PUBLISHER_KEY": "a", "MARTLET_SUBSCRIBER_KEY": "b"]
         #expect(try await problem(environment: keys) == nil)
+    }
+
+    @Test("What only streams needs no key of publishers, and may be open to others")
+    func readOnly() async throws {
+        #expect(try await resolve(commandLine: ["read-only": "true", "host": "0.0.0.0"]).access.readOnly)
+        let keys = ["MARTLET_SUBSCRIBER_KEY": "a", "MARTLET_READ_ONLY": "true"]
+        #expect(try await problem(environment: keys) == nil)
+        let message = try await problem(commandLine: ["read-only": "true", "demo": "true"])
+        #expect(message == "demo publishes, and read-only forbids it; leave one of them out")
     }
 
     @Test("Environment variables of no setting are listed")

@@ -42,7 +42,7 @@ struct SettingsFileTests {
                 == "unknown key \"\(key)\" in hub.json; use one of host, port, heartbeat, log, durability, history-events, "
                 + "history-bytes, history-age, window-bytes, max-connections, max-connection-age, max-shard-lag, publish-queue, "
                 + "publish-timeout, metrics-port, grace, shards, write-timeout, replay-budget, publisher-key, publisher-alg, publisher-jwks, "
-                + "subscriber-key, subscriber-alg, subscriber-jwks, anonymous, roles, authorize-url, token-leeway, "
+                + "subscriber-key, subscriber-alg, subscriber-jwks, read-only, anonymous, roles, authorize-url, token-leeway, "
                 + "ticket-lifetime, cookie-name, cors-origin, publish-origin, subscriptions, demo, log-level"
         )
     }

@@ -32,6 +32,8 @@ struct AccessSettings: Equatable, Sendable {
     var corsOrigins: [OriginPattern] = []
     /// Whose pages may publish with a cookie.
     var publishOrigins: [OriginPattern] = []
+    /// Whether nobody may publish over HTTP, whatever his rights.
+    var readOnly = false
     /// Whether the hub says who is subscribed.
     var subscriptions = false
 
@@ -60,7 +62,7 @@ struct AccessSettings: Equatable, Sendable {
             if !publishOrigins.isEmpty {
                 throw SettingsError("publish-origin is for cookies with tokens; set publisher-key and subscriber-key")
             }
-        } else if publisher.isEmpty {
+        } else if publisher.isEmpty, !readOnly {
             throw SettingsError("nobody could publish without a publisher-key; set it, or publisher-jwks")
         } else if subscriber.isEmpty, !anonymous {
             throw SettingsError("nobody could subscribe without a subscriber-key; set it, subscriber-jwks or anonymous")

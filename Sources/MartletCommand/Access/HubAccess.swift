@@ -23,15 +23,17 @@ struct HubAccess: Sendable {
     /// - Throws: ``SettingsError`` where a key or a file is not what it should be.
     init(_ settings: AccessSettings, logger: Logger) async throws {
         tickets = Tickets(lifetime: settings.ticketLifetime)
+        func limited(_ access: Access) -> Access { settings.readOnly ? access.withoutPublishing : access }
         if settings.isOpen {
-            (events, mercure, control) = (.local, .local, .local)
+            control = .local
+            (events, mercure) = settings.readOnly ? (.readOnly, .readOnly) : (control, control)
             forget = { _ in }
         } else if let url = settings.authorizeURL {
             let forward = try Self.naming("authorize-url") {
                 try ForwardAccess(url: url, publishOrigins: settings.publishOrigins, logger: logger)
             }
             control = forward.access()
-            events = control.accepting(tickets)
+            events = limited(control.accepting(tickets))
             mercure = events
             forget = forward.forget
         } else {
@@ -50,8 +52,8 @@ struct HubAccess: Sendable {
             }
             forget = { _ in }
             control = access(acceptsQuery: false)
-            events = control.accepting(tickets)
-            mercure = access(acceptsQuery: true).accepting(tickets)
+            events = limited(control.accepting(tickets))
+            mercure = limited(access(acceptsQuery: true).accepting(tickets))
         }
     }
 

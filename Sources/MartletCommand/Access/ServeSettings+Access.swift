@@ -29,6 +29,9 @@ extension ServeSettings {
             .optional(.location, example: "https://login.example.com/.well-known/jwks.json"), default: "none",
             help: "JWKS with the keys that tokens of subscribers are checked with"),
         Setting(
+            "read-only", \.access.readOnly, .flag,
+            help: "Only streams: whoever publishes here is refused, because that is done elsewhere"),
+        Setting(
             "anonymous", \.access.anonymous, .flag,
             help: "Let clients subscribe without a token, to what is not private"),
         Setting(

@@ -38,9 +38,21 @@ public struct Access<Context: ChannelRequestContext>: Sendable {
     /// Everybody may subscribe and receives what is public; nobody may publish over HTTP.
     public static var readOnly: Access {
         Access { _, _, purpose in
-            guard purpose == .subscribe else { throw Problem(.forbidden, "Publishing is turned off here.") }
+            try Self.refusePublishing(purpose)
             return Grant(seesAllPublic: true)
         }
+    }
+
+    /// The same, but that nobody may publish over HTTP.
+    public var withoutPublishing: Access {
+        Access { request, context, purpose in
+            try Self.refusePublishing(purpose)
+            return try await grant(for: request, context: context, to: purpose)
+        }
+    }
+
+    private static func refusePublishing(_ purpose: AccessPurpose) throws(Problem) {
+        guard purpose == .subscribe else { throw Problem(.forbidden, "Publishing is turned off here.") }
     }
 
     package func grant(for request: Request, context: Context, to purpose: AccessPurpose) async throws -> Grant {
