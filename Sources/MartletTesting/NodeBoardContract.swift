@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Martlet
+import Martlet
 
 /// What every ``NodeBoard`` promises, as checks to run against one that two nodes or more share.
 ///

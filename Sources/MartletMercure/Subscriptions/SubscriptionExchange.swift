@@ -10,12 +10,12 @@ public import ServiceLifecycle
 ///     let exchange = SubscriptionExchange(of: hub, on: board)
 ///     router.addMercure(hub: hub, access: access, options: options, exchange: exchange)
 ///
-/// What begins or ends on a node is known on the others after two ``ExchangeTerms/interval``s at most; what does both
-/// within one may never be. The subscriptions of a node that dies end on the others after ``ExchangeTerms/expiry`` and
-/// an interval. A node that shuts down properly takes its own away when it runs last of all.
+/// What begins or ends on a node is known on the others after two ``ExchangeTerms/interval``s at most, or later where
+/// ``ExchangeTerms/bytesPerSecond`` says so; what does both between two postings may never be. A node that shuts down takes
+/// its subscriptions away. Those of one that dies end on the others after ``ExchangeTerms/expiry`` and an interval.
 ///
 /// Nothing here holds up streams. While the board is away, each node knows of the others what it knew, until that has
-/// expired by its own clock. Who is subscribed on this node is known here in any case.
+/// expired by its own clock, and then of itself only.
 public final class SubscriptionExchange: Service {
     let active: ActiveSubscriptions
     private let board: any NodeBoard
