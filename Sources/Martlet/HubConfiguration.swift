@@ -28,7 +28,7 @@ public struct HubConfiguration: Sendable {
     /// A slice is larger than its limit where its only event is, or where its events are of very many lines.
     public var replayBytes = 16 * 1024 * 1024
     /// How long who publishes or subscribes waits for a hub that starts, whose log is away.
-    public var startPatience = Duration.seconds(2)
+    public var startPatience = Duration.seconds(10)
     /// How often a stream that has nothing to say shows that it is alive.
     public var heartbeat = Duration.seconds(15)
     /// Each client is told a time from this range to wait before it reconnects, so that they do not all come at once.

@@ -161,6 +161,7 @@ extension ServeSettings {
         configuration.maximumConnectionAge = maxConnectionAge
         if let maxShardLag { configuration.maximumShardLag = maxShardLag }
         configuration.grace = grace
+        configuration.startPatience = publishTimeout
         return configuration
     }
 }

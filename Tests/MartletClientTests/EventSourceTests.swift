@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(1))) struct EventSourceTests {
+@Suite(.timeLimit(.minutes(3))) struct EventSourceTests {
     /// A source that waits as little as it may.
     private static func source(
         _ server: ScriptedServer, path: String = "", _ configure: (inout EventSource.Configuration) -> Void = { _ in }

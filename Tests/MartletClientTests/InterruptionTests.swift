@@ -6,11 +6,12 @@ import MartletTesting
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(1))) struct InterruptionTests {
+@Suite(.timeLimit(.minutes(3))) struct InterruptionTests {
     @Test func `a stream without a byte for too long is made anew, and any byte counts`() async throws {
         let clock = ManualClock()
         try await ScriptedServer.run { peer in
@@ -26,7 +27,7 @@ import Testing
             let events = source.makeAsyncIterator()
             #expect(try await events.next()?.data == "x")
             async let end = events.next()
-            while beats.withLock({ $0 }) == 0 { await Task.yield() }
+            while beats.withLock({ $0 }) == 0 { try await Task.step() }
             try await clock.waitForSleepers()
             clock.advance(by: .seconds(9))
             #expect(source.state == .open)

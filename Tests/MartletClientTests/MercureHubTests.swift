@@ -12,7 +12,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(1))) struct MercureHubTests {
+@Suite(.timeLimit(.minutes(3))) struct MercureHubTests {
     private static let book = "https://example.com/books/1"
 
     /// Martlet's own routes. The token `all` may everything, the token `reader` receives what is private of books; anybody

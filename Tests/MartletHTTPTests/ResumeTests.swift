@@ -35,7 +35,7 @@ import Testing
                             Event(topic: "numbers", data: "\(number + 1)", id: number % 3 == 0 ? "own-\(number)" : nil),
                         ])
                         number += 2
-                        await Task.yield()
+                        try await Task.step()
                     }
                 }
                 var expected = 0

@@ -5,7 +5,7 @@ import MartletMetrics
 import MartletTesting
 import Testing
 
-@Suite("What is dropped and what is destroyed", .timeLimit(.minutes(1)))
+@Suite("What is dropped and what is destroyed", .timeLimit(.minutes(3)))
 struct DroppingTests {
     private let registry = PrometheusRegistry()
 

@@ -4,7 +4,7 @@ import CoreMetrics
 import MartletMetrics
 import Testing
 
-@Suite("Recording", .timeLimit(.minutes(1)))
+@Suite("Recording", .timeLimit(.minutes(3)))
 struct RecordingTests {
     private let registry = PrometheusRegistry()
 

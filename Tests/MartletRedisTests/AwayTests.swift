@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("When the Redis server is away", .timeLimit(.minutes(1)))
+@Suite("When the Redis server is away", .timeLimit(.minutes(3)))
 struct AwayTests {
     @Test("Publishing is refused meanwhile, and all goes on when it is back")
     func goesOn() async throws {

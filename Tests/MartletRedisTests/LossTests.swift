@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("When the Redis server has lost something", .timeLimit(.minutes(1)))
+@Suite("When the Redis server has lost something", .timeLimit(.minutes(3)))
 struct LossTests {
     @Test("Everybody is told that a new epoch begins, and gets what comes then", arguments: ["FLUSHALL", "DEL", "log"])
     func epoch(kind: String) async throws {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("What others do to the stream", .timeLimit(.minutes(1)))
+@Suite("What others do to the stream", .timeLimit(.minutes(3)))
 struct OthersTests {
     @Test("Entries that others add are events")
     func entries() async throws {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("Whose the file of a log is", .timeLimit(.minutes(1)))
+@Suite("Whose the file of a log is", .timeLimit(.minutes(3)))
 struct OwnershipTests {
     /// Opens the file, expects to be refused, and returns why.
     private func refusal(of folder: TemporaryFolder) async throws -> SQLiteLogError {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("A log in a file that is opened again", .timeLimit(.minutes(1)))
+@Suite("A log in a file that is opened again", .timeLimit(.minutes(3)))
 struct RestartTests {
     @Test("After it was closed everything is there, and the epoch goes on")
     func closed() async throws {

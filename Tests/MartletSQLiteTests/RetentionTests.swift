@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("What a log in a file keeps", .timeLimit(.minutes(1)))
+@Suite("What a log in a file keeps", .timeLimit(.minutes(3)))
 struct RetentionTests {
     private let clock = WallClock()
 

@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("How a log in a file is written", .timeLimit(.minutes(1)))
+@Suite("How a log in a file is written", .timeLimit(.minutes(3)))
 struct WritingTests {
     private func with(
         queue: PublishQueue = PublishQueue(), _ body: (SQLiteLog, TemporaryFolder) async throws -> Void
@@ -49,7 +49,7 @@ struct WritingTests {
                     return try await log.append([event], once: number % 10 == 9 ? "key" : nil)
                 }
             }
-            while log.state.withLock({ $0.waiting.count }) < 50 { await Task.yield() }
+            while log.state.withLock({ $0.waiting.count }) < 50 { try await Task.step() }
             held.signal()
             var positions: Set<Position> = []
             for (number, publisher) in publishers.enumerated() {

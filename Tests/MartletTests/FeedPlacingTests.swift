@@ -6,7 +6,7 @@ import Testing
 
 @testable import Martlet
 
-@Suite("Cursors between history and the window", .timeLimit(.minutes(1)))
+@Suite("Cursors between history and the window", .timeLimit(.minutes(3)))
 struct FeedPlacingTests {
     private static let topics: [Topic] = ["a", "b", "c", "d"]
 

@@ -55,7 +55,7 @@ struct HubMetricsTests {
             let (socket, _) = shard.open(subscription, framing: .plain)
             while !String(decoding: shard.network.sockets[socket]?.received ?? [], as: UTF8.self).contains("data: 4") {
                 shard.pass()
-                await Task.yield()
+                try await Task.step()
             }
             #expect(shard.sinks.tally.replayed == 5)
             hub.updateGauges()

@@ -5,7 +5,7 @@ import MartletTesting
 import Synchronization
 import Testing
 
-@Suite("The contract of logs", .timeLimit(.minutes(1)))
+@Suite("The contract of logs", .timeLimit(.minutes(3)))
 struct LogContractTests {
     @Test("The log in memory keeps the contract", arguments: LogContract.checks)
     func memoryLog(check: LogContract.Check<any Log>) async throws {

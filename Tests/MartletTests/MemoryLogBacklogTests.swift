@@ -5,7 +5,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("How the log in memory holds back publishers", .timeLimit(.minutes(1)))
+@Suite("How the log in memory holds back publishers", .timeLimit(.minutes(3)))
 struct MemoryLogBacklogTests {
     private let log = MemoryLog(clock: ManualClock(), queue: .backlog(of: 3))
 

@@ -5,7 +5,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("What the log in memory says of what it has removed", .timeLimit(.minutes(1)))
+@Suite("What the log in memory says of what it has removed", .timeLimit(.minutes(3)))
 struct MemoryLogGapTests {
     private let clock = ManualClock()
 

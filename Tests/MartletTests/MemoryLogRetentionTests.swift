@@ -5,7 +5,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("What the log in memory keeps", .timeLimit(.minutes(1)))
+@Suite("What the log in memory keeps", .timeLimit(.minutes(3)))
 struct MemoryLogRetentionTests {
     private let clock = ManualClock()
 

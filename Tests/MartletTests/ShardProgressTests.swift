@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import Martlet
@@ -76,7 +77,7 @@ struct ShardProgressTests {
             #expect((2...8).contains(accepted))
             hub.reached(hub.tail.sequence, by: shard)
             try await TestConnection.withPatience {
-                while (try? await hub.publish(text, to: "news")) == nil { await Task.yield() }
+                while (try? await hub.publish(text, to: "news")) == nil { try await Task.step() }
             }
             hub.ignore(shard, feed)
         }

@@ -3,6 +3,7 @@
 import EventStream
 import MartletTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Martlet
@@ -91,7 +92,7 @@ private final class Client {
                     if shard.network.unblock(client.socket) { shard.sinks.resume(client.token, now: shard.now) }
                     shard.pass()
                     try client.receive(from: shard)
-                    await Task.yield()
+                    try await Task.step()
                 }
                 #expect(client.read.sorted() == expected.map(\.data).sorted(), "seed \(seed)")
                 for topic in client.selection.selectors.compactMap(\.exactTopic) {
@@ -151,7 +152,7 @@ private final class Client {
             while case .reading? = shard.sinks.stragglers[token.index]?.phase {
                 try #require(ContinuousClock.now < end)
                 shard.takeAnswers()
-                await Task.yield()
+                try await Task.step()
             }
             #expect(!isGrouped())
             shard.pass()

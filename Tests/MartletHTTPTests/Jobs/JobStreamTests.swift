@@ -10,7 +10,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct JobStreamTests {
+@Suite(.timeLimit(.minutes(3))) struct JobStreamTests {
     private struct Failure: Error {}
 
     private func run(

@@ -6,7 +6,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct StateTopicTests {
+@Suite(.timeLimit(.minutes(3))) struct StateTopicTests {
     private func hub(_ log: any Log) -> Hub { Hub(log: log, logger: quiet) }
 
     /// Publishes until what was published before is removed, and the hub knows.

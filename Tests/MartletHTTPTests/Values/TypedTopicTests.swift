@@ -7,7 +7,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct TypedTopicTests {
+@Suite(.timeLimit(.minutes(3))) struct TypedTopicTests {
     private let orders = TypedTopic<Order>("orders/42")
 
     @Test func `a value is JSON on one line, the same text for the same value`() async throws {

@@ -3,9 +3,10 @@
 import Logging
 import Martlet
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite("Groups of publishes", .timeLimit(.minutes(1)))
+@Suite("Groups of publishes", .timeLimit(.minutes(3)))
 struct GroupPublisherTests {
     /// What a server was sent, and how it answers.
     private final class Server: Sendable {
@@ -125,7 +126,7 @@ struct GroupPublisherTests {
         let publisher = publisher(publishes: 2, groupEvents: 1)
         server.state.withLock { $0.isHeld = true }
         async let first = publisher.publish(event("first"), once: nil)
-        while !server.state.withLock({ $0.isBusy }) { await Task.yield() }
+        while !server.state.withLock({ $0.isBusy }) { try await Task.step() }
         let codes = await withTaskGroup(of: MartletError.Code?.self) { group in
             for number in 0..<5 {
                 group.addTask {

@@ -4,7 +4,7 @@ import Martlet
 import Testing
 
 /// Positions are numbers here.
-@Suite("What is read of the end of a shared log", .timeLimit(.minutes(1)))
+@Suite("What is read of the end of a shared log", .timeLimit(.minutes(3)))
 struct TailBufferTests {
     private let buffer = TailBuffer(capacity: 1000) { (Int($0.text) ?? 0) >= (Int($1.text) ?? 0) }
 

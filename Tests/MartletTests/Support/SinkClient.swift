@@ -2,6 +2,7 @@
 
 import EventStream
 import MartletTesting
+import TestSupport
 import NIOCore
 import NIOEmbedded
 
@@ -106,7 +107,7 @@ final class SinkClient {
             // Passes are a little apart, so that the loop does other things between them.
             await loop.advanceTime(by: .microseconds(50))
             if watermark != nil { try await setWritable(true) }
-            await Task.yield()
+            try await Task.step()
             try await read()
         }
     }
