@@ -71,7 +71,7 @@ private func access(
         let ends = access { who in
             // The credentials of whoever is called old are nearly at their end.
             let name = who.split(separator: " ")
-            let end = Date(timeIntervalSinceNow: name.contains("old") ? 1 : 3600)
+            let end = Date(timeIntervalSinceNow: name.contains("old") ? 4 : 3600)
             let grants: Set<TopicSelector> = name.contains("more") ? [Self.selector] : []
             return Grant(principal: "\(name[0])", subscribe: grants, seesAllPublic: true, end: end)
         }
