@@ -15,6 +15,11 @@ struct RedisCommand {
         ends.append(bytes.count)
     }
 
+    mutating func append(_ argument: [UInt8]) {
+        bytes += argument
+        ends.append(bytes.count)
+    }
+
     mutating func append(_ number: some BinaryInteger) { append(String(number)) }
 
     /// Sets an argument that was appended.

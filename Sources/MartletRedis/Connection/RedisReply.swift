@@ -23,6 +23,9 @@ struct RedisReply {
         return bytes.flatMap { String(validating: $0, as: UTF8.self) }
     }
 
+    /// The bytes of a text, whatever they are; `nil` where it is none.
+    var data: [UInt8]? { type == REDIS_REPLY_STRING ? bytes.map { Array($0) } : nil }
+
     var integer: Int? { type == REDIS_REPLY_INTEGER ? Int(pointer.pointee.integer) : nil }
 
     /// The elements of an array; none where it is something else.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Redis
+import Foundation
+import Martlet
+import MartletTesting
+import Testing
+
+@testable import MartletRedis
+
+@Suite("The board of nodes, on a Redis server", .timeLimit(.minutes(2)))
+struct RedisBoardTests {
+    @Test("The board keeps the contract", arguments: NodeBoardContract.checks)
+    func contract(check: NodeBoardContract.Check) async throws {
+        try await RedisServer.with { server in
+            try await check.run {
+                let nodes = (0..<2).map { _ in
+                    RedisBoard(server.configuration, maximumBytes: NodeBoardContract.maximumBytes)
+                }
+                return SharedBoard(nodes: nodes) { try await Task.sleep(for: $0) }
+            }
+        }
+    }
+
+    @Test("Boards of different streams have nothing in common, and postings leave nothing behind")
+    func streams() async throws {
+        try await RedisServer.with { server in
+            var other = server.configuration
+            other.stream = "other"
+            let (a, b) = (RedisBoard(server.configuration), RedisBoard(other))
+            let node = NodeName()
+            try await a.post(NodePosting(version: .max, bytes: [0xFF]), as: node, for: .seconds(3600))
+            #expect(try await a.versions() == [node: .max])
+            #expect(try await b.versions().isEmpty)
+            #expect(try await b.posting(of: node) == nil)
+            // As when it has expired: whoever looks next forgets the name.
+            try server.run("DEL", "martlet:nodes:\(node)")
+            #expect(try await a.versions().isEmpty)
+            #expect(try server.run("DBSIZE") == "0")
+            try await a.post(NodePosting(version: 1, bytes: []), as: node, for: .seconds(3600))
+            try await a.remove(node)
+            #expect(try server.run("DBSIZE") == "0")
+        }
+    }
+
+    @Test("A server that is away is an error, and found again when it is back")
+    func away() async throws {
+        try await RedisServer.with { server in
+            let board = RedisBoard(server.configuration)
+            let node = NodeName()
+            try await board.post(NodePosting(version: 1, bytes: [1]), as: node, for: .seconds(3600))
+            server.kill()
+            for _ in 0..<2 {
+                await #expect(throws: MartletError.self) { try await board.versions() }
+            }
+            try await server.start()
+            #expect(try await board.versions().isEmpty)
+            #expect(try await !board.renew(node, for: .seconds(1)))
+            try await board.post(NodePosting(version: 2, bytes: [2]), as: node, for: .seconds(3600))
+            #expect(try await board.posting(of: node)?.bytes == [2])
+        }
+    }
+
+    @Test("A server that does not answer is an error before the postings of others are too old")
+    func silent() async throws {
+        try await RedisServer.with { server in
+            var configuration = server.configuration
+            configuration.commandTimeout = .milliseconds(100)
+            let board = RedisBoard(configuration)
+            #expect(try await board.versions().isEmpty)
+            server.signal(SIGSTOP)
+            await #expect(throws: MartletError.self) { try await board.versions() }
+            server.signal(SIGCONT)
+            try await until { (try? await board.versions()) == [:] }
+        }
+    }
+}
+#endif
