@@ -82,11 +82,7 @@ extension ServeSettings {
             return SQLiteLog(path: path, durability: durability, retention: kept, queue: queue, logger: logger)
         case .redis(let address):
             #if Redis
-            var configuration = RedisLogConfiguration(host: address.host, port: address.port)
-            configuration.username = address.username
-            configuration.password = address.password?.text
-            configuration.database = address.database
-            configuration.stream = address.stream
+            var configuration = address.configuration
             configuration.retention = kept
             configuration.queuedPublishes = publishQueue
             configuration.patience = publishTimeout
@@ -96,16 +92,29 @@ extension ServeSettings {
             #endif
         }
     }
-}
 
-extension LogLocation {
     /// Where the nodes that share the log tell each other who is subscribed; `nil` where it is of one process.
     func makeBoard() -> (any NodeBoard)? {
-        switch self {
-        case .memory, .sqlite, .redis: nil
-        }
+        #if Redis
+        if case .redis(let address) = log { return RedisBoard(address.configuration) }
+        #endif
+        return nil
     }
 }
+
+#if Redis
+extension RedisAddress {
+    /// Where the stream is, and every default.
+    fileprivate var configuration: RedisLogConfiguration {
+        var configuration = RedisLogConfiguration(host: host, port: port)
+        configuration.username = username
+        configuration.password = password?.text
+        configuration.database = database
+        configuration.stream = stream
+        return configuration
+    }
+}
+#endif
 
 extension SettingFormat<LogLocation> {
     static var log: Self {

@@ -147,7 +147,7 @@ extension AccessSettings {
 extension ServeSettings {
     /// What tells other nodes who is subscribed here; `nil` where nobody is told, or there are no others.
     fileprivate func makeExchange(of hub: Hub, _ logger: Logger) -> SubscriptionExchange? {
-        guard access.subscriptions, let board = log.makeBoard() else { return nil }
+        guard access.subscriptions, let board = makeBoard() else { return nil }
         return SubscriptionExchange(of: hub, on: board, logger: logger)
     }
 

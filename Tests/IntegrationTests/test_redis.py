@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from support import HOST, Curl, Martlet, free_port, is_ready, martlet, program, request, sample, wait_until
+from tokens import Key
 
 # The same for every node; short, so that tests need not wait long.
 OPTIONS = ["--publish-timeout", "300ms", "--heartbeat", "500ms"]
@@ -264,6 +265,52 @@ def test_a_node_that_waits_for_the_server_can_be_stopped(redis: Redis, start_nod
     before = time.monotonic()
     node.stop()
     assert time.monotonic() - before < 8, "it has waited for the grace period"
+
+
+def test_every_node_knows_who_is_subscribed_on_all(
+    redis: Redis, start_node: Callable[..., Martlet], tmp_path: Path
+) -> None:
+    hub = "/.well-known/mercure"
+    watched = f"{hub}/subscriptions{{/topic}}{{/subscriber}}"
+    key = Key.make("ES256")
+    file = tmp_path / "key.pem"
+    file.write_text(key.public_text)
+    keys = [f"--{role}-key=file:{file}" for role in ["publisher", "subscriber"]]
+    keys += [f"--{role}-alg=ES256" for role in ["publisher", "subscriber"]]
+    nodes = [start_node("--subscriptions", "--anonymous", *keys) for _ in range(3)]
+    authorization = f"Authorization: Bearer {key.token(publish=['*'], subscribe=[watched], payload={'name': 'Ada'})}"
+    headers = dict([authorization.split(": ", 1)])
+
+    def topics(node: Martlet) -> list[str]:
+        status, text = request(node.port, "GET", f"{hub}/subscriptions", headers=headers)
+        assert status == 200, text
+        return sorted(item["topic"] for item in json.loads(text)["subscriptions"])
+
+    def told(curl: Curl) -> list[tuple[str, bool]]:
+        documents = [json.loads(text) for text in data(curl)]
+        return [(item["topic"], item["active"]) for item in documents if item["topic"] != watched]
+
+    def is_published() -> bool:
+        form = {"Content-Type": "application/x-www-form-urlencoded"} | headers
+        return request(stops.port, "POST", hub, "topic=b&data=still+there", form)[0] == 200
+
+    stays, dies, stops = nodes
+    with Curl(stays.port, f"{hub}?topic={quote(watched)}", "-H", authorization) as watcher:
+        with Curl(dies.port, f"{hub}?topic=a"), Curl(stops.port, f"{hub}?topic=b") as b:
+            for node in nodes:
+                wait_until(lambda: topics(node) == sorted([watched, "a", "b"]), "everybody is known everywhere")
+            assert sorted(told(watcher)) == [("a", True), ("b", True)]
+            # A server that is away disturbs nobody, and is told everything again.
+            redis.kill()
+            redis.start()
+            dies.kill()
+            wait_until(is_published, "the server is found")
+            wait_until(lambda: data(b)[-1:] == ["still there"], "an event")
+            wait_until(lambda: topics(stays) == sorted([watched, "b"]), "who was on the node that died is gone")
+            stops.stop()
+            wait_until(lambda: topics(stays) == [watched], "who was on the node that stopped is gone")
+    assert told(watcher)[-1] == ("b", False) and ("a", False) in told(watcher)
+    assert redis.cli("SCARD", "martlet:nodes") == "1"
 
 
 def test_no_password_is_logged(redis: Redis, start_node: Callable[..., Martlet], tmp_path: Path) -> None:
