@@ -15,7 +15,8 @@ class FaultyProxy:
     """A TCP relay in a thread of its own. Its port stays; its connections can be cut, and new ones refused.
 
     What it relays it may hold up: `delay` seconds at each read of `size` bytes at most, and while it is stalled. After
-    `most` bytes of answers it ends a connection, wherever that is. `accepted` counts connections.
+    `most` bytes of answers it ends a connection, wherever that is. New connections go to `target`, which may change;
+    `accepted` counts them.
     """
 
     def __init__(self, target: int) -> None:
@@ -26,6 +27,7 @@ class FaultyProxy:
         self._listener: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._flow = asyncio.Event()
+        self._held: list[asyncio.Event] = []
 
     def __enter__(self) -> Self:
         self._loop.start()
@@ -51,6 +53,10 @@ class FaultyProxy:
     def stall(self) -> None:
         """Passes on nothing more, and closes nothing."""
         self._loop.run(self._stall())
+
+    def hold(self) -> None:
+        """Passes on nothing more on the connections there are, and closes nothing; new ones flow."""
+        self._loop.run(self._hold())
 
     def flow(self) -> None:
         self._loop.run(self._unstall())
@@ -78,8 +84,16 @@ class FaultyProxy:
     async def _stall(self) -> None:
         self._flow.clear()
 
-    async def _unstall(self) -> None:
+    async def _hold(self) -> None:
+        await self._stall()
+        self._held.append(self._flow)
+        self._flow = asyncio.Event()
         self._flow.set()
+
+    async def _unstall(self) -> None:
+        for flow in [*self._held, self._flow]:
+            flow.set()
+        self._held.clear()
 
     async def _relay(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self.accepted += 1
@@ -90,9 +104,10 @@ class FaultyProxy:
             self._clients.discard(client)
             client.close()
             return
+        flow = self._flow
         pumps = [
-            asyncio.ensure_future(self._pump(reader, server, sys.maxsize)),
-            asyncio.ensure_future(self._pump(answers, client, self.most)),
+            asyncio.ensure_future(self._pump(reader, server, flow, sys.maxsize)),
+            asyncio.ensure_future(self._pump(answers, client, flow, self.most)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -103,12 +118,14 @@ class FaultyProxy:
             client.close()
             server.close()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, most: int) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flow: asyncio.Event, most: int
+    ) -> None:
         with suppress(OSError):
             while data := await source.read(min(self.size, most)):
                 most -= len(data)
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                await self._flow.wait()
+                await flow.wait()
                 sink.write(data)
                 await sink.drain()

@@ -87,7 +87,7 @@ def sample(port: int, name: str) -> float:
 
 
 class Program:
-    """A child process that serves on one port: ready when /health/ready answers, stopped with SIGTERM."""
+    """A child process that serves on one port: ready when `answers`, by default /health/ready, stopped with SIGTERM."""
 
     exit_code = 0  # when it was stopped
 
@@ -116,7 +116,7 @@ class Program:
     def start(self) -> None:
         process = self.spawn()
         try:
-            wait_until(lambda: process.poll() is not None or is_ready(self.port), "the server is ready")
+            wait_until(lambda: process.poll() is not None or self.answers(), "the server is ready")
             assert process.poll() is None, f"exited with {process.returncode}"
         except BaseException:
             process.kill()
@@ -124,6 +124,9 @@ class Program:
             self.process = None
             print(self.log.read_text(errors="replace"))
             raise
+
+    def answers(self) -> bool:
+        return is_ready(self.port)
 
     def stop(self) -> None:
         process, self.process = self.process, None

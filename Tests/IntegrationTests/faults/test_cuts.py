@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections that break, stall or are slow, and a server that stands still: nothing is lost, nothing comes twice."""
 
-import os
-import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from cut_all import cut_all
 from faulty_proxy import FaultyProxy
 from publisher import Publisher
 from scale import scale, seeded
 from subscribers import Herd
-from support import HOST, Martlet, program, sample, wait_until
+from support import Martlet, sample, wait_until
 from verdict import check
 
 SUBSCRIBERS = scale("SUBSCRIBERS", 50)
@@ -60,12 +59,6 @@ def test_connections_stand_still_for_longer_than_the_window(start_server: Callab
         proxy.flow()
         finish(herd, publisher)
         assert not any(subscriber.cuts for subscriber in herd.subscribers)
-
-
-def cut_all(port: int) -> None:
-    """Has the kernel end all connections to a port."""
-    command = [program("ss"), "-HK", "dst", HOST, "dport", "=", str(port)]
-    subprocess.run(command if os.geteuid() == 0 else ["sudo", *command], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_the_kernel_ends_connections(server: Martlet) -> None:
