@@ -98,6 +98,20 @@ import Testing
         }
     }
 
+    @Test(arguments: [MartletError.Code.storageFailed, .overloaded, .notRunning])
+    func `who comes back while the log is away is sent away gently`(code: MartletError.Code) async throws {
+        let hub = Hub(log: FailingLog(throwing: MartletError(code, "")), configuration: quickHub().configuration)
+        try await TestServer.run(hub: hub) { server in
+            let response = try await server.request("GET", "/events/a?lastEventID=1")
+            #expect(response.status == 200)
+            #expect(response.header("content-type") == "text/event-stream")
+            #expect(response.body.contains("retry: "))
+            #expect(!response.body.contains("id: "))
+            #expect(try await server.request("HEAD", "/events/a?lastEventID=1").status == 503)
+            #expect(server.hub.streamCount == 0 && server.hub.feedCount == 0)
+        }
+    }
+
     @Test func `above the limit of connections new ones are refused and open ones stay`() async throws {
         try await TestServer.run(maximumConnections: 2) { server in
             let first = try await TestEventSource(port: server.port, path: "/events/a")

@@ -10,7 +10,7 @@ struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
     let access: Access<Context>
 
     func respond(to request: Request, context: Context) async throws -> Response {
-        try await subscribe(request, context).response(on: context.channel)
+        try await hub.unlessAway { try await subscribe(request, context).response(on: context.channel) }
     }
 
     func respondToHead(_ request: Request, context: Context) async throws -> Response {

@@ -16,11 +16,7 @@ extension Subscription {
     ///   - first: What the client is given before anything else.
     package func response(on channel: any Channel, first: ServerSentEvent? = nil) throws -> Response {
         let headers = HTTPFields.eventStream(self)
-        if hub.isDraining {
-            // Any status but 200 would make EventSource give up for good.
-            let comeBack = WireBytes.opening(after: nil, retry: hub.retry())
-            return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: comeBack.plain))
-        }
+        if hub.isDraining { return .comeBack(after: hub.retry(), headers: headers) }
         let opening = try opening(retry: hub.retry()) + (first.map { [try WireBytes($0)] } ?? [])
         return Response(
             status: .ok, headers: headers,
@@ -51,6 +47,28 @@ extension Subscription {
     private func opening(retry: Duration) -> [WireBytes] {
         guard let gap else { return [.opening(after: position, retry: retry)] }
         return [.opening(after: nil, retry: retry), .gap(gap)]
+    }
+}
+
+extension Hub {
+    /// The answer to who subscribes. Where it is not known at the moment where he goes on, because the log is away or has
+    /// too much to do, he is sent away and told when to come again.
+    package func unlessAway(_ subscribe: () async throws -> Response) async throws -> Response {
+        do {
+            return try await subscribe()
+        } catch let error as MartletError where Self.passingErrors.contains(error.code) {
+            return .comeBack(after: retry())
+        }
+    }
+
+    private static let passingErrors: Set<MartletError.Code> = [.notRunning, .overloaded, .storageFailed]
+}
+
+extension Response {
+    /// An event stream that ends with the time to wait: any other status would make `EventSource` give up for good.
+    fileprivate static func comeBack(after retry: Duration, headers: HTTPFields = .eventStream) -> Response {
+        let opening = WireBytes.opening(after: nil, retry: retry)
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: opening.plain))
     }
 }
 

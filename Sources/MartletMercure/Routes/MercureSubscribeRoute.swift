@@ -13,12 +13,14 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
     let active: ActiveSubscriptions?
 
     func respond(to request: Request, context: Context) async throws -> Response {
-        let (subscription, start, connection) = try await subscribe(request, context)
-        // Who is about to be sent away is not announced.
-        if !hub.isDraining { connection?.activate() }
-        var response = try subscription.response(on: context.channel)
-        response.headers[.lastEventID] = start
-        return response
+        try await hub.unlessAway {
+            let (subscription, start, connection) = try await subscribe(request, context)
+            // Who is about to be sent away is not announced.
+            if !hub.isDraining { connection?.activate() }
+            var response = try subscription.response(on: context.channel)
+            response.headers[.lastEventID] = start
+            return response
+        }
     }
 
     /// What the head would be; nobody is subscribed.

@@ -241,6 +241,17 @@ import Testing
             }
         }
     }
+
+    @Test func `who subscribes while the log is away is told when to come again`() async throws {
+        let away = FailingLog(throwing: MartletError(.storageFailed, ""))
+        let hub = Hub(log: away, configuration: quickHub().configuration, logger: quiet)
+        try await MercureServer.run(hub: hub) { mercure in
+            let response = try await mercure.request("GET", "?topic=a&lastEventID=1")
+            #expect(response.status == 200)
+            #expect(response.header("content-type") == "text/event-stream")
+            #expect(response.body.contains("retry: ") && !response.body.contains("id: "))
+        }
+    }
 }
 
 extension [String] {
