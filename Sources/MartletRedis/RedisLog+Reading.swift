@@ -110,10 +110,10 @@ extension RedisLog {
             let start = StreamPlace(epoch, state.trimmed).position
             if let place, place.epoch == epoch {
                 if place.id > state.end { return Resolution(position: start, gap: .rolledBack) }
-                if isLost(place.id, state.loss) {
-                    // What the client saw before is no other than what everybody has.
+                if let loss = state.loss, place.id > loss.after, place.id <= loss.through {
+                    // What the client saw before is no other than what everybody has. He is told of the loss once.
                     return Resolution(
-                        position: StreamPlace(epoch, max(place.id, state.trimmed)).position, gap: .rolledBack)
+                        position: StreamPlace(epoch, max(loss.through, state.trimmed)).position, gap: .rolledBack)
                 }
                 return try resolution(stream, at: place, state, for: selection)
             }
@@ -126,11 +126,6 @@ extension RedisLog {
             if hasLostOne { return Resolution(position: start, gap: .trimmed) }
             return try resolution(stream, at: StreamPlace(epoch, found.id), state, for: selection)
         }
-    }
-
-    /// Whether the client saw entries that the server has lost.
-    private func isLost(_ id: StreamID, _ loss: StreamState.Loss?) -> Bool {
-        loss.map { id > $0.after && id <= $0.through } ?? false
     }
 
     public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
