@@ -31,6 +31,7 @@ class Subscriber:
         # How many events it had each time that a stream was brought to its end, or cut off.
         self.ends: list[int] = []
         self.cuts: list[int] = []
+        self.sent_away = 0  # how often it was told to come back, and nothing else
 
     async def live(self) -> None:
         while self.received.failure is None:
@@ -98,6 +99,8 @@ class Connection(asyncio.Protocol):
             self.subscriber.is_open = False
             ends = self.subscriber.ends if self._response.is_complete else self.subscriber.cuts
             ends.append(len(self.subscriber.received.numbers))
+        elif self._response.is_complete:
+            self.subscriber.sent_away += 1
 
 
 class Herd:
