@@ -50,8 +50,11 @@ extension RouterMethods where Context: ChannelRequestContext {
         _ select: @escaping @Sendable (Request, Context) async throws -> HubStream
     ) -> Self {
         on(path, method: .get) { request, context in
-            let (subscription, first) = try await hub.subscribe(to: try await select(request, context), for: request)
-            return try subscription.response(on: context.channel, first: first)
+            let stream = try await select(request, context)
+            return try await hub.unlessAway {
+                let (subscription, first) = try await hub.subscribe(to: stream, for: request)
+                return try subscription.response(on: context.channel, first: first)
+            }
         }
         return on(path, method: .head) { request, context in
             let (subscription, _) = try await hub.subscribe(to: try await select(request, context), for: request)

@@ -2,9 +2,9 @@
 
 import EventStream
 import MartletTesting
-import TestSupport
 import NIOCore
 import NIOEmbedded
+import TestSupport
 
 @testable import Martlet
 
