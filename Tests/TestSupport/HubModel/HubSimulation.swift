@@ -95,7 +95,7 @@ extension HubSimulation {
         configuration.grace = .zero
         let hub = Hub(log: log, configuration: configuration, logger: quiet)
         let running = Task { try await hub.run() }
-        while !hub.isReady { try await Task.step() }
+        while !hub.isReady, !Task.isCancelled { await Task.yield() }
         return (hub, running)
     }
 
