@@ -15,7 +15,8 @@ import Synchronization
 /// when it is back. Where it comes back with less than this node has read or added, that is a gap; where it has nothing any
 /// more, a new epoch begins and everybody is told.
 ///
-/// Positions are an epoch and the id of an entry. Fields are documented at ``StreamEntry``, keys at ``RedisScript``.
+/// Positions are an epoch and the id of an entry. `docs/redis.md` has the fields of an entry, and the keys beside the stream.
+/// A log that was opened runs threads until it is closed.
 public final class RedisLog: Log, SharedLog {
     enum Phase {
         case new
@@ -38,8 +39,10 @@ public final class RedisLog: Log, SharedLog {
     private let writer: Writer
     private let publisher: GroupPublisher
     let buffer: TailBuffer
+    /// Fires when the thread of the tail has ended.
     let tailEnded = Signal()
     let hasTailEnded = Atomic(false)
+    /// What the thread of the tail waits at while the server is away.
     let retryBell = Bell()
 
     /// - Parameters:
@@ -69,8 +72,6 @@ public final class RedisLog: Log, SharedLog {
         buffer = TailBuffer(capacity: configuration.tailBytes) { owner.log?.covers($0, $1) ?? false }
         owner.set(self)
     }
-
-    deinit { sockets.close() }
 
     /// Returns the end once the server is there, however long that takes; may be called again.
     ///
@@ -104,16 +105,13 @@ public final class RedisLog: Log, SharedLog {
         }
         changed.fire()
         guard wasOpen else { return }
-        if isWriting { await publisher.stop() }
+        await publisher.stop()
         sockets.close()
         buffer.close()
         readers.stop()
         retryBell.ring()
         await Task { try? await tailEnded.wait { hasTailEnded.load(ordering: .acquiring) ? () : nil } }.value
     }
-
-    private let writing = Atomic(false)
-    private var isWriting: Bool { writing.load(ordering: .acquiring) }
 
     /// The tail has found the server for the first time.
     func opened() {
@@ -123,7 +121,6 @@ public final class RedisLog: Log, SharedLog {
             return true
         }
         guard isFirst else { return }
-        writing.store(true, ordering: .releasing)
         publisher.start()
         readers.start()
         changed.fire()

@@ -19,6 +19,7 @@ package final class GroupPublisher: Sendable {
 
     private struct State {
         var backlog: PublishBacklog
+        var isStarted = false
         var isStopped = false
         var hasEnded = false
     }
@@ -58,12 +59,22 @@ package final class GroupPublisher: Sendable {
         state = Mutex(State(backlog: PublishBacklog(limits)))
     }
 
-    /// Starts the thread. Called once.
-    package func start() { WorkThread.start { self.run() } }
+    /// Starts the thread, where it was not stopped already. Called once.
+    package func start() {
+        let isDue = state.withLock { state in
+            state.isStarted = !state.isStopped
+            return state.isStarted
+        }
+        if isDue { WorkThread.start { self.run() } }
+    }
 
     /// Refuses what waits and ends the thread, once what is on its way has come or failed.
     package func stop() async {
-        state.withLock { $0.isStopped = true }
+        let runs = state.withLock { state in
+            state.isStopped = true
+            return state.isStarted
+        }
+        guard runs else { return }
         bell.ring()
         // Also where the task is cancelled.
         await Task { try? await ended.wait { state.withLock { $0.hasEnded ? () : nil } } }.value
