@@ -17,7 +17,7 @@ public struct RedisLogConfiguration: Sendable {
     /// The key of the stream. The keys of what the log remembers besides begin with it and a colon.
     public var stream = "martlet"
 
-    /// How much history is kept. All of it is in the server's memory, for about twice what ``Retention/bytes`` says.
+    /// How much history is kept. All of it is in the server's memory, which takes about as much as ``Retention/bytes`` says.
     public var retention = Retention()
     /// The most topics of which is remembered what was removed last. Past it the older half is forgotten.
     public var trimmedTopics = 16_384

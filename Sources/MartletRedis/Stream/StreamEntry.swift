@@ -46,37 +46,51 @@ struct StreamEntry {
 
 extension Event {
     fileprivate init?(fields: RedisReply.Elements, within limits: Limits) {
-        var values: [String: String] = [:]
+        var topic: String?
+        var data: String?
+        var id: String?
+        var type: String?
+        var retry: String?
+        var key: String?
+        var isPrivate: String?
         var alternates: [Topic] = []
+        /// Takes a field; once.
+        func take(_ value: String?, as field: inout String?) -> Bool {
+            guard field == nil, let value else { return false }
+            field = value
+            return true
+        }
+        func takeAlternate(_ value: String?) -> Bool {
+            guard let alternate = value.flatMap({ try? Topic($0) }) else { return false }
+            alternates.append(alternate)
+            return true
+        }
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
-            guard let name = fields[index].text, StreamEntry.names.contains(name) else { continue }
-            guard let value = fields[index + 1].text else { return nil }
-            if name == "alternate" {
-                guard let topic = try? Topic(value) else { return nil }
-                alternates.append(topic)
-            } else {
-                guard values.updateValue(value, forKey: name) == nil else { return nil }
-            }
+            let value = fields[index + 1]
+            let isGood =
+                switch fields[index].text {
+                case "topic": take(value.text, as: &topic)
+                case "data": take(value.text, as: &data)
+                case "id": take(value.text, as: &id)
+                case "type": take(value.text, as: &type)
+                case "retry": take(value.text, as: &retry)
+                case "key": take(value.text, as: &key)
+                case "private": take(value.text, as: &isPrivate)
+                case "alternate": takeAlternate(value.text)
+                default: true
+                }
+            guard isGood else { return nil }
         }
-        guard let topic = try? values["topic"].map({ try Topic($0) }), let data = values["data"],
-            ["1", "0", nil].contains(values["private"])
-        else { return nil }
-        var retry: Int?
-        if let text = values["retry"] {
-            guard let number = Int(text) else { return nil }
-            retry = number
+        guard let topic = topic.flatMap({ try? Topic($0) }), let data, ["1", "0", nil].contains(isPrivate) else {
+            return nil
         }
+        let milliseconds = retry.flatMap { Int($0) }
+        guard (retry == nil) == (milliseconds == nil) else { return nil }
         self.init(
-            topic: topic, alternates: alternates, data: data, id: values["id"], type: values["type"], retry: retry,
-            key: values["key"], isPrivate: values["private"] == "1")
+            topic: topic, alternates: alternates, data: data, id: id, type: type, retry: milliseconds, key: key,
+            isPrivate: isPrivate == "1")
         // An id that could be taken for a place in the stream would not lead to the event.
         guard (try? limits.check(self)) != nil, id.map({ StreamPlace($0) == nil }) ?? true else { return nil }
     }
-}
-
-extension StreamEntry {
-    fileprivate static let names: Set<String> = [
-        "topic", "data", "alternate", "id", "type", "retry", "key", "private",
-    ]
 }
 #endif
