@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from processes import HOST, Failure, output
@@ -51,6 +51,16 @@ class Martlet:
 
     def command(self, port: int, folder: Path) -> list[object]:
         return [self.binary, "serve", "--port", port, "--log-level", "error"]
+
+
+@dataclass
+class Keeping(Martlet):
+    """A hub that keeps history in this way."""
+
+    options: list[object] = field(default_factory=list)
+
+    def command(self, port: int, folder: Path) -> list[object]:
+        return [*super().command(port, folder), *self.options]
 
 
 @dataclass
