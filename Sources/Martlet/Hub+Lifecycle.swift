@@ -74,25 +74,29 @@ extension Hub {
 
     var isRunning: Bool { state.withLock { $0.phase == .running } }
 
-    /// Returns once the hub runs. Throws `notRunning` when it has stopped, or takes too long to start.
+    /// Returns once the hub runs. Throws `notRunning` when it has stopped, or waits too long for a log on a server.
     package func waitUntilRunning() async throws {
         if isRunning { return }
+        // Others open as fast as this process runs.
+        guard log is any SharedLog else { return try await waitForStart() }
         try await withThrowingTaskGroup { group in
-            group.addTask {
-                try await self.changed.wait { () throws -> Void? in
-                    switch self.state.withLock({ $0.phase }) {
-                    case .starting: nil
-                    case .running: ()
-                    case .stopped: throw MartletError.notRunning
-                    }
-                }
-            }
+            group.addTask { try await self.waitForStart() }
             group.addTask {
                 try await Task.sleep(for: self.configuration.startPatience)
                 throw MartletError.notRunning
             }
             defer { group.cancelAll() }
             try await group.next()
+        }
+    }
+
+    private func waitForStart() async throws {
+        try await changed.wait { () throws -> Void? in
+            switch state.withLock({ $0.phase }) {
+            case .starting: nil
+            case .running: ()
+            case .stopped: throw MartletError.notRunning
+            }
         }
     }
 
