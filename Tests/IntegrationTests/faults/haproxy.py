@@ -46,7 +46,7 @@ RETRIES = """
 class HAProxy(Program):
     """haproxy in front of nodes, which get what comes by turns. The mode is tcp or http."""
 
-    EXIT_CODE = -signal.SIGTERM
+    exit_code = -signal.SIGTERM
 
     def __init__(self, directory: Path, nodes: Iterable[int], mode: str = "http") -> None:
         port = free_port()
