@@ -249,9 +249,10 @@ struct RedisScript: Sendable {
         if s.epoch ~= ARGV[1] then return { 'epoch' } end
         local number, lifetime, publishes = ARGV[7], ARGV[8], tonumber(ARGV[9])
         local known = redis.call('GET', KEYS[6])
-        if known and string.match(known, '^%d+') == number then
-          return { 'done', cjson.decode(string.match(known, '^%d+ (.*)$')) }
-        end
+        local newest = known and string.match(known, '^%d+')
+        if newest == number then return { 'done', cjson.decode(string.match(known, '^%d+ (.*)$')) } end
+        -- Sent on a connection that was lost, it was added or given up since.
+        if newest and tonumber(newest) > tonumber(number) then return { 'late' } end
         local left = catchUp()
         if left == 'gone' then return { 'epoch' } end
 

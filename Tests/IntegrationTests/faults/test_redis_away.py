@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from faulty_proxy import FaultyProxy
 from nodes import node
 from publisher import Publisher
 from redis_log import RedisServer
@@ -110,3 +111,21 @@ def test_clients_come_back_to_a_node_that_was_restarted_without_redis(redis: Red
         server.publish("numbers", "2")
         herd.wait_for(2)
         assert all(list(received.numbers) == [1, 2] and not received.gaps for received in herd.received)
+
+
+def test_what_reaches_redis_late_is_not_added_again(redis: RedisServer, tmp_path: Path) -> None:
+    # Longer than a node waits for the answer to a command, so that it sends the command again on another connection.
+    with (
+        FaultyProxy(redis.port) as link,
+        node(tmp_path, "node", redis, "--publish-timeout", "30s", through=link.port) as server,
+    ):
+        server.publish("numbers", "1")
+        link.hold()
+        server.publish("numbers", "2")
+        server.publish("numbers", "3")
+        assert redis.numbers() == [1, 2, 3]
+        connections = len(redis.client.client_list())
+        link.flow()
+        wait_until(lambda: len(redis.client.client_list()) < connections, "the first command has come")
+        server.publish("numbers", "4")
+        assert redis.numbers() == [1, 2, 3, 4]
