@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 from redis import Redis, RedisError
 
@@ -40,7 +41,8 @@ class RedisServer(Program):
 
     def numbers(self) -> list[int]:
         """The data of the events in the stream, in its order."""
-        return [int(fields[b"data"]) for _, fields in self.client.xrange(self.STREAM)]
+        entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self.client.xrange(self.STREAM))
+        return [int(fields[b"data"]) for _, fields in entries]
 
     def calls(self) -> Counter[str]:
         """How often each command was run so far, also by scripts."""

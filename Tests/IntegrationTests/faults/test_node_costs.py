@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an event costs Redis does not depend on how many subscribers there are: it is added once, and read once by each node."""
+"""What an event costs Redis does not depend on how many subscribers there are: added once, read once by each node."""
 
 import time
 from collections.abc import Iterator

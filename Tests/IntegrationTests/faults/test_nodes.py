@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that share a log in Redis are killed and restarted behind a proxy, connections are cut, and Redis itself is killed:
+"""Nodes that share a log in Redis are killed and restarted behind a proxy, connections are cut, and Redis is killed:
 everybody gets everything that was acknowledged once, in the order of the log.
 
 MARTLET_ROUNDS and MARTLET_SUBSCRIBERS make it longer and larger, MARTLET_PROXY is http or tcp.

@@ -2,8 +2,8 @@
 """While Redis is away publishers are told to come again, and those who listen notice nothing."""
 
 import http.client
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -71,26 +71,34 @@ def test_a_node_that_waits_for_redis_can_be_stopped(redis: RedisServer, server: 
     redis.start()
 
 
-def test_streams_stay_open_while_redis_is_away_and_go_on(redis: RedisServer, server: Martlet) -> None:
+@contextmanager
+def killed(redis: RedisServer) -> Iterator[None]:
+    redis.kill()
+    yield
+    redis.start()
+
+
+@pytest.mark.parametrize(("away", "times"), [(killed, 3), (RedisServer.frozen, 1)])
+def test_streams_stay_open_while_redis_is_away_and_go_on(
+    redis: RedisServer, server: Martlet, away: Callable[[RedisServer], AbstractContextManager[None]], times: int
+) -> None:
     with (
         server,
         Curl(server.port, "/events/heartbeats") as curl,
         Herd(server.port, 20, seeded()) as herd,
         Publisher(server.port, interval=0.001) as publisher,
     ):
-        for outage in range(2):
+        for _ in range(times):
             publisher.let_publish(20)
-            refusals = publisher.refusals[503]
-            redis.kill()
-            wait_until(lambda: publisher.refusals[503] > refusals, "publishing is refused", Publisher.DEADLINE)
-            assert_publishing_is_refused(server.port)
-            lines = len(curl.lines)
-            wait_until(lambda: len(curl.lines) > lines + 5, "heartbeats come")
-            assert sample(server.port, "martlet_log_reachable") == 0
-            assert is_ready(server.port)  # it serves those who listen
-            redis.start()
+            with away(redis):
+                wait_until(lambda: sample(server.port, "martlet_log_reachable") == 0, "it has noticed")
+                assert_publishing_is_refused(server.port)
+                lines = len(curl.lines)
+                wait_until(lambda: len(curl.lines) > lines + 5, "heartbeats come")
+                assert is_ready(server.port)  # it serves those who listen
             publisher.let_publish(20)
             assert sample(server.port, "martlet_log_reachable") == 1
+        assert publisher.refusals[503] + publisher.unanswered > 0
         herd.wait_for(publisher.finish())
         check(herd.received, [publisher.sent])
         assert list(herd.received[0].numbers) == redis.numbers()

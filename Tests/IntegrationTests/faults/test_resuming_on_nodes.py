@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients go on at another node, also at one that is behind; where the log has lost something, everybody is told, once."""
+"""Clients go on at another node, also at one that is behind; where the log has lost something, they are told, once."""
 
 import json
 import os
