@@ -60,10 +60,7 @@ public final class RedisBoard: NodeBoard {
         set.append(Self.milliseconds(of: expiry))
         // In this order: a name without a posting is removed by whoever comes between.
         let commands = [set, RedisCommand("SADD", nodesKey, node.text)]
-        try await worker.run { connection in
-            for command in commands { connection.send(command) }
-            for _ in commands { try connection.receive { _ in } }
-        }
+        try await worker.run { try $0.run(commands) }
     }
 
     public func renew(_ node: NodeName, for expiry: Duration) async throws -> Bool {
@@ -73,10 +70,7 @@ public final class RedisBoard: NodeBoard {
 
     public func remove(_ node: NodeName) async throws {
         let commands = [RedisCommand("DEL", key(of: node)), RedisCommand("SREM", nodesKey, node.text)]
-        try await worker.run { connection in
-            for command in commands { connection.send(command) }
-            for _ in commands { try connection.receive { _ in } }
-        }
+        try await worker.run { try $0.run(commands) }
     }
 
     public func versions() async throws -> [NodeName: UInt64] {

@@ -55,10 +55,9 @@ public final class RedisLog: Log, SharedLog {
         readers = ReaderPool(configuration, sockets: sockets, reachability: reachability)
         let writer = Writer(configuration, sockets: sockets)
         self.writer = writer
-        let node = Epoch().text + Epoch().text
         let owner = Owner()
         publisher = GroupPublisher(
-            node: node,
+            node: NodeName().text,
             limits: .init(
                 publishes: configuration.queuedPublishes, bytes: configuration.queuedBytes,
                 groupEvents: configuration.groupEvents, groupBytes: configuration.groupBytes),

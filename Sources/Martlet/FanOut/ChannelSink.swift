@@ -6,8 +6,8 @@ import NIOCore
 ///
 /// It stands in the pipeline in front of whatever encodes HTTP, so that frames that were encoded once go out as they
 /// are. It holds a cursor and no queue: while the channel is not writable the cursor stays where it is, so that a channel
-/// holds what makes it unwritable, and one event more, or 64 KiB of history. A client that closes its side, even only its sending side, ends the
-/// stream. Everything is released when the channel is closed.
+/// holds what makes it unwritable, and one event more, or 64 KiB of history. A client that closes its side, even only its
+/// sending side, ends the stream. Everything is released when the channel is closed.
 final class ChannelSink: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

@@ -58,6 +58,12 @@ final class RedisConnection {
         return try receive(body)
     }
 
+    /// Sends commands together, and returns once all are answered.
+    func run(_ commands: [RedisCommand]) throws {
+        for command in commands { send(command) }
+        for _ in commands { try receive { _ in } }
+    }
+
     /// Has a command sent with whatever is received next.
     func send(_ command: RedisCommand) {
         let starts = [0] + command.ends.dropLast()
