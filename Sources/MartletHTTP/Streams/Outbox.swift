@@ -32,7 +32,6 @@ final class Outbox: Sendable {
 
     private let state = Mutex(State())
     private let changed = Signal()
-    private static let heartbeat = ByteBuffer(string: ":\n\n")
 
     // MARK: Who sends
 
@@ -107,7 +106,7 @@ final class Outbox: Sendable {
                 } else if state.end != nil {
                     return .some(nil)
                 } else if state.isBeatDue {
-                    bytes = Self.heartbeat
+                    bytes = WireBytes.comment.plain
                 } else {
                     return nil
                 }

@@ -35,6 +35,12 @@ import Testing
         }
     }
 
+    private func timed(by clock: ManualClock) -> EventStreamOptions {
+        var options = EventStreamOptions()
+        options.clock = clock
+        return options
+    }
+
     private typealias Handler =
         @Sendable (Request, BasicRequestContext, EventStreamWriter) async throws -> Void
 
@@ -130,9 +136,8 @@ import Testing
 
     @Test(arguments: Transport.allCases)
     func `what a handler throws before it sends anything is the answer`(transport: Transport) async throws {
-        var options = EventStreamOptions()
         // Its time does not pass, so that a busy machine has enough.
-        options.clock = ManualClock()
+        let options = timed(by: ManualClock())
         try await run(transport, options: options) { request, _, _ in
             switch request.uri.query {
             case "none": throw NoMoreEvents()
@@ -192,8 +197,7 @@ import Testing
 
     @Test func `a silent stream shows that it is alive, and one that says something needs not`() async throws {
         let clock = ManualClock()
-        var options = EventStreamOptions()
-        options.clock = clock
+        let options = timed(by: clock)
         let (texts, text) = AsyncStream.makeStream(of: String.self)
         try await run(options: options) { _, _, stream in
             for await text in texts { try await stream.send(text) }
@@ -221,8 +225,7 @@ import Testing
 
     @Test func `the head does not wait for a handler that takes its time`() async throws {
         let clock = ManualClock()
-        var options = EventStreamOptions()
-        options.clock = clock
+        let options = timed(by: clock)
         let (texts, text) = AsyncStream.makeStream(of: String.self)
         try await run(options: options) { _, _, stream in
             for await text in texts { try await stream.send(text) }
@@ -240,8 +243,7 @@ import Testing
 
     @Test func `a handler may open the stream before it has anything to send`() async throws {
         let (texts, text) = AsyncStream.makeStream(of: String.self)
-        var options = EventStreamOptions()
-        options.clock = ManualClock()
+        let options = timed(by: ManualClock())
         try await run(options: options) { _, _, stream in
             try await stream.open()
             for await text in texts { try await stream.send(text) }
