@@ -36,7 +36,6 @@ public final class RedisLog: Log, SharedLog {
     let readers: ReaderPool
     private let phase = Mutex(Phase.new)
     private let changed = Signal()
-    private let writer: Writer
     private let publisher: GroupPublisher
     let buffer: TailBuffer
     /// Fires when the thread of the tail has ended.
@@ -54,7 +53,6 @@ public final class RedisLog: Log, SharedLog {
         reachability = Reachability(of: configuration.name, logger: logger)
         readers = ReaderPool(configuration, sockets: sockets, reachability: reachability)
         let writer = Writer(configuration, sockets: sockets)
-        self.writer = writer
         let owner = Owner()
         publisher = GroupPublisher(
             node: NodeName().text,
