@@ -10,6 +10,34 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let configuration = product(name: "Configuration", package: "swift-configuration")
+    static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
+    static let dequeModule = product(name: "DequeModule", package: "swift-collections")
+    static let grdb = product(name: "GRDB", package: "GRDB.swift")
+    static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
+    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
+    static let hummingbirdHTTP2 = product(name: "HummingbirdHTTP2", package: "hummingbird")
+    static let hummingbirdTLS = product(name: "HummingbirdTLS", package: "hummingbird")
+    static let hummingbirdTesting = product(name: "HummingbirdTesting", package: "hummingbird")
+    static let jwtKit = product(name: "JWTKit", package: "jwt-kit")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let metrics = product(name: "Metrics", package: "swift-metrics")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+    static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+}
+
 let package = Package(
     name: "martlet",
     platforms: [.macOS(.v15)],
@@ -51,16 +79,24 @@ let package = Package(
     targets: [
         .target(name: "EventStream", swiftSettings: settings),
         .target(name: "CLinux"),
+        .target(name: "MartletSupport", swiftSettings: settings),
+        .target(
+            name: "MartletOutgoing",
+            dependencies: ["MartletSupport", .asyncHTTPClient, .nioCore, .nioHTTP1],
+            swiftSettings: settings
+        ),
         .target(
             name: "MartletClient",
             dependencies: [
                 "EventStream",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "MartletOutgoing",
+                "MartletSupport",
+                .asyncHTTPClient,
+                .logging,
+                .nioCore,
+                .nioHTTP1,
+                .nioPosix,
+                .nioSSL,
             ],
             swiftSettings: settings
         ),
@@ -69,12 +105,13 @@ let package = Package(
             dependencies: [
                 .target(name: "CLinux", condition: .when(platforms: [.linux])),
                 "EventStream",
-                .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "CoreMetrics", package: "swift-metrics"),
-                .product(name: "Metrics", package: "swift-metrics"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "MartletSupport",
+                .dequeModule,
+                .logging,
+                .coreMetrics,
+                .metrics,
+                .nioCore,
+                .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
@@ -83,17 +120,18 @@ let package = Package(
             dependencies: [
                 "EventStream",
                 "Martlet",
-                .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "MartletSupport",
+                .dequeModule,
+                .httpTypes,
+                .hummingbird,
+                .hummingbirdCore,
+                .logging,
+                .nioCore,
+                .nioHTTP1,
+                .nioHTTPTypes,
+                .nioHTTPTypesHTTP1,
+                .nioPosix,
+                .serviceLifecycle,
             ],
             resources: [.embedInCode("Demo/demo.html")],
             swiftSettings: settings
@@ -103,14 +141,16 @@ let package = Package(
             dependencies: [
                 "Martlet",
                 "MartletHTTP",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "JWTKit", package: "jwt-kit"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                "MartletOutgoing",
+                "MartletSupport",
+                .asyncHTTPClient,
+                .crypto,
+                .httpTypes,
+                .hummingbird,
+                .jwtKit,
+                .logging,
+                .nioCore,
+                .nioHTTP1,
             ],
             swiftSettings: settings
         ),
@@ -119,11 +159,12 @@ let package = Package(
             dependencies: [
                 "Martlet",
                 "MartletHTTP",
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "MartletSupport",
+                .httpTypes,
+                .hummingbird,
+                .logging,
+                .nioCore,
+                .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
@@ -131,9 +172,10 @@ let package = Package(
             name: "MartletSQLite",
             dependencies: [
                 "Martlet",
-                .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "Logging", package: "swift-log"),
+                "MartletSupport",
+                .dequeModule,
+                .grdb,
+                .logging,
             ],
             swiftSettings: settings
         ),
@@ -144,14 +186,15 @@ let package = Package(
             dependencies: [
                 .target(name: "CHiredis", condition: .when(traits: ["Redis"])),
                 "Martlet",
-                .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "Logging", package: "swift-log"),
+                "MartletSupport",
+                .dequeModule,
+                .logging,
             ],
             swiftSettings: settings
         ),
         .target(
             name: "MartletMetrics",
-            dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")],
+            dependencies: [.coreMetrics],
             swiftSettings: settings
         ),
         .target(
@@ -159,9 +202,10 @@ let package = Package(
             dependencies: [
                 "EventStream",
                 "Martlet",
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
+                "MartletSupport",
+                .hummingbirdTesting,
+                .nioCore,
+                .nioPosix,
             ],
             swiftSettings: settings
         ),
@@ -169,6 +213,7 @@ let package = Package(
             name: "MartletCommand",
             dependencies: [
                 .target(name: "CLinux", condition: .when(platforms: [.linux])),
+                .target(name: "MartletRedis", condition: .when(traits: ["Redis"])),
                 "EventStream",
                 "Martlet",
                 "MartletAuth",
@@ -176,18 +221,19 @@ let package = Package(
                 "MartletHTTP",
                 "MartletMercure",
                 "MartletMetrics",
-                .target(name: "MartletRedis", condition: .when(traits: ["Redis"])),
+                "MartletOutgoing",
                 "MartletSQLite",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                "MartletSupport",
+                .argumentParser,
+                .asyncHTTPClient,
+                .configuration,
+                .hummingbird,
+                .logging,
+                .nioCore,
+                .nioHTTP1,
+                .nioPosix,
+                .serviceLifecycle,
+                .unixSignals,
             ],
             swiftSettings: settings
         ),
@@ -197,12 +243,12 @@ let package = Package(
                 "Martlet",
                 "MartletHTTP",
                 "MartletTesting",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .hummingbird,
+                .hummingbirdCore,
+                .logging,
+                .nioCore,
+                .nioPosix,
+                .serviceLifecycle,
             ],
             path: "Tests/TestSupport",
             swiftSettings: settings
@@ -217,11 +263,25 @@ let package = Package(
                 "MartletCommand",
                 "MartletHTTP",
                 "MartletSQLite",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                "MartletSupport",
+                .argumentParser,
+                .logging,
+                .nioCore,
+                .serviceLifecycle,
+                .unixSignals,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "MartletSupportTests", dependencies: ["MartletSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "MartletOutgoingTests",
+            dependencies: [
+                "MartletOutgoing",
+                "MartletTesting",
+                "TestSupport",
+                .asyncHTTPClient,
+                .nioCore,
+                .nioPosix,
             ],
             swiftSettings: settings
         ),
@@ -234,14 +294,16 @@ let package = Package(
                 "MartletClient",
                 "MartletHTTP",
                 "MartletMercure",
+                "MartletOutgoing",
+                "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .asyncHTTPClient,
+                .hummingbird,
+                .logging,
+                .nioCore,
+                .nioPosix,
+                .nioSSL,
             ],
             swiftSettings: settings
         ),
@@ -251,16 +313,17 @@ let package = Package(
                 "Martlet",
                 "MartletAuth",
                 "MartletHTTP",
+                "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "JWTKit", package: "jwt-kit"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .crypto,
+                .httpTypes,
+                .hummingbird,
+                .hummingbirdCore,
+                .jwtKit,
+                .logging,
+                .nioCore,
+                .nioHTTP1,
             ],
             swiftSettings: settings
         ),
@@ -271,15 +334,16 @@ let package = Package(
                 "Martlet",
                 "MartletHTTP",
                 "MartletMercure",
+                "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .httpTypes,
+                .hummingbird,
+                .hummingbirdCore,
+                .logging,
+                .nioCore,
+                .nioEmbedded,
+                .serviceLifecycle,
             ],
             swiftSettings: settings
         ),
@@ -289,10 +353,11 @@ let package = Package(
                 "Martlet",
                 "MartletHTTP",
                 "MartletSQLite",
+                "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
-                .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "Logging", package: "swift-log"),
+                .grdb,
+                .logging,
             ],
             swiftSettings: settings
         ),
@@ -301,9 +366,10 @@ let package = Package(
             dependencies: [
                 "Martlet",
                 "MartletRedis",
+                "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
-                .product(name: "Logging", package: "swift-log"),
+                .logging,
             ],
             swiftSettings: settings
         ),
@@ -312,7 +378,7 @@ let package = Package(
             dependencies: [
                 "MartletMetrics",
                 "MartletTesting",
-                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .coreMetrics,
             ],
             swiftSettings: settings
         ),
@@ -322,11 +388,12 @@ let package = Package(
                 "EventStream",
                 "Martlet",
                 "MartletMetrics",
+                "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
-                .product(name: "CoreMetrics", package: "swift-metrics"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .coreMetrics,
+                .nioCore,
+                .nioEmbedded,
             ],
             swiftSettings: settings
         ),
@@ -336,20 +403,21 @@ let package = Package(
                 "EventStream",
                 "Martlet",
                 "MartletHTTP",
+                "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "HummingbirdHTTP2", package: "hummingbird"),
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .asyncHTTPClient,
+                .hummingbird,
+                .hummingbirdCore,
+                .hummingbirdHTTP2,
+                .hummingbirdTesting,
+                .hummingbirdTLS,
+                .httpTypes,
+                .logging,
+                .nioCore,
+                .nioPosix,
+                .nioSSL,
+                .serviceLifecycle,
             ],
             swiftSettings: settings
         ),

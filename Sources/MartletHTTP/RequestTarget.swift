@@ -3,6 +3,7 @@
 import HTTPTypes
 package import HummingbirdCore
 import Martlet
+import MartletSupport
 
 /// The target of a request (RFC 9112, section 3.2), as the client wrote it: nothing decoded, no segment dropped.
 package struct RequestTarget {

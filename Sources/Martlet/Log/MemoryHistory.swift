@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DequeModule
+import MartletSupport
 
 /// The events that a ``MemoryLog`` keeps, numbered from 1 in the order in which they were accepted. A value.
 struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duration {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DequeModule
+import MartletSupport
 
 /// Where in history the ids are that publishers chose. An id may occur several times; the earliest counts.
 struct PublisherIDs {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
 import Synchronization
 
 /// The leases of all who have a name. It keeps none of them alive.

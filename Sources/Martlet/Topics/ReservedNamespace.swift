@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// The topics that only the hub itself uses: `/.well-known/mercure`, which is its path in the Mercure protocol, and all
 /// below. Nobody can publish there, whatever he speaks and whether or not that protocol is spoken here, so that nobody
 /// can forge what the hub says of its subscriptions.

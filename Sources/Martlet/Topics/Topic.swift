@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// What an event is about, and what a subscriber asks for: a path such as `orders/42`.
 ///
 /// Topics are compared byte for byte: `a//b`, `a/b` and `A/b` are three topics. Any text is a topic that is not empty

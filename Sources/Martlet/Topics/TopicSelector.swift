@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// What a subscriber asks for, or a grant allows: which topics, by a text.
 ///
 /// `*` selects every topic. A URI template (RFC 6570) with at least one expression, such as `orders/{id}`, selects what

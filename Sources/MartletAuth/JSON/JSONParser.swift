@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Reads JSON (RFC 8259) strictly, in time in proportion to its length. Tokens come from anybody, so nothing in a text
 /// makes it fail other than by ``JSONError``.
 struct JSONParser {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MartletSupport
 import Synchronization
 
 /// A key set in a file, read again when the file has changed.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// What an application says of its hub: the value of a `Link` header (RFC 8288 section 3; draft-dunglas-mercure-07,
 /// section "Discovery").
 ///

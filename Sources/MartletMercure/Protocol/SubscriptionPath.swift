@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// What a path of the API of subscriptions names; the path of one is also the topic of its events
 /// (draft-dunglas-mercure-07, section "Active Subscriptions").

@@ -2,6 +2,7 @@
 
 import GRDB
 import Martlet
+import MartletSupport
 
 /// What is written in one transaction: the publishes that have waited for the one before. It is worked out within the
 /// transaction, and counts once that is committed.

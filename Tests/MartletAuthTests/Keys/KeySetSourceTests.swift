@@ -3,6 +3,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import MartletSupport
 import MartletTesting
 import NIOCore
 import Synchronization

@@ -3,6 +3,7 @@
 import HTTPTypes
 import Martlet
 import MartletHTTP
+import MartletSupport
 import Testing
 
 @testable import MartletMercure

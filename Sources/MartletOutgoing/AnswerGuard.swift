@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import NIOHTTP1
+
+/// Stands between the decoder of answers and the HTTP client, and ends a connection at an answer that the client does not
+/// bear: it stops the process at a status below 100, waits for ever while informational answers come, and takes an upgrade
+/// that nobody asked for as the end of an answer.
+final class AnswerGuard: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias InboundOut = HTTPClientResponsePart
+
+    /// The most answers from 100 to 199 before the answer proper. Servers send one or two.
+    static let maximumInformationalAnswers = 16
+
+    private var informationalAnswers = 0
+    private var isBroken = false
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isBroken else { return }
+        if case .head(let head) = unwrapInboundIn(data), let error = fault(in: head) {
+            isBroken = true
+            // The client fails the request and closes the connection.
+            context.fireErrorCaught(error)
+        } else {
+            context.fireChannelRead(data)
+        }
+    }
+
+    private func fault(in head: HTTPResponseHead) -> AnswerError? {
+        switch head.status.code {
+        case 101: return .upgrade
+        case 100...199:
+            informationalAnswers += 1
+            return informationalAnswers > Self.maximumInformationalAnswers ? .tooManyInformationalAnswers : nil
+        case 200...999:
+            informationalAnswers = 0
+            return nil
+        default: return .invalidStatus
+        }
+    }
+}
+
+/// Why a connection was ended at an answer. It has nothing in it of what was received.
+package enum AnswerError: Error, Hashable, CustomStringConvertible {
+    case invalidStatus
+    case tooManyInformationalAnswers
+    case upgrade
+
+    package var description: String {
+        switch self {
+        case .invalidStatus: "the status of the answer is not from 100 to 999"
+        case .tooManyInformationalAnswers:
+            "more than \(AnswerGuard.maximumInformationalAnswers) informational answers came before the answer"
+        case .upgrade: "the server switched to a protocol that was not asked for"
+        }
+    }
+}
