@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 /// Why an event source gave up. Everything else is tried again.
 ///
 /// Match on ``code``; the codes may grow. ``message`` says what to do. Neither holds a header, a query or the data of an
@@ -38,4 +40,12 @@ public struct EventSourceError: Error, Hashable, Sendable, CustomStringConvertib
     }
 
     public var description: String { "\(code): \(message)" }
+}
+
+extension EventSourceError {
+    /// What is wrong with the URL of a source.
+    init(_ error: OutgoingURLError) {
+        let advice = error == .user ? " Send credentials in headers." : ""
+        self.init(.invalidURL, "The URL \(error).\(advice)")
+    }
 }

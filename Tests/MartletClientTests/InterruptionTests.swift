@@ -127,24 +127,22 @@ import Testing
         }
     }
 
-    @Test func `a source connects with nothing but what refuses connections with itself`() {
-        // Nor is one kept that was made for a source which is no more.
+    @Test("No connection is kept that was made for a source which is no more")
+    func idleConnections() {
         #expect(HTTPClient.Configuration.eventSources.connectionPool.idleTimeout == .zero)
-        for configuration in [HTTPClient.Configuration.eventSources, .plain] {
-            #expect(configuration.http1_1ConnectionDebugInitializer != nil)
-            #expect(configuration.http2ConnectionDebugInitializer != nil)
-        }
     }
 
-    @Test func `a connection with itself is noticed and closed`() async throws {
+    @Test("A connection with itself is noticed and closed")
+    func selfConnection() async throws {
         let free = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .bind(host: "127.0.0.1", port: 0).get()
         let address = try #require(free.localAddress)
         try await free.close()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.socketOption(.so_reuseaddr), value: 1).bind(to: address).connect(to: address).get()
-        await #expect(throws: HTTPClient.SelfConnection.self) {
-            try await HTTPClient.refuseSelfConnection(channel).get()
+        let prepare = try #require(HTTPClient.Configuration.eventSources.http1_1ConnectionDebugInitializer)
+        await #expect(throws: HTTPClient.Configuration.SelfConnection.self) {
+            try await channel.eventLoop.flatSubmit { prepare(channel) }.get()
         }
         try await TestConnection.withPatience { try await channel.closeFuture.get() }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
 import Testing
 
 @testable import MartletClient
@@ -33,8 +34,8 @@ import Testing
         #expect(link.has(relation: "mercure") == has)
     }
 
-    private static func discovery(_ headers: [String]) throws(MercureError) -> MercureDiscovery {
-        guard let resource = Target("https://a/books/1?x=y") else { throw MercureHub.invalidURL }
+    private static func discovery(_ headers: [String]) throws -> MercureDiscovery {
+        let resource = try OutgoingURL("https://a/books/1?x=y")
         return try MercureDiscovery(of: resource, links: headers.flatMap(WebLink.all))
     }
 

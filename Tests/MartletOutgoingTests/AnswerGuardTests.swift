@@ -3,6 +3,7 @@
 import AsyncHTTPClient
 import MartletTesting
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventStream
+import MartletOutgoing
 
 /// The rules of an event source, WHATWG HTML, section 9.2.3: what to do next, after what happened. It does none of it.
 struct Connection: Sendable {
@@ -17,7 +18,7 @@ struct Connection: Sendable {
         case end
     }
 
-    private let target: Target
+    private let target: OutgoingURL
     private let configuration: EventSource.Configuration
     private let limits: EventStreamParser.Limits
     private var backoff: Backoff
@@ -30,13 +31,7 @@ struct Connection: Sendable {
     init(
         to url: String, _ configuration: EventSource.Configuration, lastEventID: String
     ) throws(EventSourceError) {
-        guard let target = Target(url) else {
-            throw EventSourceError(
-                .invalidURL,
-                "The URL is not http or https with a host, a port that exists, and no user. Send credentials in headers."
-            )
-        }
-        self.target = target
+        do { target = try OutgoingURL(url) } catch { throw EventSourceError(error) }
         self.configuration = configuration
         self.lastEventID = lastEventID
         // An event in a single line has the name of the field before it.

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 /// One request, or what a redirect made of it.
 struct Request: Sendable, Equatable {
-    var target: Target
+    var target: OutgoingURL
     var method: String
     var headers: HeaderFields
     var body: [UInt8]?
     /// How many redirects led here.
     private(set) var redirects = 0
 
-    init(to target: Target, method: String = "GET", headers: HeaderFields = HeaderFields(), body: [UInt8]? = nil) {
+    init(to target: OutgoingURL, method: String = "GET", headers: HeaderFields = HeaderFields(), body: [UInt8]? = nil) {
         self.target = target
         self.method = method
         self.headers = headers
@@ -20,7 +22,7 @@ struct Request: Sendable, Equatable {
     ///
     /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidRequest``.
     init(
-        to target: Target, _ configuration: EventSource.Configuration, lastEventID: String, token: String?
+        to target: OutgoingURL, _ configuration: EventSource.Configuration, lastEventID: String, token: String?
     ) throws(EventSourceError) {
         self.init(to: target, method: configuration.method, body: configuration.body)
         headers["Accept"] = "text/event-stream"
@@ -51,7 +53,7 @@ struct Request: Sendable, Equatable {
     /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidRedirect`` or
     ///   ``EventSourceError/Code/tooManyRedirects``.
     func redirected(by answer: Answer, maximum: Int) throws(EventSourceError) -> Request {
-        guard let target = answer.location.flatMap(target.resolving) else {
+        guard let target = answer.location.flatMap({ try? target.resolving($0) }) else {
             throw EventSourceError(
                 .invalidRedirect, status: answer.status,
                 "A redirect does not lead to an http or https URL without a user. Check the server.")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import MartletOutgoing
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -19,7 +20,7 @@ extension EventSource.Cause {
             case let error as NIOSSLExtraError: .tlsFailed("\(error)")
             // What describes these errors in full may contain header fields, and so credentials.
             case let error as HTTPClientError: .failed(error.shortDescription)
-            case is IOError, is ChannelError, is HTTPParserError, is NIOSSLError: .failed("\(error)")
+            case is AnswerError, is IOError, is ChannelError, is HTTPParserError, is NIOSSLError: .failed("\(error)")
             default: Self.platform(error) ?? .failed("\(type(of: error))")
             }
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 /// What a resource says of its hub: ``MercureHub/discover(from:headers:timeout:clock:)``.
 public struct MercureDiscovery: Hashable, Sendable {
     /// Where the hubs are, in the order in which the server names them; at least one. Any of them will do.
@@ -31,8 +33,7 @@ extension MercureHub {
         from resource: String, headers: [String: String] = [:], timeout: Duration = defaultTimeout,
         clock: any Clock<Duration> = ContinuousClock()
     ) async throws -> MercureDiscovery {
-        guard let target = Target(resource) else { throw invalidURL }
-        var request = Request(to: target)
+        var request = Request(to: try MercureError.checking(resource))
         request.headers.set(headers)
         let exchange = MercureExchange(within: timeout, clock: clock)
         while true {
@@ -52,11 +53,11 @@ extension MercureHub {
 
 extension MercureDiscovery {
     /// - Throws: ``MercureError`` with the code ``MercureError/Code/noHub``.
-    init(of resource: Target, links: [WebLink]) throws(MercureError) {
+    init(of resource: OutgoingURL, links: [WebLink]) throws(MercureError) {
         // A link with another anchor says something of another resource.
-        let links = links.filter { link in link["anchor"].map { resource.resolving($0) == resource } ?? true }
+        let links = links.filter { link in link["anchor"].map { (try? resource.resolving($0)) == resource } ?? true }
         let hubs = links.filter { $0.has(relation: "mercure") }.compactMap { link in
-            resource.resolving(link.url).map { (url: $0.text, lastEventID: link["last-event-id"]) }
+            (try? resource.resolving(link.url)).map { (url: $0.text, lastEventID: link["last-event-id"]) }
         }
         guard let first = hubs.first else {
             throw MercureError(
@@ -65,6 +66,6 @@ extension MercureDiscovery {
         }
         hubURLs = hubs.map(\.url)
         lastEventID = first.lastEventID ?? ""
-        topic = links.first { $0.has(relation: "self") }.flatMap { resource.reference($0.url) } ?? resource.text
+        topic = links.first { $0.has(relation: "self") }.flatMap { try? resource.naming($0.url) } ?? resource.text
     }
 }

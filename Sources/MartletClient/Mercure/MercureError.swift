@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 /// Why an update was not published, or a hub not found.
 ///
 /// Match on ``code``; the codes may grow. ``message`` says what to do. Neither holds a token, a query, or anything of an
@@ -41,6 +43,14 @@ public struct MercureError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension MercureError {
+    /// - Throws: ``MercureError`` with the code ``MercureError/Code/invalidURL``.
+    static func checking(_ url: String) throws(MercureError) -> OutgoingURL {
+        do { return try OutgoingURL(url) } catch {
+            let advice = error == .user ? " Credentials go with the token." : ""
+            throw MercureError(.invalidURL, "The URL \(error).\(advice)")
+        }
+    }
+
     /// What is wrong with a request, or with a redirect.
     init(_ error: EventSourceError) {
         let code: Code = error.code == .invalidRequest ? .invalidRequest : .invalidRedirect

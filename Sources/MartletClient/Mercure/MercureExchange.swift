@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import MartletOutgoing
 import NIOCore
 import NIOHTTP1
 
@@ -75,7 +76,7 @@ struct MercureExchange: Sendable {
 extension HTTPClient {
     /// What hubs are published to with. It lives as long as the process.
     static let mercure: HTTPClient = {
-        var configuration = Configuration.plain
+        var configuration = Configuration.outgoing
         // Shorter than servers keep a connection that nobody uses, so that an update is not sent into one that ends.
         configuration.connectionPool.idleTimeout = .seconds(2)
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)

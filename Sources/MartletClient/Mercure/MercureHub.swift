@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Logging
+import MartletOutgoing
 
 /// A hub that speaks the [Mercure](https://mercure.rocks) protocol, version 0 (draft-dunglas-mercure-07), of Martlet or
 /// another: updates are published to its topics, and subscribed to.
@@ -93,7 +94,7 @@ public struct MercureHub: Sendable {
         _ data: String? = nil, to topic: String, alternates: [String] = [], isPrivate: Bool = false,
         id: String? = nil, type: String? = nil, retry: Int? = nil
     ) async throws -> String {
-        guard let target = Target(url) else { throw Self.invalidURL }
+        let target = try MercureError.checking(url)
         guard retry ?? 0 >= 0 else {
             throw MercureError(.invalidRequest, "The retry is negative. Give milliseconds from 0, or nil for none.")
         }
@@ -110,8 +111,4 @@ public struct MercureHub: Sendable {
             return try await body.id(status: answer.status)
         }
     }
-
-    static let invalidURL = MercureError(
-        .invalidURL,
-        "The URL is not http or https with a host, a port that exists, and no user. Credentials go with the token.")
 }
