@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Configuration
+import MartletHTTP
+import MartletSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -42,12 +44,10 @@ struct SettingsFile: FileConfigSnapshot {
 
     init(data: RawSpan, providerName: String, parsingOptions: ParsingOptions) throws {
         let path = parsingOptions.path
-        let data = data.withUnsafeBytes { Data($0) }
-        guard let values = try? JSONDecoder().decode([String: Scalar].self, from: data) else {
-            throw SettingsError("settings file \"\(path)\" is not a JSON object; write it like {\"port\": 8080}")
-        }
+        let values = try Self.members(of: data.withUnsafeBytes { Array($0) }, path: path)
         let names = ServeSettings.table.map(\.name).filter { $0 != ServeSettings.fileSetting }
-        if let unknown = values.keys.sorted().first(where: { !names.contains($0) }) {
+        let unknown = values.keys.sorted().first { key in !names.contains { $0.isExactly(key) } }
+        if let unknown {
             throw SettingsError(
                 "unknown key \(unknown.debugDescription) in \(path); use one of \(names.joined(separator: ", "))"
             )
@@ -70,22 +70,31 @@ struct SettingsFile: FileConfigSnapshot {
     var description: String { "\(providerName)[\(texts.count) values]" }
     var debugDescription: String { description }
 
-    /// A JSON value as text; nil for null, arrays and objects.
-    private struct Scalar: Decodable {
-        let text: String?
+    private static func members(of file: [UInt8], path: String) throws(SettingsError) -> [String: JSONValue] {
+        // Some editors on Windows put a byte order mark in front.
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let text = file.starts(with: mark) ? file.dropFirst(mark.count) : file[...]
+        do {
+            if case .object(let members) = try JSONValue(parsing: text) { return members }
+        } catch {
+            if let name = error.repeatedMember {
+                let line = text.prefix(error.offset).count { $0 == 0x0A } + 1
+                throw SettingsError(
+                    "\(name.debugDescription) is in \(path) twice, the second time in line \(line); leave one out")
+            }
+        }
+        throw SettingsError("settings file \"\(path)\" is not a JSON object; write it like {\"port\": 8080}")
+    }
+}
 
-        init(from decoder: any Decoder) throws {
-            let value = try decoder.singleValueContainer()
-            text =
-                if let int = try? value.decode(Int.self) {
-                    String(int)
-                } else if let double = try? value.decode(Double.self) {
-                    String(double)
-                } else if let bool = try? value.decode(Bool.self) {
-                    String(bool)
-                } else {
-                    try? value.decode(String.self)
-                }
+extension JSONValue {
+    /// The text that a value counts as; `nil` for null, arrays and objects.
+    fileprivate var text: String? {
+        switch self {
+        case .string(let text): text
+        case .number(let text): wholeNumber.map { String($0) } ?? text
+        case .bool(let value): String(value)
+        case .null, .array, .object: nil
         }
     }
 }

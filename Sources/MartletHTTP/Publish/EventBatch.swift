@@ -1,28 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import HTTPTypes
 import Martlet
+import MartletSupport
 
 /// Events as lines of JSON (NDJSON): one object a line, blank lines skipped.
 ///
-/// An object has `topic`, and may have `data`, `id`, `type`, `retry`, `key` and `private`. A batch is good or bad as a
-/// whole.
+/// An object has `topic`, and may have `data`, `id`, `type`, `retry`, `key` and `private`, each once. A batch is good or bad
+/// as a whole.
 enum EventBatch {
+    private static let members = ["topic", "data", "id", "type", "retry", "key", "private"]
+
+    /// Yields the thread after each slice of the text.
+    ///
     /// - Throws: ``Problem`` that says which line and which field is at fault.
-    static func parse(_ text: String, limits: Limits) throws(Problem) -> [Event] {
+    static func parse(_ text: String, limits: Limits) async throws(Problem) -> [Event] {
         var events: [Event] = []
-        let decoder = JSONDecoder()
-        for (index, line) in text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
-            guard line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
+        var pace = LongWork.Pace()
+        var rest = text.utf8[...]
+        var number = 0
+        while !rest.isEmpty {
+            number += 1
+            let line = rest.prefix { $0 != 0x0A }
+            rest = rest[line.endIndex...].dropFirst()
+            await pace.take(line.count + 1)
+            guard !line.allSatisfy({ $0.isBlank || $0 == 0x0D }) else { continue }
             do {
-                let event = try decoder.decode(Line.self, from: Data(line)).event
+                let event = try event(line)
                 try limits.check(event)
                 events.append(event)
-            } catch let error as MartletError {
-                throw Problem(error, line: index + 1)
             } catch {
-                throw problem(error, line: index + 1)
+                var problem = error as? Problem ?? (error as? MartletError).map { Problem($0) } ?? .noJSON
+                problem.line = number
+                throw problem
             }
         }
         guard !events.isEmpty else {
@@ -31,73 +41,58 @@ enum EventBatch {
         return events
     }
 
-    private static func problem(_ error: any Error, line: Int) -> Problem {
-        switch error as? DecodingError {
-        case .keyNotFound(let key, _):
-            return Problem(.badRequest, "\(key.stringValue) is missing.", field: key.stringValue, line: line)
-        case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            guard let field = context.codingPath.first?.stringValue else {
-                return Problem(.badRequest, "The line is not a JSON object.", line: line)
-            }
-            return Problem(.badRequest, "\(field) is of the wrong type: \(expected(field)).", field: field, line: line)
-        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
-            let field = context.codingPath[0].stringValue
-            return Problem(.badRequest, context.debugDescription, field: field, line: line)
-        default:
-            return Problem(.badRequest, "The line is not valid JSON. Send one object a line.", line: line)
+    private static func event(_ line: Substring.UTF8View) throws -> Event {
+        let json: JSONValue
+        do {
+            json = try JSONValue(parsing: line)
+        } catch {
+            guard let name = error.repeatedMember else { throw Problem.noJSON }
+            let field = name.shortened
+            throw Problem(.badRequest, "\(field) is in the line twice. Leave one out.", field: field)
         }
+        guard case .object(let object) = json else { throw Problem(.badRequest, "The line is not a JSON object.") }
+        if let unknown = object.keys.filter({ name in !members.contains { $0.isExactly(name) } }).min() {
+            let field = unknown.shortened
+            let known = members.joined(separator: ", ")
+            throw Problem(.badRequest, "There is no \(field), only \(known).", field: field)
+        }
+        guard json["topic"] != nil else { throw Problem(.badRequest, "topic is missing.", field: "topic") }
+        guard let topic = try json.text("topic") else { throw Problem.wrongType(of: "topic", JSONValue.text) }
+        return Event(
+            topic: try Topic(topic), data: try json.text("data") ?? "", id: try json.text("id"),
+            type: try json.text("type"), retry: try json.read("retry", "a whole number of milliseconds", \.wholeNumber),
+            key: try json.text("key"), isPrivate: try json.read("private", "true or false", \.boolValue) ?? false)
+    }
+}
+
+extension JSONValue {
+    fileprivate static let text = "a string; JSON that is to be data has to be put into one"
+
+    /// The text of a member; `nil` where it is missing or `null`.
+    fileprivate func text(_ name: String) throws(Problem) -> String? {
+        try read(name, Self.text, \.stringValue)
     }
 
-    private static func expected(_ field: String) -> String {
-        switch field {
-        case "retry": "a whole number of milliseconds"
-        case "private": "true or false"
-        default: "a string; JSON that is to be data has to be put into one"
-        }
+    fileprivate func read<Value>(
+        _ name: String, _ expected: String, _ read: (JSONValue) -> Value?
+    ) throws(Problem) -> Value? {
+        guard let member = self[name], !member.isNull else { return nil }
+        guard let value = read(member) else { throw .wrongType(of: name, expected) }
+        return value
     }
+}
 
-    private struct Line: Decodable {
-        let event: Event
+extension Problem {
+    fileprivate static let noJSON = Problem(.badRequest, "The line is not valid JSON. Send one object a line.")
 
-        private enum CodingKeys: String, CodingKey, CaseIterable {
-            case topic, data, id, type, retry, key
-            case isPrivate = "private"
-        }
+    fileprivate static func wrongType(of field: String, _ expected: String) -> Problem {
+        Problem(.badRequest, "\(field) is of the wrong type: \(expected).", field: field)
+    }
+}
 
-        private struct AnyKey: CodingKey {
-            let stringValue: String
-            var intValue: Int? { nil }
-            init(stringValue: String) { self.stringValue = stringValue }
-            init?(intValue: Int) { nil }
-        }
-
-        init(from decoder: any Decoder) throws {
-            let all = try decoder.container(keyedBy: AnyKey.self)
-            if let unknown = all.allKeys.first(where: { CodingKeys(stringValue: $0.stringValue) == nil }) {
-                let known = CodingKeys.allCases.map(\.stringValue).joined(separator: ", ")
-                throw DecodingError.dataCorrupted(
-                    .init(codingPath: [unknown], debugDescription: "There is no \(unknown.stringValue), only \(known).")
-                )
-            }
-            let fields = try decoder.container(keyedBy: CodingKeys.self)
-            event = Event(
-                topic: try Topic(try fields.decode(String.self, forKey: .topic)),
-                data: try fields.decodeIfPresent(String.self, forKey: .data) ?? "",
-                id: try fields.decodeIfPresent(String.self, forKey: .id),
-                type: try fields.decodeIfPresent(String.self, forKey: .type),
-                retry: try Self.retry(in: fields),
-                key: try fields.decodeIfPresent(String.self, forKey: .key),
-                isPrivate: try fields.decodeIfPresent(Bool.self, forKey: .isPrivate) ?? false)
-        }
-
-        /// A number that is not a whole one would be reported as malformed JSON, without its field.
-        private static func retry(in fields: KeyedDecodingContainer<CodingKeys>) throws -> Int? {
-            do {
-                return try fields.decodeIfPresent(Int.self, forKey: .retry)
-            } catch {
-                let context = DecodingError.Context(codingPath: [CodingKeys.retry], debugDescription: "")
-                throw DecodingError.typeMismatch(Int.self, context)
-            }
-        }
+extension String {
+    /// At most 64 scalars of a name from a client, for messages.
+    fileprivate var shortened: String {
+        unicodeScalars.count <= 64 ? self : String(String.UnicodeScalarView(unicodeScalars.prefix(64))) + "…"
     }
 }

@@ -14,21 +14,33 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
     func respond(to request: Request, context: Context) async throws -> Response {
         let grant = try await access.grant(for: request, context: context, to: .publish)
         let target = RequestTarget(request)
-        let events: [Event]
         if let topic = try target.topic {
-            events = [try await event(to: topic, target, request)]
-        } else {
-            guard request.mediaType == "application/x-ndjson" else {
-                throw Problem(
-                    .unsupportedMediaType,
-                    "Post data to /events/{topic}, or a batch to /events as application/x-ndjson.",
-                    field: "Content-Type")
-            }
-            events = try EventBatch.parse(try await body(of: request), limits: hub.configuration.limits)
+            let event = try await event(to: topic, target, request)
+            try grant.checkPublishing(to: event.topics)
+            let ids = try await hub.publish(contentsOf: [event], once: try request.idempotencyKey, in: grant.keyScope)
+            return .text(ids[0])
         }
-        try grant.checkPublishing(to: events.lazy.flatMap(\.topics))
-        let ids = try await hub.publish(contentsOf: events, once: try request.idempotencyKey, in: grant.keyScope)
-        return .text(ids.joined(separator: "\n"))
+        guard request.mediaType == "application/x-ndjson" else {
+            throw Problem(
+                .unsupportedMediaType,
+                "Post data to /events/{topic}, or a batch to /events as application/x-ndjson.",
+                field: "Content-Type")
+        }
+        let batch = try await body(of: request)
+        let key = try request.idempotencyKey
+        return try await LongWork.run(through: batch.utf8.count) {
+            .text(try await publish(batch, once: key, grant).joined(separator: "\n"))
+        }
+    }
+
+    private func publish(_ batch: String, once key: String?, _ grant: Grant) async throws -> [String] {
+        let events = try await EventBatch.parse(batch, limits: hub.configuration.limits)
+        var pace = LongWork.Pace()
+        for event in events {
+            try grant.checkPublishing(to: event.topics)
+            await pace.take(event.topic.name.utf8.count * max(1, grant.publish.count))
+        }
+        return try await hub.publish(contentsOf: events, once: key, in: grant.keyScope)
     }
 
     private func event(to topic: Topic, _ target: RequestTarget, _ request: Request) async throws -> Event {

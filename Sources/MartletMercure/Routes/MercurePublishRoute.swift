@@ -36,8 +36,10 @@ struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
         }
         let body = try await request.body(upTo: maximumBodyBytes)
         let limits = hub.configuration.limits
-        let fields = try RequestTarget.fields(
-            of: body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
-        return try PublishForm.event(of: fields, limits: limits)
+        return try await LongWork.run(through: body.readableBytes) {
+            let fields = try RequestTarget.fields(
+                of: body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
+            return try PublishForm.event(of: fields, limits: limits)
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import NIOPosix
 import Synchronization
 
 /// A log in memory that refuses events when it is told to, and counts how often it is read.
@@ -10,6 +11,7 @@ final class ScriptedLog: Log {
         var refusals = 0
         var refusedEvents: [Event] = []
         var reads = 0
+        var appendsOnEventLoop: [Bool] = []
     }
 
     private let log = MemoryLog(clock: ContinuousClock())
@@ -20,6 +22,9 @@ final class ScriptedLog: Log {
 
     var reads: Int { script.withLock { $0.reads } }
 
+    /// Of each append, whether it was made on an event loop.
+    var appendsOnEventLoop: [Bool] { script.withLock { $0.appendsOnEventLoop } }
+
     func waitForRefusals(_ count: Int) async throws {
         try await refused.wait { script.withLock { $0.refusedEvents.count >= count } ? () : nil }
     }
@@ -28,6 +33,7 @@ final class ScriptedLog: Log {
 
     func append(_ events: [Event], once key: String?) async throws -> [Position] {
         let isRefused = script.withLock { script in
+            script.appendsOnEventLoop.append(MultiThreadedEventLoopGroup.currentEventLoop != nil)
             guard script.refusals > 0 else { return false }
             script.refusals -= 1
             script.refusedEvents += events

@@ -2,8 +2,8 @@
 
 import MartletSupport
 
-/// Reads JSON (RFC 8259) strictly, in time in proportion to its length. Tokens come from anybody, so nothing in a text
-/// makes it fail other than by ``JSONError``.
+/// Reads JSON (RFC 8259) strictly, in time in proportion to its length. Texts come from the network, so nothing in one
+/// makes the parser fail other than by ``JSONError``.
 struct JSONParser {
     private let bytes: [UInt8]
     private var index = 0
@@ -41,8 +41,9 @@ struct JSONParser {
             let start = index
             let name = try parseString()
             guard take(":") else { throw error("a colon is missing") }
+            // Two names that Unicode holds to be equal are one key of the dictionary. They are refused, too.
             guard members.updateValue(try parseValue(depth: depth + 1), forKey: name) == nil else {
-                throw JSONError(reason: "a member is there twice", offset: start)
+                throw JSONError(reason: "a member is there twice", offset: start, repeatedMember: name)
             }
         } while take(",")
         guard take("}") else { throw error("a comma or } is missing") }
@@ -139,9 +140,7 @@ struct JSONParser {
     private mutating func parseHex() throws(JSONError) -> UInt16 {
         var value: UInt16 = 0
         for _ in 0..<4 {
-            guard let digit = Character(Unicode.Scalar(peek)).hexDigitValue, peek < 0x80 else {
-                throw error("an escape needs four hex digits")
-            }
+            guard let digit = peek.hexDigit else { throw error("an escape needs four hex digits") }
             value = value << 4 | UInt16(digit)
             index += 1
         }
@@ -164,8 +163,4 @@ struct JSONParser {
     private var peek: UInt8 { index < bytes.count ? bytes[index] : 0 }
 
     private func error(_ reason: String) -> JSONError { JSONError(reason: reason, offset: min(index, bytes.count)) }
-}
-
-extension UInt8 {
-    fileprivate var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
 }

@@ -4,9 +4,11 @@ import Foundation
 import MartletTesting
 import Testing
 
-@testable import MartletAuth
+@testable import MartletHTTP
 
 @Suite struct JSONValueTests {
+    private func json(_ text: String) throws -> JSONValue { try JSONValue(parsing: text.utf8) }
+
     @Test(
         arguments: [
             (" null ", "null"), ("true", "true"), ("false", "false"), ("-0.10e+5", "-0.10e+5"), ("0", "0"),
@@ -27,6 +29,22 @@ import Testing
         ])
     func `what is no JSON is refused`(text: String) {
         #expect(throws: JSONError.self) { try json(text) }
+    }
+
+    @Test(arguments: [(#"{"a":1,"b":2,"a":3}"#, 13), (#"[{"x":{"a":1,"\u0061":2}}]"#, 13)])
+    func `the error about a repeated member has its name and its offset`(text: String, offset: Int) throws {
+        let error = #expect(throws: JSONError.self) { try json(text) }
+        #expect(error?.repeatedMember == "a" && error?.offset == offset)
+        #expect(error?.description.contains("\"a\"") == false)
+    }
+
+    @Test func `names of members are compared byte for byte`() throws {
+        // U+212A is the letter K to Swift's ==.
+        let value = try json(#"{"\u212Aey":1}"#)
+        #expect(value["Key"] == nil)
+        #expect(value["\u{212A}ey"] == .number("1"))
+        // Two spellings of one name are refused: one of them would hide the other.
+        #expect(throws: JSONError.self) { try json(#"{"\u00e9":1,"e\u0301":2}"#) }
     }
 
     @Test func `bytes that are not UTF-8 are refused`() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// A JSON value (RFC 8259) as it was written: a number keeps all its digits.
 public enum JSONValue: Hashable, Sendable {
     case null
@@ -20,9 +22,12 @@ public enum JSONValue: Hashable, Sendable {
         self = try parser.parseDocument()
     }
 
-    /// The member of an object; `nil` where there is none, or where this is no object.
+    /// The member of an object; `nil` if there is none, or this is not an object. Names are compared byte for byte.
     public subscript(name: String) -> JSONValue? {
-        if case .object(let members) = self { members[name] } else { nil }
+        guard case .object(let members) = self, let index = members.index(forKey: name),
+            members[index].key.isExactly(name)
+        else { return nil }
+        return members[index].value
     }
 
     public var isNull: Bool { self == .null }
@@ -30,6 +35,11 @@ public enum JSONValue: Hashable, Sendable {
     public var stringValue: String? { if case .string(let text) = self { text } else { nil } }
 
     public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
+
+    /// The number if it is whole and fits an `Int`, however it is written: `5`, `5.0`, `0.5e1`.
+    package var wholeNumber: Int? {
+        if case .number(let text) = self { Int(text) ?? Double(text).flatMap { Int(exactly: $0) } } else { nil }
+    }
 
     /// The nearest floating-point number; infinite where it is too large for one.
     public var doubleValue: Double? { if case .number(let text) = self { Double(text) } else { nil } }
@@ -42,7 +52,7 @@ public enum JSONValue: Hashable, Sendable {
     }
 
     /// "a string", for messages.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .null: "null"
         case .bool: "true or false"
@@ -54,12 +64,20 @@ public enum JSONValue: Hashable, Sendable {
     }
 }
 
-/// Why a text is not JSON. It never contains the text.
+/// Why a text is not JSON. The description never contains the text.
 public struct JSONError: Error, Hashable, CustomStringConvertible, Sendable {
     /// What is wrong: "there is more after the value".
     public let reason: String
     /// Where, in bytes from the beginning of the text.
     public let offset: Int
+    /// The name of the member that an object has twice; `nil` for any other error.
+    package let repeatedMember: String?
+
+    init(reason: String, offset: Int, repeatedMember: String? = nil) {
+        self.reason = reason
+        self.offset = offset
+        self.repeatedMember = repeatedMember
+    }
 
     public var description: String { "It is not JSON at byte \(offset): \(reason)." }
 }
