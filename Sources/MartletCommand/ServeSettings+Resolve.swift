@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Configuration
+import MartletHTTP
+import MartletSupport
 
 extension ServeSettings {
     /// The settings from the command line, else the environment, else the settings file, else the defaults. Behind its
@@ -69,6 +71,7 @@ extension ServeSettings {
 
     /// The variables in `environment` that look like a setting's but are none's, in alphabetical order.
     static func unknownVariables(in environment: [String: String]) -> [String] {
-        Set(environment.keys.filter { $0.hasPrefix(variablePrefix) }).subtracting(table.map(\.variable)).sorted()
+        Set(environment.keys.filter { $0.startsExactly(with: variablePrefix) }).subtracting(table.map(\.variable))
+            .sorted()
     }
 }

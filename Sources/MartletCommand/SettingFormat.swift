@@ -72,15 +72,21 @@ extension SettingFormat<String> {
         Self(
             valueName: "host",
             expectation: "a host name or address",
-            parse: { $0.isEmpty || $0.contains(where: \.isWhitespace) ? nil : $0 },
+            parse: { $0.isEmpty || $0.unicodeScalars.contains(where: \.isBlankOrControl) ? nil : $0 },
             describe: { $0 }
         )
     }
 
     /// The path of a file.
     static var file: Self {
-        Self(valueName: "file", expectation: "a path", parse: { $0.isEmpty ? nil : $0 }, describe: { $0 })
+        Self(
+            valueName: "file", expectation: "a path",
+            parse: { $0.isEmpty || $0.utf8.contains(0) ? nil : $0 }, describe: { $0 })
     }
+}
+
+extension Unicode.Scalar {
+    fileprivate var isBlankOrControl: Bool { properties.isWhitespace || properties.generalCategory == .control }
 }
 
 extension SettingFormat<Logger.Level> {

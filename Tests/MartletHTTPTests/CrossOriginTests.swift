@@ -28,6 +28,18 @@ import Testing
             ("https://*.example.com", "https://evil:1.example.com", false),
             ("https://*.example.com", "https://a.example.com.evil", false),
             ("https://*.example.com:1", "https://a.example.com:1", true),
+            ("null", "null", true), ("NULL", "null", true), ("null", "https://example.com", false),
+            ("capacitor://localhost", "capacitor://localhost", true), ("ionic://localhost", "ionic://localhost", true),
+            ("capacitor://localhost", "ionic://localhost", false), ("capacitor://", "capacitor://", true),
+            ("capacitor://", "capacitor://localhost", false), ("file://", "file://", true), ("file://", "null", false),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef", true),
+            ("app+x.y-z://a:1", "app+x.y-z://a:1", true),
+            ("http://[::1]:3000", "http://[::1]:3000", true), ("https://127.0.0.1:443", "https://127.0.0.1", true),
+            ("https://[::ffff:7f00:1]", "https://[::ffff:7f00:1]", true),
+            ("https://example.com.", "https://example.com.", true), ("https://a:65535", "https://a:65535", true),
+            ("https://example.com", "https://example.com\u{301}", false),
+            ("https://*.example.com", "https://\u{301}.example.com", false),
+            ("https://*.example.com", "https://A.example.com", false),
         ])
     func `an origin is matched as a whole`(pattern: String, origin: String, matches: Bool) {
         #expect(OriginPattern(pattern)?.matches(origin) == matches)
@@ -35,8 +47,16 @@ import Testing
 
     @Test(
         arguments: [
-            "", "null", "example.com", "https://", "https://*", "https://*.", "https://*example.com", "*://example.com",
-            "https://a.*.com", "https://*.*.com", "https://example.com/", "https://a b", "**",
+            "", "example.com", "https://", "https://*", "https://*.", "https://*example.com", "*://example.com",
+            "https://a.*.com", "https://*.*.com", "https://example.com/", "https://a b", "**", "https://a:b:c",
+            "https://a:99999", "https://a:65536", "https://a:0", "https://a:", "https://a:01", "https://a:-1",
+            "https://:443", "http://", "https://user@a", "https://u:p@a", "https://a/b", "https://a?b", "https://a#b",
+            "https://a..b", "https://.a", "https://[::1", "https://[0:0::1]", "https://[::1%25lo]", "https://127.1",
+            "https://127.0.0.01", "https://0x7f.0.0.1", "https://*.1.2.3.4", "https://*.[::1]",
+            "https://m\u{FC}nchen.de",
+            "https://\u{212A}.example", "https:/a", "https:a", "https//a", "://a", "1a://b", "a b://c",
+            "https://a,https://b",
+            "capacitor://localhost/", "capacitor://:80", "\u{301}https://a", "https://\u{301}a", "nul", "null ",
         ])
     func `other settings are refused`(text: String) {
         #expect(OriginPattern(text) == nil)
@@ -63,6 +83,28 @@ import Testing
         #expect(try headers(origin: "https://a.example") == [:])
     }
 
+    @Test func `a preflight allows every header that clients send`() throws {
+        let rules = CrossOriginRules(allowed: [try #require(OriginPattern("https://a.example"))])
+        let headers = rules.preflightHeaders(for: "https://a.example", methods: "GET, POST")
+        let allowed = headers[.accessControlAllowHeaders]?.split(separator: ", ").map(String.init) ?? []
+        for name in [
+            "authorization", "cache-control", "content-type", "event-id", "event-key", "event-private", "event-retry",
+            "event-type", "idempotency-key", "last-event-id", "x-requested-with",
+        ] {
+            #expect(allowed.contains(name))
+        }
+        let other = rules.preflightHeaders(for: "https://b.example", methods: "GET, POST")
+        #expect(other[.accessControlAllowHeaders] == nil)
+    }
+
+    @Test func `listing null allows cookies, and a star does not`() throws {
+        #expect(try headers("null", origin: "null")[.accessControlAllowOrigin] == "null")
+        #expect(try headers("null", origin: "null")[.accessControlAllowCredentials] == "true")
+        #expect(try headers("*", origin: "null")[.accessControlAllowCredentials] == nil)
+        #expect(try headers("https://a.example", origin: "null") == [.vary: "Origin"])
+        #expect(try headers("*", origin: "capacitor://localhost")[.accessControlAllowOrigin] == "*")
+    }
+
     @Test func `where a request comes from is what Origin says, else Referer`() {
         func source(_ origin: String?, _ referer: String?) -> String? {
             var head = HTTPRequest(method: .post, scheme: "http", authority: "hub.example", path: "/")
@@ -75,6 +117,9 @@ import Testing
         #expect(source("", "https://a.example/") == "")
         #expect(source(nil, "https://evil.example/https://a.example") == "https://evil.example")
         #expect(source(nil, "https://a.example@evil.example/") == nil)
+        #expect(source(nil, "https://evil.example/\u{301}https://a.example") == "https://evil.example")
+        #expect(source(nil, "https://a.example?x") == "https://a.example")
+        #expect(source(nil, "https:/a.example/") == nil)
         #expect(source(nil, "/page") == nil)
         #expect(source(nil, nil) == nil)
     }

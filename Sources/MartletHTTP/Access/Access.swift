@@ -25,12 +25,13 @@ public struct Access<Context: ChannelRequestContext>: Sendable {
         }
     }
 
-    /// Everybody may subscribe and receives what is public. Programs on this machine may publish, and web pages that this
-    /// server itself delivered. Nobody needs to identify himself, so a server with this access must listen on loopback
-    /// only.
+    /// Without credentials, clients may subscribe and receive what is public, and programs on this machine may publish,
+    /// and so may web pages that this server delivered. A request must name this machine in `Host` (`localhost`,
+    /// `127.0.0.1`), and the server must listen on loopback only.
     public static var local: Access {
         Access { request, context, purpose in
-            if purpose == .publish { try LocalOnly.check(request, from: context.channel) }
+            try LocalOnly.checkHost(of: request, advice: "To serve other names, give the hub another access.")
+            if purpose == .publish { try LocalOnly.checkPublish(request, from: context.channel) }
             return Grant(seesAllPublic: true, publish: purpose == .publish ? [.every] : [])
         }
     }

@@ -6,7 +6,11 @@ import HTTPTypes
 ///
 /// An origin that is named may send cookies and read everything; where `*` is allowed, every other may read without them.
 struct CrossOriginRules: Sendable {
-    static let allowedHeaders = "authorization, cache-control, content-type, idempotency-key, last-event-id"
+    /// What clients of `addHub` and `addMercure` send: credentials, where they stand, and what they publish.
+    static let allowedHeaders = [
+        "authorization", "cache-control", "content-type", "event-id", "event-key", "event-private", "event-retry",
+        "event-type", "idempotency-key", "last-event-id", "x-requested-with",
+    ].joined(separator: ", ")
     static let exposedHeaders = "Last-Event-ID, Link, Martlet-Gap"
     /// How long a browser may remember the answer to a preflight, in seconds.
     static let preflightAge = 7200

@@ -2,9 +2,15 @@
 
 import HTTPTypes
 package import HummingbirdCore
+import MartletSupport
+import NIOCore
 
 /// Which origins (RFC 6454 section 6.2) a setting allows: `*`, one such as `https://example.com`, or all hosts below one:
 /// `https://*.example.com`.
+///
+/// Apps in a web view have origins such as `capacitor://localhost`, `ionic://localhost` or `file://`, with or without a
+/// host. `null` is the origin of sandboxed frames and local files. **Any** site can put a page into a sandboxed frame, so
+/// `null` allows every site, cookies included.
 public struct OriginPattern: Hashable, Sendable {
     private enum Kind: Hashable {
         case any
@@ -17,41 +23,76 @@ public struct OriginPattern: Hashable, Sendable {
     public let text: String
     private let kind: Kind
 
-    /// Case does not matter, nor does a scheme's default port. `nil` where the text is none of the three.
+    /// Case does not matter, nor does a scheme's default port. `nil` if the text is none of these, or if no browser sends an
+    /// origin that it could match: with a path, a user, or a port above 65535.
     public init?(_ text: String) {
         self.text = text
-        if text == "*" {
+        let text = text.asciiLowercased
+        if text.isExactly("*") {
             kind = .any
-            return
+        } else if text.isExactly("null") {
+            kind = .exact(text)
+        } else if let origin = Self.origin(text) {
+            kind = origin
+        } else {
+            return nil
         }
-        let text = text.lowercased()
-        guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else { return nil }
-        let scheme = String(text[..<colon]) + "://"
-        var host = String(text.dropFirst(scheme.count))
-        for (name, port) in [("https://", ":443"), ("http://", ":80")] where scheme == name && host.hasSuffix(port) {
-            host.removeLast(port.count)
-        }
-        let suffix = host.hasPrefix("*.") ? String(host.dropFirst()) : host
-        guard scheme.count > 3, !scheme.contains("*"), suffix.count > 1,
-            suffix.utf8.allSatisfy({ $0.isInHostName || ":[]".utf8.contains($0) })
+    }
+
+    private static func origin(_ text: String) -> Kind? {
+        guard let (name, rest) = text.cutExactly(at: UInt8(ascii: ":")), name.utf8.isSchemeName,
+            let authority = rest.cutting(prefix: "//")
         else { return nil }
-        kind = host.hasPrefix("*.") ? .below(scheme: scheme, suffix: suffix) : .exact(scheme + host)
+        let scheme = "\(name)://"
+        let defaultPort = ["http": 80, "https": 443][String(name)]
+        if authority.isEmpty { return defaultPort == nil ? .exact(scheme) : nil }
+        let parent = authority.cutting(prefix: "*.")
+        let written = parent ?? authority
+        guard let host = HostAndPort(written), host.port != 0 else { return nil }
+        let bare = host.isIPv6 ? "[\(host.host)]" : host.host
+        let full = host.port.map { "\(bare):\($0)" } ?? bare
+        // Browsers write no empty port, no zeros in front of one, and an address in its shortest form.
+        guard written.isExactly(full) else { return nil }
+        if host.isIPv6 || (defaultPort != nil && host.endsInNumber) {
+            guard parent == nil, host.isShortestAddress else { return nil }
+        }
+        let shown = host.port == defaultPort ? bare : full
+        return parent == nil ? .exact(scheme + shown) : .below(scheme: scheme, suffix: ".\(shown)")
     }
 
     /// Whether every origin is allowed.
     public var isWildcard: Bool { kind == .any }
 
-    /// - Parameter origin: As a browser sends it. The opaque origin `null` is allowed by `*` only.
+    /// - Parameter origin: As a browser sends it. The opaque origin `null` is allowed by itself and by `*`.
     public func matches(_ origin: String) -> Bool {
         switch kind {
         case .any: return true
-        case .exact(let exact): return origin.utf8.elementsEqual(exact.utf8)
+        case .exact(let exact): return origin.isExactly(exact)
         case .below(let scheme, let suffix):
             guard origin.utf8.count > scheme.utf8.count + suffix.utf8.count,
-                origin.utf8.starts(with: scheme.utf8), origin.utf8.reversed().starts(with: suffix.utf8.reversed())
+                origin.startsExactly(with: scheme), origin.endsExactly(with: suffix)
             else { return false }
-            return origin.utf8.dropFirst(scheme.utf8.count).dropLast(suffix.utf8.count).allSatisfy(\.isInHostName)
+            return origin.utf8.dropFirst(scheme.utf8.count).dropLast(suffix.utf8.count).allSatisfy { byte in
+                byte.isUnreserved && byte == byte.asciiLowercased
+            }
         }
+    }
+}
+
+extension HostAndPort {
+    fileprivate var isIPv6: Bool { host.containsExactly(UInt8(ascii: ":")) }
+
+    /// Whether a browser takes the host for an IPv4 address (WHATWG URL, section 3.5).
+    fileprivate var endsInNumber: Bool {
+        guard let last = host.splitExactly(at: UInt8(ascii: ".")).last(where: { !$0.isEmpty }) else { return false }
+        return last.utf8.allSatisfy(\.isDigit) || last.startsExactly(with: "0x")
+    }
+
+    /// Whether the host is an address as browsers write it.
+    fileprivate var isShortestAddress: Bool {
+        guard let address = (try? SocketAddress(ipAddress: host, port: 0))?.ipAddress else { return false }
+        // Of an IPv4 address within an IPv6 one browsers write hex digits, and the system does not.
+        return address.isExactly(host) || (isIPv6 && address.containsExactly(UInt8(ascii: ".")))
     }
 }
 
@@ -64,18 +105,23 @@ extension Request {
 
     /// The scheme and the host of a URL: what is before its path. `nil` where it has none, or names a user.
     static func origin(ofURL url: String) -> String? {
-        guard let scheme = url.firstIndex(of: ":"), url[scheme...].hasPrefix("://") else { return nil }
-        let authority = url[scheme...].dropFirst(3).prefix { !"/\\?#".contains($0) }
-        guard !authority.isEmpty, !authority.contains("@") else { return nil }
-        return String(url[..<authority.endIndex])
+        guard let (scheme, rest) = url.cutExactly(at: UInt8(ascii: ":")), rest.startsExactly(with: "//") else {
+            return nil
+        }
+        let authority = rest.utf8.dropFirst(2).prefix { !"/\\?#".utf8.contains($0) }
+        guard !authority.isEmpty, !authority.contains(UInt8(ascii: "@")) else { return nil }
+        return "\(scheme)://\(Substring(authority))"
+    }
+}
+
+extension Substring.UTF8View {
+    /// Whether this is the name of a scheme (RFC 3986 section 3.1), in lower case.
+    fileprivate var isSchemeName: Bool {
+        guard let first, first.isLowercaseLetter else { return false }
+        return allSatisfy { $0.isLowercaseLetter || $0.isDigit || "+-.".utf8.contains($0) }
     }
 }
 
 extension UInt8 {
-    fileprivate var isInHostName: Bool {
-        switch Unicode.Scalar(self) {
-        case "a"..."z", "A"..."Z", "0"..."9", "-", ".", "_": true
-        default: false
-        }
-    }
+    fileprivate var isLowercaseLetter: Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self) }
 }

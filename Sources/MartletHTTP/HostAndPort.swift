@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletSupport
+import NIOCore
+
+/// A host and perhaps a port: the value of `Host`, the authority of a URL (RFC 9110 section 7.2), and what is behind the
+/// scheme of an origin.
+///
+/// A host is an IPv6 address in brackets, or labels separated by dots, with or without a last dot. A label has ASCII
+/// letters, digits, `-`, `_` and `~`. RFC 3986 also has percent-encoding and punctuation, but no client can look up a name
+/// with those.
+package struct HostAndPort: Hashable, Sendable {
+    /// In lower case, and an address without its brackets.
+    package let host: String
+    /// From 0 to 65535.
+    package let port: Int?
+
+    /// `nil` if the text is anything else, such as a user in front of a host.
+    package init?(_ text: some StringProtocol) {
+        let hostEnd: String.Index
+        if text.utf8.first == UInt8(ascii: "[") {
+            guard let bracket = text.utf8.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+            host = text[text.utf8.index(after: text.startIndex)..<bracket].asciiLowercased
+            guard Self.isIPv6(host) else { return nil }
+            hostEnd = text.utf8.index(after: bracket)
+        } else {
+            hostEnd = text.utf8.firstIndex(of: UInt8(ascii: ":")) ?? text.endIndex
+            host = text[..<hostEnd].asciiLowercased
+            guard Self.isName(host) else { return nil }
+        }
+        let rest = text[hostEnd...].utf8
+        guard let colon = rest.first else {
+            port = nil
+            return
+        }
+        let digits = rest.dropFirst()
+        guard colon == UInt8(ascii: ":"), digits.allSatisfy(\.isDigit) else { return nil }
+        port = digits.isEmpty ? nil : Int(String(decoding: digits, as: UTF8.self))
+        guard digits.isEmpty || port.map((0...65_535).contains) == true else { return nil }
+    }
+
+    private static func isIPv6(_ host: String) -> Bool {
+        guard host.utf8.allSatisfy({ $0.hexDigit != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }),
+            case .v6? = try? SocketAddress(ipAddress: host, port: 0)
+        else { return false }
+        return true
+    }
+
+    private static func isName(_ host: String) -> Bool {
+        var labels = host.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        if labels.count > 1, labels.last?.isEmpty == true { labels.removeLast() }
+        return labels.allSatisfy { label in
+            !label.isEmpty && label.allSatisfy { $0.isUnreserved }
+        }
+    }
+}
