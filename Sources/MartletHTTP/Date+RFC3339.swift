@@ -6,12 +6,16 @@ extension Date {
     /// The time that a text is in the form of RFC 3339 section 5.6, such as `2026-11-24T18:00:00.5+01:00`; `nil` where it
     /// is none. Leap seconds are none. In place of `+` there may be a space, which is what it is decoded to in a query.
     package init?(rfc3339 text: String) {
+        // In ASCII, but for a line break, characters are bytes.
+        guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
+        // characters: ASCII
         let text = text.uppercased()
         let rest = text.dropFirst(19)
         let zone = rest.drop { $0 == "." || $0.isNumber }
         let digits = rest[..<zone.startIndex]
         guard let start = Date(utc: text.prefix(19) + "Z"), let fraction = Double("0\(digits)"),
-            digits.isEmpty || (digits.first == "." && digits.count > 1), let offset = Self.offset(zone)
+            digits.isEmpty || (digits.utf8.first == UInt8(ascii: ".") && digits.count > 1),
+            let offset = Self.offset(zone)
         else { return nil }
         self = start.addingTimeInterval(fraction - offset)
     }

@@ -12,14 +12,8 @@ package struct RequestTarget {
     package let queryString: Substring
 
     package init(_ request: Request) {
-        var target = (request.head.path ?? "/")[...]
-        if let scheme = target.firstRange(of: "://"), target.first != "/" {
-            let authority = target[scheme.upperBound...]
-            target = authority.firstIndex { $0 == "/" || $0 == "?" }.map { authority[$0...] } ?? "/"
-        }
-        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        path = parts[0]
-        queryString = parts.count > 1 ? parts[1] : ""
+        let target = request.head.path ?? "/"
+        (path, queryString) = target.cutExactly(at: UInt8(ascii: "?")) ?? (target[...], "")
     }
 
     /// The parameters of the query in their order.
@@ -66,5 +60,5 @@ package struct RequestTarget {
 
 extension [(name: String, value: String)] {
     /// The values of a parameter, in their order.
-    package func values(_ name: String) -> [String] { lazy.filter { $0.name == name }.map(\.value) }
+    package func values(_ name: String) -> [String] { lazy.filter { $0.name.isExactly(name) }.map(\.value) }
 }

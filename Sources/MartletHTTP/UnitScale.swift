@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Whole amounts written as a number and a unit: `15s`, `64MiB`.
 package struct UnitScale: Sendable {
     /// The units from the smallest to the largest, each with its size in the base unit.
@@ -21,9 +23,9 @@ package struct UnitScale: Sendable {
 
     /// The amount that `text` stands for; nil if it is malformed or too large for an integer.
     @Sendable package func parse(_ text: String) -> Int? {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        let digits = Substring(text.utf8.prefix(while: \.isDigit))
         let suffix = text[digits.endIndex...]
-        let size = suffix.isEmpty ? plain : units.first { $0.suffix == suffix }?.size
+        let size = suffix.isEmpty ? plain : units.first { $0.suffix.isExactly(suffix) }?.size
         guard let number = Int(digits), let size else { return nil }
         let (amount, overflow) = number.multipliedReportingOverflow(by: size)
         return overflow ? nil : amount

@@ -34,7 +34,7 @@ import Testing
     @Test(
         arguments: [
             "", "yesterday", "15", "1795539600", "-15m", "+15m", " 15m", "15 m", "1.5h", "15M", "1h30m", "1w",
-            "106751991168d",
+            "106751991168d", "1h\u{301}", "1\u{301}h", "h",
             "2026-11-24", "2026-11-24T18:00:00",
         ])
     func `anything else is refused, and the error shows both forms`(text: String) {

@@ -58,7 +58,16 @@ extension Grant {
     }
 
     /// When it ends, by a clock that nobody sets.
-    var instantOfEnd: ContinuousClock.Instant? { end.map { .now + .seconds($0.timeIntervalSinceNow) } }
+    var instantOfEnd: ContinuousClock.Instant? {
+        end.map { end in
+            let seconds = end.timeIntervalSinceNow
+            // A duration cannot hold every number of seconds. A date that is not a number is in the past.
+            return .now + .seconds(seconds.isNaN ? 0 : min(max(seconds, -Self.mostSeconds), Self.mostSeconds))
+        }
+    }
+
+    /// A century: a date that is further away counts as that far.
+    private static let mostSeconds = 100.0 * 365 * 86_400
 
     /// Throws 403 where he may not subscribe to one of the selectors.
     ///

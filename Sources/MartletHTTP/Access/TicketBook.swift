@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// The tickets that were given out and not used yet. A value.
 struct TicketBook {
@@ -8,6 +9,7 @@ struct TicketBook {
         var grant: Grant
         var end: ContinuousClock.Instant
 
+        var owner: ExactText? { grant.principal.map { ExactText($0) } }
         var topics: Int { max(1, grant.limitedTo?.count ?? 1) }
     }
 
@@ -16,7 +18,7 @@ struct TicketBook {
     private let share: Int
     private var tickets: [String: Ticket] = [:]
     /// How many topics the tickets of each principal have; `nil`: those of nobody in particular.
-    private var held: [String?: Int] = [:]
+    private var held: [ExactText?: Int] = [:]
 
     /// - Parameters:
     ///   - lifetime: How long a ticket is good for.
@@ -32,7 +34,7 @@ struct TicketBook {
 
     private func hasRoom(for ticket: Ticket) -> Bool {
         let total = held.values.reduce(0, +)
-        return total + ticket.topics <= capacity && held[ticket.grant.principal, default: 0] + ticket.topics <= share
+        return total + ticket.topics <= capacity && held[ticket.owner, default: 0] + ticket.topics <= share
     }
 
     /// Remembers a grant. Returns whether there was room.
@@ -41,7 +43,7 @@ struct TicketBook {
         if !hasRoom(for: ticket) { removeAll { $0.end <= now } }
         guard hasRoom(for: ticket) else { return false }
         tickets[text] = ticket
-        held[grant.principal, default: 0] += ticket.topics
+        held[ticket.owner, default: 0] += ticket.topics
         return true
     }
 
@@ -52,7 +54,7 @@ struct TicketBook {
         return now < found.end ? found.grant : nil
     }
 
-    mutating func revoke(_ principal: String) { removeAll { $0.grant.principal == principal } }
+    mutating func revoke(_ principal: String) { removeAll { $0.grant.principal?.isExactly(principal) == true } }
 
     private mutating func removeAll(where isGone: (Ticket) -> Bool) {
         for (text, ticket) in tickets where isGone(ticket) {
@@ -62,7 +64,7 @@ struct TicketBook {
     }
 
     private mutating func release(_ ticket: Ticket) {
-        let left = held[ticket.grant.principal, default: 0] - ticket.topics
-        held[ticket.grant.principal] = left > 0 ? left : nil
+        let left = held[ticket.owner, default: 0] - ticket.topics
+        held[ticket.owner] = left > 0 ? left : nil
     }
 }

@@ -143,11 +143,11 @@ public final class Job: Sendable {
     private func bounded(_ message: String) -> String {
         guard message.utf8.count > reporting.messageBytes else { return message }
         var bytes = 0
-        return String(
-            message.prefix { character in
-                bytes += character.utf8.count
-                return bytes <= reporting.messageBytes
-            })
+        let scalars = message.unicodeScalars.prefix { scalar in
+            bytes += UTF8.width(scalar)
+            return bytes <= reporting.messageBytes
+        }
+        return String(scalars)
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// What history has of a job after some position. Found by going over the events of its topic, a slice at a time; none is
 /// kept.
@@ -32,7 +33,7 @@ struct JobHistory {
     }
 
     private mutating func take(_ record: Record, after place: Position) {
-        guard record.event.type == JobReport.eventType,
+        guard record.event.type?.isExactly(JobReport.eventType) == true,
             let report = try? EventJSON.value(JobReport.self, of: record.event.data)
         else { return }
         hasReports = true

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// The reports of the latest run of a job, from its beginning as far as it is in history, and then as they come. Where
 /// the job begins anew meanwhile, those of the new run follow. The sequence ends after the final report, or when the hub
@@ -40,7 +41,7 @@ public struct JobReports: AsyncSequence, Sendable {
                 events = Events(subscription).makeAsyncIterator()
             }
             while let delivery = try await events?.next() {
-                guard delivery.topic == nil || delivery.type == JobReport.eventType else { continue }
+                guard delivery.topic == nil || delivery.type?.isExactly(JobReport.eventType) == true else { continue }
                 let report = try TypedDelivery<JobReport>(delivery, on: topic)
                 if runs.take(report.value) != .stale { return report }
             }

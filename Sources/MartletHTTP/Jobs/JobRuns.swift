@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Tells the latest run of a job from those before, as its reports come by in the order of the log. A value.
 ///
 /// A run begins when it is queued or running. From then on only its reports count, whatever an earlier run that is still
@@ -17,9 +19,10 @@ struct JobRuns {
     }
 
     mutating func take(_ report: JobReport) -> Part {
-        let isBeginning = report.isFirst && report.run != run
+        let isSameRun = run?.isExactly(report.run) == true
+        let isBeginning = report.isFirst && !isSameRun
         // What came before the first that is still in history is not known.
-        guard isBeginning || run == nil || report.run == run else { return .stale }
+        guard isBeginning || run == nil || isSameRun else { return .stale }
         run = report.run
         isFinished = report.isFinal
         return isBeginning ? .beginning : .continuation

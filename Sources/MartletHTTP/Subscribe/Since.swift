@@ -2,6 +2,7 @@
 
 package import Foundation
 import HTTPTypes
+import MartletSupport
 
 /// From when on a client wants what was published, where it does not say what it saw last: `?since=2026-11-24T18:00:00Z`,
 /// a time (RFC 3339), or `?since=15m`, how long ago that was.
@@ -25,7 +26,7 @@ package enum Since {
     private static func age(_ text: String, now: Date) -> Duration? {
         if let time = Date(rfc3339: text) { return .seconds(now.timeIntervalSince(time)) }
         // A number without a unit may be meant as a time of any kind.
-        guard text.last?.isLetter == true else { return nil }
+        guard let last = text.utf8.last, !last.isDigit else { return nil }
         return UnitScale.milliseconds.parse(text).map { .milliseconds($0) }
     }
 }

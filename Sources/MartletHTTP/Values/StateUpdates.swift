@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// The current value of a ``StateTopic``, where there is one, and then each newer one.
 public struct StateUpdates<Value: Codable & Sendable>: AsyncSequence, Sendable {
@@ -29,7 +30,7 @@ public struct StateUpdates<Value: Codable & Sendable>: AsyncSequence, Sendable {
                     }
                     let subscription = try await state.hub.subscribe(to: state.selection, after: position.text)
                     events = Events(subscription).makeAsyncIterator()
-                    if let current, current.id != lastID { return passOn(current) }
+                    if let current, lastID?.isExactly(current.id) != true { return passOn(current) }
                 }
                 guard let delivery = try await events?.next() else { return nil }
                 if delivery.topic == nil {
