@@ -281,6 +281,7 @@ let package = Package(
                 "TestSupport",
                 .asyncHTTPClient,
                 .nioCore,
+                .nioHTTP1,
                 .nioPosix,
             ],
             swiftSettings: settings

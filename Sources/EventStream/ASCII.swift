@@ -11,4 +11,7 @@ extension UInt8 {
 
     @inlinable var endsLine: Bool { self == .lineFeed || self == .carriageReturn }
     var isDigit: Bool { (0x30...0x39).contains(self) }
+
+    /// Whether a header may have it in its value: RFC 9110 section 5.5.
+    var isFieldByte: Bool { self == 0x09 || self >= 0x20 && self != 0x7F }
 }

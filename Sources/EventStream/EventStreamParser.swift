@@ -4,10 +4,10 @@
 /// "Interpreting an event stream".
 ///
 /// How the stream is cut into chunks has no influence on what is read. A value reads one stream: after a reconnect,
-/// start a new one with the ``lastEventID`` of the old. There is nothing to call at the end of the stream; the standard
-/// discards a block that its blank line does not end, and so does dropping the parser.
+/// start a new one with the ``lastSendableEventID`` of the old. There is nothing to call at the end of the stream; the
+/// standard discards a block that its blank line does not end, and so does dropping the parser.
 ///
-/// Memory is bounded by ``Limits`` whatever the input: the parser holds at most one line, one event and one id.
+/// Memory is bounded by ``Limits`` whatever the input: the parser holds at most one line, one event and two ids.
 public struct EventStreamParser: Sendable {
     /// What the stream says, in its order.
     public enum Element: Sendable, Hashable {
@@ -17,12 +17,16 @@ public struct EventStreamParser: Sendable {
         case event(ServerSentEvent)
 
         /// A new reconnection time, given where its line ends and so before the event of the same block. A value that
-        /// is not all ASCII digits, or does not fit an `Int`, is ignored.
+        /// is not all ASCII digits is ignored; one above ``EventStreamParser/maximumRetryMilliseconds`` is that.
         case retry(milliseconds: Int)
 
         /// One comment line without its colon and one space after that, given where the line ends.
         case comment(String)
     }
+
+    /// The longest reconnection time that is read from a stream, over 24 days: what fits 32 bits with a sign. A server
+    /// may write any run of digits, and no program can wait for all of them.
+    public static let maximumRetryMilliseconds = Int(Int32.max)
 
     /// The most that is accepted, in bytes as received.
     public struct Limits: Sendable, Hashable {
@@ -40,9 +44,14 @@ public struct EventStreamParser: Sendable {
         }
     }
 
-    /// The id to send as `Last-Event-ID` on a reconnect; `""` for none. The end of a block sets it, also of one without
-    /// data; an id with a NUL is ignored.
+    /// The id of the events from here on; `""` for none. The end of a block sets it, also of one without data; an id
+    /// with a NUL is ignored.
     public private(set) var lastEventID: String
+
+    /// The id to send as `Last-Event-ID` on a reconnect; `""` for none. It is ``lastEventID``, or the one before where
+    /// HTTP does not let a header have it: with a control character in it but for a tab. What is not ASCII is sent as
+    /// UTF-8.
+    public private(set) var lastSendableEventID: String
 
     private let limits: Limits
     private var line: [UInt8] = []
@@ -55,6 +64,7 @@ public struct EventStreamParser: Sendable {
     public init(limits: Limits = Limits(), lastEventID: String = "") {
         self.limits = limits
         self.lastEventID = lastEventID
+        lastSendableEventID = lastEventID
     }
 
     /// Reads the next bytes of the stream and appends what they complete to `elements`.
@@ -132,8 +142,9 @@ extension EventStreamParser {
             elements.append(.comment(String(decoding: value, as: UTF8.self)))
         } else if name.elementsEqual("retry".utf8) {
             guard !value.isEmpty, value.allSatisfy(\.isDigit) else { return }
-            guard let milliseconds = Int(String(decoding: value, as: UTF8.self)) else { return }
-            elements.append(.retry(milliseconds: milliseconds))
+            // More digits than fit an integer are more than the bound.
+            let milliseconds = Int(String(decoding: value, as: UTF8.self)) ?? .max
+            elements.append(.retry(milliseconds: min(milliseconds, Self.maximumRetryMilliseconds)))
         } else {
             block.set(name, to: value)
             if block.byteCount > limits.maximumEventBytes {
@@ -143,7 +154,10 @@ extension EventStreamParser {
     }
 
     private mutating func endBlock(into elements: inout [Element]) {
-        if let id = block.id { lastEventID = String(decoding: id, as: UTF8.self) }
+        if let id = block.id {
+            lastEventID = String(decoding: id, as: UTF8.self)
+            if id.allSatisfy(\.isFieldByte) { lastSendableEventID = lastEventID }
+        }
         if let event = block.dispatched(lastEventID: lastEventID) { elements.append(.event(event)) }
         block = EventStreamBlock()
     }

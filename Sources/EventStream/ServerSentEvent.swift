@@ -5,8 +5,8 @@
 /// Every field is optional, and `nil` means that the block has no such line. Whether the texts may be written is
 /// checked when the event is encoded, not here; see ``EventStreamEncoder``.
 ///
-/// Two events are equal when their texts are equal as `String`s, which is Unicode canonical equivalence and not
-/// equality of bytes.
+/// Two events are equal when their texts have the same bytes. Two spellings that Unicode holds to be the same text are
+/// not.
 public struct ServerSentEvent: Sendable, Hashable {
     /// The event type a client dispatches under; `nil` and `""` both mean the default type, `message`.
     public var event: String?
@@ -42,5 +42,23 @@ public struct ServerSentEvent: Sendable, Hashable {
         self.id = id
         self.retry = retry
         self.comment = comment
+    }
+}
+
+extension ServerSentEvent {
+    public static func == (a: Self, b: Self) -> Bool { a.retry == b.retry && a.texts.elementsEqual(b.texts, by: equal) }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(retry)
+        for text in texts { hasher.combine(text.map { Array($0.utf8) }) }
+    }
+
+    private var texts: [String?] { [event, data, id, comment] }
+
+    private static func equal(_ a: String?, _ b: String?) -> Bool {
+        switch (a, b) {
+        case (let a?, let b?): a.utf8.elementsEqual(b.utf8)
+        default: a == nil && b == nil
+        }
     }
 }

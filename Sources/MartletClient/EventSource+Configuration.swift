@@ -18,18 +18,20 @@ extension EventSource {
         /// throws ends the source, and so does a 401.
         public var token: (@Sendable () async throws -> String?)?
 
-        /// How long to wait before the first reconnect, until the server says something else with `retry`.
+        /// How long to wait before a reconnect, until the server says something else with `retry`. A connection that
+        /// brought no event makes the waits after it longer, up to twice as long for each. No wait is shorter than 100
+        /// milliseconds, or longer than 24 days.
         public var retry = Duration.seconds(1)
 
         /// The longest wait that a source chooses itself. A server may ask for more, with `retry` or `Retry-After`.
         public var maximumBackoff = Duration.seconds(60)
 
-        /// A connection without a byte for so long is given up and made anew; `nil` for never. Any byte counts, so it
+        /// A connection without a byte for so long is given up and made again; `nil` for never. Any byte counts, so it
         /// has to be longer than the heartbeat of the server. It is also the time for connecting and all of the head of
         /// the answer together; ten seconds of it are for the connection.
         public var readTimeout: Duration? = .seconds(60)
 
-        /// The most redirects of one connect.
+        /// The most redirects of one connect. After a stream, the next connect begins where they led.
         public var maximumRedirects = 20
 
         /// The largest event, in bytes: its type, its id and its data. It is what a source may need in memory, twice,

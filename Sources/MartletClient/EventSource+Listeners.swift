@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EventStream
+import MartletSupport
 
 extension EventSource {
     /// The events of one type, `message` being that of events without one. Those of other types are dropped, so this is
     /// for a stream of which nothing else is wanted; ``listen(isolation:to:)`` is for more types over one connection.
     ///
     ///     for try await event in source.events(ofType: "price") { … }
-    public func events(ofType type: String) -> AsyncFilterSequence<EventSource> { filter { $0.type == type } }
+    public func events(ofType type: String) -> AsyncFilterSequence<EventSource> { filter { $0.type.isExactly(type) } }
 
     /// Hands each event to the listener of its type, one after the other, until the server ends the stream with a 204.
     ///
@@ -27,6 +28,7 @@ extension EventSource {
         isolation: isolated (any Actor)? = #isolation,
         to listeners: [String: (ServerSentEvent) async throws -> Void]
     ) async throws {
-        for try await event in self { try await listeners[event.type]?(event) }
+        let listeners = Dictionary(listeners.map { (ExactText($0), $1) }, uniquingKeysWith: { first, _ in first })
+        for try await event in self { try await listeners[ExactText(event.type)]?(event) }
     }
 }

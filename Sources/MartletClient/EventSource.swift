@@ -10,13 +10,16 @@ import Synchronization
 ///         print(event.data ?? "")
 ///     }
 ///
-/// A connection that ends, fails or falls silent is made anew, with what was seen last as `Last-Event-ID`. So is one
+/// A connection that ends, fails or falls silent is made again, with what was seen last as `Last-Event-ID`. So is one
 /// that was answered with 408, 425, 429 or 5xx. The status 204 ends the sequence; any other answer than a 200 with
 /// `text/event-stream` throws an ``EventSourceError``.
 ///
 /// A connection that cannot be made is tried again as well, also where that may never help: a host that is not known, a
 /// certificate that is not trusted. Names and certificates are mended while programs run, and a source cannot tell. Who
 /// wants to know looks at ``state``, which has the ``Cause``; the logger is told too.
+///
+/// After a stream, the next connect goes where redirects have led, as in the standard; a connect that fails there begins
+/// at the URL of the source again.
 ///
 /// All work is done by who waits for the next event, on that task: nothing is read ahead of it, and there is no
 /// connection once the task is cancelled or the loop is left. Iterate one loop at a time. A later loop goes on from
@@ -62,7 +65,8 @@ public final class EventSource: AsyncSequence, Sendable {
         shared = Mutex((lastEventID, .closed))
     }
 
-    /// The id to resume from after what was handed out so far; `""` for none.
+    /// The id to resume from after what was handed out so far; `""` for none. An id that a header cannot carry leaves the
+    /// one before it.
     public var lastEventID: String { shared.withLock { $0.lastEventID } }
 
     public var state: State { shared.withLock { $0.state } }

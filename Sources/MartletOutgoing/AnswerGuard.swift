@@ -3,9 +3,9 @@
 import NIOCore
 import NIOHTTP1
 
-/// Stands between the decoder of answers and the HTTP client, and ends a connection at an answer that the client does not
-/// bear: it stops the process at a status below 100, waits for ever while informational answers come, and takes an upgrade
-/// that nobody asked for as the end of an answer.
+/// Stands between the decoder of answers and the HTTP client, and ends a connection at an answer that the client does
+/// not bear: it stops the process at a status below 100, waits for ever while informational answers come, and takes an
+/// upgrade that nobody asked for as the end of an answer.
 final class AnswerGuard: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = HTTPClientResponsePart

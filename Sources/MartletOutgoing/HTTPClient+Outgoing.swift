@@ -4,9 +4,15 @@ package import AsyncHTTPClient
 package import NIOCore
 import NIOHTTP1
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 extension HTTPClient.Configuration {
-    /// What all HTTP clients of the project begin with. Redirects, decompression and new attempts are left to the code that
-    /// asks.
+    /// What all HTTP clients of the project begin with. Redirects, decompression and new attempts are left to the code
+    /// that asks.
     package static let outgoing: Self = {
         var configuration = Self(redirectConfiguration: .disallow, decompression: .disabled)
         // A negative status over HTTP/2 stops the process where nothing can be put before it.
@@ -44,4 +50,16 @@ extension HTTPClient.Configuration {
 extension HTTPClientRequest {
     /// A GET without headers.
     package init(to url: OutgoingURL) { self.init(url: url.text) }
+}
+
+extension HTTPClientResponse {
+    /// The type of the body, see ``MediaType``; `nil` where there is none.
+    package var mediaType: String? { MediaType.essence(of: headers["Content-Type"]) }
+
+    /// What the server asks to wait before the next request, see ``RetryAfter``.
+    package var retryAfter: Duration {
+        RetryAfter.wait(
+            headers.first(name: "Retry-After"), date: headers.first(name: "Date"),
+            now: Int(Date().timeIntervalSince1970))
+    }
 }

@@ -9,8 +9,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The URL of a server that this process asks. All requests that leave the process go to one, because the HTTP client stops
-/// the process at a port above 65535, and decodes what is percent-encoded in a host.
+/// The URL of a server that this process asks. All requests that leave the process go to one, because the HTTP client
+/// stops the process at a port above 65535, and decodes what is percent-encoded in a host.
 ///
 /// It is `http` or `https`, with a host, without a user, and with no port or one from 1 to 65535.
 package struct OutgoingURL: Sendable, Hashable {
@@ -123,7 +123,7 @@ package enum OutgoingURLError: Error, Hashable, CustomStringConvertible {
 }
 
 extension UInt8 {
-    /// Whether the byte may stand in a name: `unreserved` and `sub-delims` of RFC 3986. There is no `%`, which HTTP clients
-    /// decode before they write the field `Host`.
+    /// Whether the byte may stand in a name: `unreserved` and `sub-delims` of RFC 3986. There is no `%`, which HTTP
+    /// clients decode before they write the field `Host`.
     fileprivate var isHostByte: Bool { isUnreserved || "!$&'()*+,;=".utf8.contains(self) }
 }

@@ -74,8 +74,8 @@ extension StringProtocol {
         return kept.joined(separator: "/")
     }
 
-    /// The text with everything percent-encoded that may not stand in a path or a query (sections 3.3 and 3.4), and with
-    /// it a `%` that encodes nothing.
+    /// The text with everything percent-encoded that may not stand in a path or a query (sections 3.3 and 3.4), and
+    /// with it a `%` that encodes nothing.
     var percentEncodedForRequest: String {
         var text = ""
         let scalars = unicodeScalars

@@ -39,6 +39,21 @@ struct EventStreamParserTests {
         #expect(result.lastEventID == "1")
     }
 
+    @Test("An id that a header cannot have leaves the one before it to be sent, also within one chunk")
+    func unsendableID() throws {
+        var parser = EventStreamParser(lastEventID: "0")
+        #expect(parser.lastSendableEventID == "0")
+        for (bytes, last, sendable) in [
+            ("id: 1\n\nid: a\u{1}\n\n", "a\u{1}", "1"), ("data: x\n\n", "a\u{1}", "1"),
+            ("id: \u{7F}\n\n", "\u{7F}", "1"),
+            ("id: \u{E9}\t\n\n", "\u{E9}\t", "\u{E9}\t"), ("id\n\n", "", ""),
+        ] {
+            _ = try parser.parse(bytes.utf8)
+            #expect(parser.lastEventID == last)
+            #expect(parser.lastSendableEventID == sendable)
+        }
+    }
+
     @Test("An empty id resets the last event id", arguments: ["id", "id:", "id: "])
     func emptyID(line: String) {
         let result = outcome(of: "id: 1\ndata: a\n\n\(line)\ndata: b\n\n")
@@ -66,15 +81,23 @@ struct EventStreamParserTests {
         #expect(try parser.parse("data: a\n\n".utf8) == [.event(.init(data: "a", id: "41"))])
     }
 
-    @Test("A retry of ASCII digits is given before the event of its block", arguments: [("0", 0), ("0012", 12)])
+    @Test(
+        "A retry of ASCII digits is given before the event of its block, and none is above the bound",
+        arguments: [
+            ("0", 0), ("0012", 12), ("2147483646", 2_147_483_646), ("2147483647", 2_147_483_647),
+            ("2147483648", 2_147_483_647), ("9223372036854775807", 2_147_483_647),
+            ("9223372036854775808", 2_147_483_647), (String(repeating: "9", count: 1000), 2_147_483_647),
+            (String(repeating: "0", count: 1000) + "7", 7),
+        ]
+    )
     func retry(value: String, milliseconds: Int) {
         let result = outcome(of: "data: a\nretry: \(value)\n\n")
         #expect(result.elements == [.retry(milliseconds: milliseconds), .event(.init(data: "a"))])
     }
 
     @Test(
-        "A retry of anything but ASCII digits that fit is ignored",
-        arguments: ["12a", "", "+1", "-1", " 1", "1 ", "1.5", "0x1", "１", "٣", "99999999999999999999"]
+        "A retry of anything but ASCII digits is ignored",
+        arguments: ["12a", "", "+1", "-1", " 1", "1 ", "1.5", "0x1", "１", "٣", "1\u{301}", "1\0"]
     )
     func invalidRetry(value: String) {
         #expect(outcome(of: "retry: \(value)\n\n").elements.isEmpty)
@@ -122,5 +145,17 @@ struct EventStreamParserTests {
         var parser = EventStreamParser()
         let stream = AnySequence(AnyIterator(Array("id: é\ndata: a\n\n".utf8).makeIterator()))
         #expect(try parser.parse(stream) == [.event(.init(data: "a", id: "é"))])
+    }
+
+    @Test("Two events are equal when their texts have the same bytes")
+    func equality() {
+        let event = ServerSentEvent(event: "\u{E9}", data: "K", id: "1", retry: 1, comment: "c")
+        #expect(event == ServerSentEvent(event: "\u{E9}", data: "K", id: "1", retry: 1, comment: "c"))
+        #expect(
+            event.hashValue == ServerSentEvent(event: "\u{E9}", data: "K", id: "1", retry: 1, comment: "c").hashValue)
+        #expect(event != ServerSentEvent(event: "e\u{301}", data: "K", id: "1", retry: 1, comment: "c"))
+        #expect(event != ServerSentEvent(event: "\u{E9}", data: "\u{212A}", id: "1", retry: 1, comment: "c"))
+        #expect(ServerSentEvent(data: "") != ServerSentEvent())
+        #expect(ServerSentEvent(retry: 1) != ServerSentEvent(retry: 2))
     }
 }

@@ -8,6 +8,7 @@ struct EventStreamPropertyTests {
     private static let streamPieces: [[UInt8]] =
         [
             "data", "event", "id", "retry", ":", ": ", " ", "\n", "\n\n", "\r", "\r\n", "\r\n\r\n", "\0", "12", "x",
+            "retry: 9223372036854775807\n",
             "data: x\n", "id: 7\n", "retry: 5\n", "event: e\n", ": c\n", "é", "🐦", "\u{FEFF}",
         ].map { Array($0.utf8) } + [[0xEF], [0xBB], [0xBF], [0xFF], [0xE2, 0x82], [0xF0, 0x9F]]
 
@@ -74,7 +75,7 @@ struct EventStreamPropertyTests {
                 event: String(String.UnicodeScalarView(oneLine)),
                 data: text(using: &generator),
                 id: String(String.UnicodeScalarView(oneLine)),
-                retry: Int.random(in: 0...Int.max, using: &generator),
+                retry: Int.random(in: 0...EventStreamParser.maximumRetryMilliseconds, using: &generator),
                 comment: text(using: &generator)
             )
             let chunks = try event.encoded().randomChunks(using: &generator)

@@ -53,7 +53,8 @@ struct ReferenceInterpreter {
         case "id": if !value.unicodeScalars.contains("\0") { idBuffer = value }
         case "retry":
             let onlyDigits = value.unicodeScalars.allSatisfy { ("0"..."9").contains($0) }
-            if onlyDigits, let time = Int(value) { outcome.elements.append(.retry(milliseconds: time)) }
+            let time = value.unicodeScalars.reduce(0) { min($0 * 10 + Int($1.value) - 0x30, 2_147_483_647) }
+            if onlyDigits, !value.isEmpty { outcome.elements.append(.retry(milliseconds: time)) }
         default: break
         }
     }

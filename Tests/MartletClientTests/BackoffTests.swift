@@ -5,11 +5,12 @@ import Testing
 
 @testable import MartletClient
 
-@Suite struct BackoffTests {
+@Suite("Waits before a reconnect") struct BackoffTests {
     private var random = SeededGenerator(seed: 42)
 
-    @Test mutating func `each failure doubles the longest wait, up to the maximum`() {
-        for (failures, most) in [(0, 2), (1, 2), (2, 4), (3, 8), (4, 16), (5, 30), (6, 30), (100, 30)] {
+    @Test("Each failure doubles the longest wait, up to the maximum")
+    mutating func doubling() {
+        for (failures, most) in [(1, 2), (2, 4), (3, 8), (4, 16), (5, 30), (6, 30), (100, 30)] {
             var waits: [Duration] = []
             for _ in 0..<200 {
                 var backoff = Backoff(retry: .seconds(1), maximum: .seconds(30))
@@ -25,39 +26,51 @@ import Testing
         }
     }
 
-    @Test mutating func `a connection that brought something starts it over`() {
+    @Test("The first wait, and one after a connection that brought an event, is what was asked for")
+    mutating func success() {
         var backoff = Backoff(retry: .seconds(1), maximum: .seconds(30))
+        #expect(backoff.next(least: .zero, using: &random) == .seconds(1))
         for _ in 0..<10 { _ = backoff.next(least: .zero, using: &random) }
         backoff.succeeded()
-        #expect(backoff.next(least: .zero, using: &random) <= .seconds(2))
+        #expect(backoff.next(least: .zero, using: &random) == .seconds(1))
+        backoff.succeeded()
+        backoff.retry = .seconds(3)
+        #expect(backoff.next(least: .zero, using: &random) == .seconds(3))
     }
 
-    @Test mutating func `a server that asks for no wait gets none until it fails`() {
-        var backoff = Backoff(retry: .seconds(1), maximum: .seconds(30))
-        backoff.retry = .zero
-        #expect(backoff.next(least: .zero, using: &random) == .zero)
-        let waits = (0..<10).map { _ in backoff.next(least: .zero, using: &random) }
-        #expect(waits.allSatisfy { $0 <= .seconds(30) })
-        #expect(waits.contains { $0 > .seconds(1) })
-    }
-
-    @Test mutating func `nobody is asked in a loop who always fails, whatever the configuration`() {
-        var backoff = Backoff(retry: .zero, maximum: .seconds(30))
+    @Test(
+        "A server that asks for no wait is waited for a little, and longer when it fails",
+        arguments: [0, 99, -1, Int.min])
+    mutating func floor(milliseconds: Int) {
+        var backoff = Backoff(retry: .milliseconds(milliseconds), maximum: .seconds(30))
+        backoff.retry = .milliseconds(milliseconds)
+        for _ in 0..<10 {
+            #expect(backoff.next(least: .zero, using: &random) == Backoff.least)
+            backoff.succeeded()
+        }
         let waits = (0..<20).map { _ in backoff.next(least: .zero, using: &random) }
-        #expect(waits[0] == .zero)
+        #expect(waits.allSatisfy { (Backoff.least ... .seconds(30)).contains($0) })
         #expect(waits[10...].contains { $0 > .seconds(3) })
-        #expect(waits.allSatisfy { $0 <= .seconds(30) })
     }
 
-    @Test mutating func `a wait that is asked for once may be over the maximum`() {
+    @Test("A wait that is asked for once may be over the maximum")
+    mutating func once() {
         var backoff = Backoff(retry: .seconds(1), maximum: .seconds(30))
         for _ in 0..<10 { #expect(backoff.next(least: .seconds(60), using: &random) == .seconds(60)) }
         #expect(backoff.next(least: .zero, using: &random) <= .seconds(30))
     }
 
-    @Test mutating func `the largest number that a server can send is no trouble`() {
+    @Test(
+        "No number makes a wait longer than the longest",
+        arguments: [Backoff.longest, .milliseconds(Int.max), .seconds(Int.max)])
+    mutating func ceiling(wait: Duration) {
         var backoff = Backoff(retry: .seconds(1), maximum: .seconds(30))
-        backoff.retry = .milliseconds(Int.max)
-        for _ in 0..<100 { #expect(backoff.next(least: .zero, using: &random) == .milliseconds(Int.max)) }
+        for _ in 0..<3 { #expect(backoff.next(least: wait, using: &random) == Backoff.longest) }
+        backoff.retry = wait
+        for _ in 0..<100 { #expect(backoff.next(least: .zero, using: &random) == Backoff.longest) }
+        backoff = Backoff(retry: wait, maximum: wait)
+        for _ in 0..<100 { #expect(backoff.next(least: .zero, using: &random) == Backoff.longest) }
+        backoff = Backoff(retry: .seconds(1), maximum: wait)
+        for _ in 0..<100 { #expect(backoff.next(least: .zero, using: &random) <= Backoff.longest) }
     }
 }

@@ -20,6 +20,9 @@ import Testing
         head + "Content-Length: 100\r\n\r\ndata: x\n\n", head + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
         head + "Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
         head + "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: x\n\n",
+        "HTTP/1.1 099 x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 000 x\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n",
+        String(repeating: "HTTP/1.1 103 x\r\n\r\n", count: 1000), head + "Content-Length: -1\r\n\r\n",
+        head + "Content-Length: 99999999999999999999\r\n\r\n",
     ])
     func `what is not HTTP, or only half, is tried again, and the cause says so`(answer: String) async throws {
         try await ScriptedServer.run { peer in
@@ -80,6 +83,9 @@ import Testing
                 try await clock.waitForSleepers()
                 clock.advance(by: .seconds(1))
             }
+            try await server.until { _ in causes.all == [.timedOut] }
+            try await clock.waitForSleepers()
+            clock.advance(by: Backoff.least)
             #expect(try await end == nil)
             #expect(causes.all == [.timedOut])
         }
@@ -155,16 +161,19 @@ import Testing
         }
     }
 
-    @Test func `a server that asks for the longest wait is waited for, unless somebody says otherwise`() async throws {
+    @Test(
+        "A server that asks for the longest wait is waited for, unless the program asks for a connection",
+        arguments: ["\(Int.max)", String(repeating: "9", count: 1000)])
+    func longestWait(retry: String) async throws {
         try await ScriptedServer.run { peer in
             guard peer.number == 1 else { return try await peer.answer(204) }
-            try await peer.send(Peer.stream + "retry: \(Int.max)\ndata: x\n\n")
+            try await peer.send(Peer.stream + "retry: \(retry)\ndata: x\n\n")
         } _: { server in
             let source = EventSource(server.url)
             let events = source.makeAsyncIterator()
             #expect(try await events.next()?.data == "x")
             async let end = events.next()
-            try await server.until { _ in source.state == .waiting(.milliseconds(Int.max), .ended) }
+            try await server.until { _ in source.state == .waiting(Backoff.longest, .ended) }
             source.reconnect()
             #expect(try await end == nil)
         }

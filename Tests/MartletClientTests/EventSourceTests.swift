@@ -59,6 +59,40 @@ import Testing
         }
     }
 
+    @Test("An id that a header cannot carry does not keep a source from connecting again")
+    func unsendableID() async throws {
+        try await ScriptedServer.run { peer in
+            guard peer.number < 3 else { return try await peer.answer(204) }
+            try await peer.send(Peer.stream + "id: \(peer.number)\n\nid: a\u{1}b\ndata: x\n\n")
+        } _: { server in
+            let source = Self.source(server)
+            var ids: [String?] = []
+            for try await event in source { ids.append(event.id) }
+            #expect(source.lastEventID == "2")
+            #expect(ids == ["a\u{1}b", "a\u{1}b"])
+            #expect(server.requests.map { $0.contains("Last-Event-ID: 1") } == [false, true, false])
+            #expect(server.requests.last?.contains("Last-Event-ID: 2") == true)
+        }
+    }
+
+    @Test("A server that says when to come back, by its own clock, is not asked before")
+    func retryAfterDate() async throws {
+        try await ScriptedServer.run { peer in
+            guard peer.number == 1 else { return try await peer.answer(204) }
+            try await peer.answer(
+                503,
+                ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT"])
+        } _: { server in
+            let clock = ManualClock()
+            let source = EventSource(server.url, clock: clock)
+            async let end = source.makeAsyncIterator().next()
+            try await server.until { _ in source.state == .waiting(.seconds(60), .answered(status: 503)) }
+            try await clock.waitForSleepers()
+            clock.advance(by: .seconds(60))
+            #expect(try await end == nil)
+        }
+    }
+
     @Test func `half an event is dropped with its connection`() async throws {
         try await ScriptedServer.run { peer in
             guard peer.number == 1 else { return try await peer.answer(204) }
@@ -127,8 +161,11 @@ import Testing
                 let data = try await Self.data(source)
                 #expect(data == ["[] O", "[] O"])
                 #expect(count.withLock { $0 } == 3)
-                #expect(server.requests.count == 6)
-                #expect(server.requests.last?.contains("Bearer t3") == true)
+                // A reconnect goes where the redirects have led.
+                #expect(server.requests.count == 2)
+                #expect(server.requests.allSatisfy { $0.contains("Bearer t1") })
+                #expect(other.requests.count == 3)
+                #expect(!other.requests.contains { $0.contains("Bearer") })
             }
         }
     }

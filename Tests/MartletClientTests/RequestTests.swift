@@ -56,6 +56,67 @@ import Testing
         #expect(try sent(connection.connect(token: "u"))?.headers["Authorization"] == "Bearer u")
     }
 
+    /// A connection that redirects have led to a stream, which has ended.
+    private mutating func moved(
+        by status: Int, to location: String, method: String = "GET"
+    ) throws -> Connection {
+        var configuration = EventSource.Configuration()
+        configuration.method = method
+        configuration.body = [1]
+        configuration.headers = ["Cookie": "C", "X-Own": "O", "Content-Type": "B"]
+        var connection = try Connection(to: "https://a/x/events", configuration, lastEventID: "")
+        _ = try connection.connect(token: "t")
+        _ = try connection.answered(Answer(status: status, location: location), using: &random)
+        _ = try connection.answered(Answer(status: 200, contentTypes: ["text/event-stream"]), using: &random)
+        _ = connection.lost(.ended, using: &random)
+        return connection
+    }
+
+    @Test(
+        "A reconnect goes where redirects have led, whether they are permanent or not",
+        arguments: [301, 302, 303, 307, 308])
+    mutating func reconnect(status: Int) throws {
+        var connection = try moved(by: status, to: "/y")
+        let request = try #require(try sent(connection.connect(token: "u")))
+        #expect(request.target.text == "https://a/y")
+        #expect(request.headers["Authorization"] == "Bearer u")
+        #expect(request.headers["Cookie"] == "C")
+        // Relative to where it is, and as often as the first time.
+        _ = try connection.answered(Answer(status: 302, location: "z"), using: &random)
+        _ = try connection.answered(Answer(status: 200, contentTypes: ["text/event-stream"]), using: &random)
+        _ = connection.lost(.ended, using: &random)
+        #expect(try sent(connection.connect(token: nil))?.target.text == "https://a/z")
+    }
+
+    @Test("A reconnect to another origin has no credentials")
+    mutating func reconnectElsewhere() throws {
+        var connection = try moved(by: 307, to: "https://b/y")
+        let request = try #require(try sent(connection.connect(token: "u")))
+        #expect(request.target.text == "https://b/y")
+        #expect(request.headers["Authorization"] == nil)
+        #expect(request.headers["Cookie"] == nil)
+        #expect(request.headers["X-Own"] == "O")
+    }
+
+    @Test(
+        "A reconnect asks as the redirect did",
+        arguments: [(303, "POST", "GET"), (303, "GET", "GET"), (307, "POST", "POST")])
+    mutating func reconnectMethod(status: Int, method: String, next: String) throws {
+        var connection = try moved(by: status, to: "/y", method: method)
+        let request = try #require(try sent(connection.connect(token: nil)))
+        #expect(request.method == next)
+        #expect((request.body == nil) == (status == 303))
+        #expect((request.headers["Content-Type"] == nil) == (status == 303))
+    }
+
+    @Test("A connect that fails where redirects led begins at the URL of the source again")
+    mutating func reconnectFails() throws {
+        var connection = try moved(by: 307, to: "https://b/y")
+        _ = try connection.connect(token: nil)
+        _ = connection.lost(.timedOut, using: &random)
+        #expect(try sent(connection.connect(token: nil))?.target.text == "https://a/x/events")
+    }
+
     @Test(arguments: [
         (301, "POST", "GET"), (302, "POST", "GET"), (303, "POST", "GET"), (307, "POST", "POST"), (308, "POST", "POST"),
         (303, "HEAD", "HEAD"), (303, "QUERY", "GET"), (302, "QUERY", "QUERY"),
@@ -110,7 +171,7 @@ import Testing
         var connection = try Connection(to: "HTTP://a/", .init(), lastEventID: "7")
         let request = try #require(sent(try connection.connect(token: nil)))
         let headers = [
-            "Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store",
+            "Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-cache",
             "Last-Event-ID": "7",
         ]
         #expect(Dictionary(uniqueKeysWithValues: request.headers.fields.map { ($0.name, $0.value) }) == headers)

@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+import MartletSupport
+
 /// What matters of the head of an answer.
 struct Answer: Sendable, Equatable {
     var status: Int
-    var contentType: String?
-    var contentEncoding: String?
+    /// All fields of the name, as with the encodings.
+    var contentTypes: [String] = []
+    var contentEncodings: [String] = []
     var location: String?
-    var retryAfter: String?
+    /// What the server asks to wait.
+    var wait = Duration.zero
 
     /// Whether the type is `text/event-stream`, whatever its parameters.
-    var isEventStream: Bool {
-        let essence = contentType?.prefix { $0 != ";" }.split(whereSeparator: \.isWhitespace)
-        return essence?.count == 1 && essence?.first?.lowercased() == "text/event-stream"
-    }
+    var isEventStream: Bool { MediaType.essence(of: contentTypes)?.isExactly("text/event-stream") == true }
 
-    var isEncoded: Bool { !["", "identity"].contains(contentEncoding?.lowercased() ?? "") }
+    var isEncoded: Bool {
+        contentEncodings.flatMap { $0.splitExactly(at: UInt8(ascii: ",")) }.map(\.trimmingBlanks).contains {
+            !$0.isEmpty && !$0.isExactlyIgnoringCase("identity")
+        }
+    }
 
     var isRedirect: Bool { [301, 302, 303, 307, 308].contains(status) }
 
     /// Whether asking again may help.
     var isPassing: Bool { [408, 425, 429].contains(status) || (500...599).contains(status) }
-
-    /// What the server asks to wait. A date is not read: clocks differ.
-    var wait: Duration { retryAfter.flatMap { UInt32($0) }.map { .seconds($0) } ?? .zero }
 }

@@ -4,7 +4,10 @@ import EventStream
 import MartletOutgoing
 
 /// The rules of an event source, WHATWG HTML, section 9.2.3: what to do next, after what happened. It does none of it.
-struct Connection: Sendable {
+///
+/// It cannot be copied: while there are two references to what an event has so far, each part that comes copies all of
+/// it.
+struct Connection: ~Copyable, Sendable {
     enum Step: Sendable, Equatable {
         /// Get a token and say ``Connection/connect(token:)``.
         case connect
@@ -23,8 +26,10 @@ struct Connection: Sendable {
     private let limits: EventStreamParser.Limits
     private var backoff: Backoff
     private var request: Request?
+    /// The request that led to the last stream, with what redirects made of it; `nil` once it leads to none.
+    private var proven: Request?
     private var parser: EventStreamParser?
-    /// What was seen last; `""` for nothing.
+    /// What was seen last, of what a request can carry; `""` for nothing.
     private(set) var lastEventID: String
 
     /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidURL``.
@@ -43,7 +48,8 @@ struct Connection: Sendable {
     }
 
     mutating func connect(token: String?) throws(EventSourceError) -> Step {
-        let request = try Request(to: target, configuration, lastEventID: lastEventID, token: token)
+        var request = try Request(to: target, configuration, lastEventID: lastEventID, token: token)
+        if let proven { request = request.continuing(proven) }
         self.request = request
         return .send(request)
     }
@@ -70,6 +76,7 @@ struct Connection: Sendable {
             throw EventSourceError(
                 .encoded, status: 200, "The answer is compressed. Have the server honour Accept-Encoding: identity.")
         }
+        proven = request
         parser = EventStreamParser(limits: limits, lastEventID: lastEventID)
         return .read
     }
@@ -82,9 +89,14 @@ struct Connection: Sendable {
     ) throws(EventSourceError) {
         let count = elements.count
         defer {
-            lastEventID = parser?.lastEventID ?? lastEventID
-            if elements.count > count { backoff.succeeded() }
-            for case .retry(let milliseconds) in elements[count...] { backoff.retry = .milliseconds(milliseconds) }
+            lastEventID = parser?.lastSendableEventID ?? lastEventID
+            for element in elements[count...] {
+                switch element {
+                case .event: backoff.succeeded()
+                case .retry(let milliseconds): backoff.retry = .milliseconds(milliseconds)
+                case .comment: break
+                }
+            }
         }
         do { try parser?.parse(bytes, into: &elements) } catch {
             throw EventSourceError(
@@ -97,6 +109,7 @@ struct Connection: Sendable {
     mutating func lost(
         _ cause: EventSource.Cause, least: Duration = .zero, using random: inout some RandomNumberGenerator
     ) -> Step {
+        if parser == nil { proven = nil }
         parser = nil
         return .wait(backoff.next(least: least, using: &random), cause)
     }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// The headers of a request, with names of any case.
 struct HeaderFields: Sendable, Equatable {
     private(set) var fields: [(name: String, value: String)] = []
 
-    static func == (a: Self, b: Self) -> Bool { a.fields.elementsEqual(b.fields, by: ==) }
+    static func == (a: Self, b: Self) -> Bool {
+        a.fields.elementsEqual(b.fields) { $0.name.isExactly($1.name) && $0.value.isExactly($1.value) }
+    }
 
     subscript(name: String) -> String? {
-        get { fields.first { $0.name.lowercased() == name.lowercased() }?.value }
+        get { fields.first { $0.name.isExactlyIgnoringCase(name) }?.value }
         set {
             remove([name])
             if let newValue { fields.append((name, newValue)) }
@@ -24,24 +28,11 @@ struct HeaderFields: Sendable, Equatable {
     }
 
     mutating func remove(_ names: [String]) {
-        fields.removeAll { field in names.contains { $0.lowercased() == field.name.lowercased() } }
+        fields.removeAll { field in names.contains { $0.isExactlyIgnoringCase(field.name) } }
     }
 
     /// The name of a header that may not stand in a request.
     var invalidName: String? {
-        fields.first { !Self.isToken($0.name) || !$0.value.utf8.allSatisfy(Self.isValueByte) }?.name
+        fields.first { !$0.name.utf8.isHTTPToken || !$0.value.utf8.isHTTPFieldValue }?.name
     }
-
-    /// A word as HTTP has it for names and methods.
-    static func isToken(_ text: String) -> Bool {
-        !text.isEmpty
-            && text.utf8.allSatisfy { byte in
-                Character(Unicode.Scalar(byte)).isASCII
-                    && (Character(Unicode.Scalar(byte)).isLetter || Character(Unicode.Scalar(byte)).isNumber
-                        || "!#$%&'*+-.^_`|~".utf8.contains(byte))
-            }
-    }
-
-    /// No control character but a tab; what is not ASCII goes as its UTF-8.
-    private static func isValueByte(_ byte: UInt8) -> Bool { byte == 0x09 || byte >= 0x20 && byte != 0x7F }
 }

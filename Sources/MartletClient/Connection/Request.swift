@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletOutgoing
+import MartletSupport
 
 /// One request, or what a redirect made of it.
 struct Request: Sendable, Equatable {
@@ -27,7 +28,8 @@ struct Request: Sendable, Equatable {
         self.init(to: target, method: configuration.method, body: configuration.body)
         headers["Accept"] = "text/event-stream"
         headers["Accept-Encoding"] = "identity"
-        headers["Cache-Control"] = "no-store"
+        // What Fetch makes of the cache mode of event sources, `no-store`.
+        headers["Cache-Control"] = "no-cache"
         headers.set(configuration.headers)
         headers["Last-Event-ID"] = lastEventID.isEmpty ? nil : lastEventID
         headers.setBearer(token)
@@ -36,14 +38,14 @@ struct Request: Sendable, Equatable {
 
     /// - Throws: ``EventSourceError`` with the code ``EventSourceError/Code/invalidRequest``.
     func check() throws(EventSourceError) {
-        guard HeaderFields.isToken(method) else {
+        guard method.utf8.isHTTPToken else {
             throw EventSourceError(.invalidRequest, "The method is not a word. Set a method such as GET.")
         }
-        guard method != "CONNECT", method != "TRACE" else {
+        guard !method.isExactly("CONNECT"), !method.isExactly("TRACE") else {
             throw EventSourceError(.invalidRequest, "The method \(method) has no stream to give. Use GET or POST.")
         }
         if let name = headers.invalidName {
-            let name = HeaderFields.isToken(name) ? "\(name) has a control character in it" : "a name is not a word"
+            let name = name.utf8.isHTTPToken ? "\(name) has a control character in it" : "a name is not a word"
             throw EventSourceError(.invalidRequest, "In the headers \(name). Change it.")
         }
     }
@@ -65,15 +67,34 @@ struct Request: Sendable, Equatable {
         }
         var next = self
         next.redirects += 1
-        next.target = target
-        if answer.status == 303 && method != "HEAD" || answer.status <= 302 && method == "POST" {
+        if answer.status == 303 && !method.isExactly("HEAD") || answer.status <= 302 && method.isExactly("POST") {
             next.method = "GET"
-            next.body = nil
-            next.headers.remove(["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"])
+            next.dropBody()
         }
-        if !target.hasSameOrigin(as: self.target) {
-            next.headers.remove(["Authorization", "Cookie", "Proxy-Authorization", "Host"])
-        }
+        next.move(to: target)
         return next
+    }
+
+    /// The same where redirects have led an earlier request, as it was asked there (WHATWG HTML, section 9.2.3: a
+    /// source connects again to the current URL of its request).
+    func continuing(_ earlier: Request) -> Request {
+        var next = self
+        next.method = earlier.method
+        if !earlier.method.isExactly(method) || earlier.body == nil && body != nil { next.dropBody() }
+        next.move(to: earlier.target)
+        return next
+    }
+
+    private mutating func dropBody() {
+        body = nil
+        headers.remove(["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"])
+    }
+
+    /// Credentials stay with their origin.
+    private mutating func move(to target: OutgoingURL) {
+        if !target.hasSameOrigin(as: self.target) {
+            headers.remove(["Authorization", "Cookie", "Proxy-Authorization", "Host"])
+        }
+        self.target = target
     }
 }

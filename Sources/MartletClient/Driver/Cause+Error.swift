@@ -27,6 +27,7 @@ extension EventSource.Cause {
 
     /// The name that BoringSSL has for a failure, without the places in its source.
     private static func reason(_ text: String) -> String {
+        // characters: of a library
         guard let start = text.firstRange(of: "OPENSSL_internal:")?.upperBound else { return text }
         return String(text[start...].prefix { $0 != " " })
     }

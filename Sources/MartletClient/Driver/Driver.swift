@@ -3,6 +3,7 @@
 import AsyncHTTPClient
 import EventStream
 import Logging
+import MartletSupport
 import NIOCore
 
 extension EventSource {
@@ -28,7 +29,7 @@ extension EventSource {
                         if let event = handOut(element) { return event }
                     }
                     if let fault { throw fault }
-                    if let connection { source.setLastEventID(connection.lastEventID) }
+                    if let id = connection?.lastEventID { source.setLastEventID(id) }
                     try await advance()
                 }
                 close()
@@ -42,7 +43,8 @@ extension EventSource {
         private func handOut(_ element: EventStreamParser.Element) -> ServerSentEvent? {
             switch element {
             case .event(let event):
-                source.setLastEventID(event.id ?? "")
+                let id = event.id ?? ""
+                if id.utf8.isHTTPFieldValue { source.setLastEventID(id) }
                 return event
             case .comment(let text): source.configuration.onComment?(text)
             case .retry: break
@@ -58,24 +60,23 @@ extension EventSource {
 
         private func advance() async throws {
             try Task.checkCancellation()
-            var connection =
-                try self.connection
-                ?? Connection(to: source.url, source.configuration, lastEventID: source.lastEventID)
-            defer { self.connection = connection }
+            if connection == nil {
+                connection = try Connection(to: source.url, source.configuration, lastEventID: source.lastEventID)
+            }
             let timeout = source.configuration.readTimeout
             switch step {
             case .connect:
                 source.setState(.connecting)
                 source.restarts.clear()
                 let token = try await source.configuration.token?()
-                step = try connection.connect(token: token)
+                step = try connection?.connect(token: token) ?? .end
             case .send(let request):
                 let outcome = try await source.interruptible(within: timeout) {
                     try await HTTPClient.eventSources.execute(HTTPClientRequest(request), deadline: .distantFuture)
                 }
-                guard case .done(let response) = outcome else { return lose(&connection, outcome) }
+                guard case .done(let response) = outcome else { return lose(outcome) }
                 let answer = Answer(response)
-                step = try connection.answered(answer, using: &random)
+                step = try connection?.answered(answer, using: &random) ?? .end
                 if step == .read {
                     body = BodyReader(response.body)
                     source.setState(.open)
@@ -83,10 +84,10 @@ extension EventSource {
             case .read:
                 guard let body else { return }
                 let outcome = try await source.interruptible(within: timeout) { try await body.next() }
-                guard case .done(let bytes?) = outcome else { return lose(&connection, outcome) }
+                guard case .done(let bytes?) = outcome else { return lose(outcome) }
                 var elements: [EventStreamParser.Element] = []
                 do throws(EventSourceError) {
-                    try connection.received(bytes.readableBytesView, into: &elements)
+                    try connection?.received(bytes.readableBytesView, into: &elements)
                 } catch {
                     fault = error
                 }
@@ -98,19 +99,20 @@ extension EventSource {
                 _ = try await source.interruptible(within: nil) { [clock = source.clock] in
                     try await clock.sleep(for: time)
                 }
-                step = connection.reconnect()
+                step = connection?.reconnect() ?? .end
             case .end: break
             }
         }
 
-        private func lose<Value>(_ connection: inout Connection, _ outcome: Outcome<Value>) {
+        private func lose<Value>(_ outcome: Outcome<Value>) {
             body = nil
-            step =
+            let next =
                 switch outcome {
-                case .done: connection.lost(.ended, using: &random)
-                case .lost(let cause): connection.lost(cause, using: &random)
-                case .restarted: connection.reconnect()
+                case .done: connection?.lost(.ended, using: &random)
+                case .lost(let cause): connection?.lost(cause, using: &random)
+                case .restarted: connection?.reconnect()
                 }
+            step = next ?? .end
         }
 
         /// That a stream ends is usual; that there is none may be for somebody to mend.

@@ -37,9 +37,9 @@ extension Answer {
     init(_ response: HTTPClientResponse) {
         self.init(
             status: Int(response.status.code),
-            contentType: response.headers.first(name: "Content-Type"),
-            contentEncoding: response.headers.first(name: "Content-Encoding"),
+            contentTypes: response.headers["Content-Type"],
+            contentEncodings: response.headers["Content-Encoding"],
             location: response.headers.first(name: "Location"),
-            retryAfter: response.headers.first(name: "Retry-After"))
+            wait: response.retryAfter)
     }
 }

@@ -2,6 +2,7 @@
 
 import AsyncHTTPClient
 import MartletOutgoing
+import MartletSupport
 import NIOCore
 import NIOHTTP1
 
@@ -61,12 +62,12 @@ struct MercureExchange: Sendable {
             } catch is NIOTooManyBytesError {
                 text = ""
             }
-            let id = text.split(whereSeparator: \.isNewline)
-            guard id.count == 1 else {
+            let ids = text.utf8.split { $0 == 0x0A || $0 == 0x0D }
+            guard ids.count == 1, let id = String(ids[0]) else {
                 throw MercureError(
                     .invalidAnswer, status: status, "The answer is not the id of an update. Check the URL.")
             }
-            return String(id[0])
+            return id
         }
 
         private static let maximumIDBytes = 64 * 1024

@@ -2,6 +2,7 @@
 
 public import Logging
 import MartletOutgoing
+import MartletSupport
 
 /// A hub that speaks the [Mercure](https://mercure.rocks) protocol, version 0 (draft-dunglas-mercure-07), of Martlet or
 /// another: updates are published to its topics, and subscribed to.
@@ -66,10 +67,11 @@ public struct MercureHub: Sendable {
     ) -> EventSource {
         var configuration = configuration
         configuration.token = token ?? configuration.token
-        let hub = url.prefix { $0 != "#" }
+        let hub = url.cutExactly(at: UInt8(ascii: "#"))?.before ?? url[...]
         let query = FormEncoding.text(topics.map { ("topic", $0) })
         return EventSource(
-            "\(hub)\(hub.contains("?") ? "&" : "?")\(query)", lastEventID: lastEventID, configuration: configuration,
+            "\(hub)\(hub.containsExactly(UInt8(ascii: "?")) ? "&" : "?")\(query)", lastEventID: lastEventID,
+            configuration: configuration,
             logger: logger, clock: clock)
     }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// A link of a `Link` header: RFC 8288, section 3.
 struct WebLink: Equatable {
     /// As it stands there; may be relative.
@@ -7,13 +9,17 @@ struct WebLink: Equatable {
     /// With names in lower case. Of those with the same name the first counts.
     private(set) var parameters: [(name: String, value: String)] = []
 
-    static func == (a: Self, b: Self) -> Bool { a.url == b.url && a.parameters.elementsEqual(b.parameters, by: ==) }
+    static func == (a: Self, b: Self) -> Bool {
+        a.url.isExactly(b.url)
+            && a.parameters.elementsEqual(b.parameters) { $0.name.isExactly($1.name) && $0.value.isExactly($1.value) }
+    }
 
-    subscript(name: String) -> String? { parameters.first { $0.name == name }?.value }
+    subscript(name: String) -> String? { parameters.first { $0.name.isExactly(name) }?.value }
 
     /// Whether `rel`, of one word or more, has this one, which is in lower case.
     func has(relation: String) -> Bool {
-        self["rel"]?.split(whereSeparator: \.isWhitespace).contains { $0.lowercased() == relation } ?? false
+        self["rel"]?.utf8.split(whereSeparator: \.isBlank).contains { Substring($0).isExactlyIgnoringCase(relation) }
+            ?? false
     }
 
     /// The links of one header, as appendix B.2 reads them: up to the first that does not begin as one.
@@ -43,7 +49,7 @@ struct WebLink: Equatable {
         guard rest.first == UInt8(ascii: ";") else { return nil }
         rest.removeFirst()
         rest.skip(while: \.isBlank)
-        let name = rest.take { !$0.isBlank && !"=;,".utf8.contains($0) }.lowercased()
+        let name = rest.take { !$0.isBlank && !"=;,".utf8.contains($0) }.asciiLowercased
         rest.skip(while: \.isBlank)
         guard rest.first == UInt8(ascii: "=") else { return (name, "") }
         rest.removeFirst()
@@ -67,11 +73,6 @@ struct WebLink: Equatable {
         }
         return String(decoding: text, as: UTF8.self)
     }
-}
-
-extension UInt8 {
-    /// A space or a tab.
-    fileprivate var isBlank: Bool { self == 0x20 || self == 0x09 }
 }
 
 extension ArraySlice<UInt8> {
