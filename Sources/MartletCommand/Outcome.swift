@@ -25,6 +25,7 @@ struct Outcome: Equatable {
             self.init(text: RootCommand.fullMessage(for: error), exitCode: 0)
         } else if code == .validationFailure {
             // The usage that follows the message ends with: See 'martlet serve --help' for more information.
+            // characters: help of ours
             let help = RootCommand.fullMessage(for: error).split(separator: "'").dropLast().last ?? "martlet --help"
             self.init(failure: "\(RootCommand.message(for: error)) (see '\(help)')", exitCode: 2)
         } else {
@@ -42,9 +43,11 @@ struct Outcome: Equatable {
         self.exitCode = exitCode
     }
 
+    /// What controls a terminal is escaped: a message may have in it what a server or a file says.
     private init(failure message: String, exitCode: Int32) {
+        // characters: any white space
         let words = message.split(whereSeparator: \.isWhitespace)
-        self.init(text: "martlet: " + words.joined(separator: " "), exitCode: exitCode)
+        self.init(text: "martlet: " + words.joined(separator: " ").visible, exitCode: exitCode)
     }
 
     /// Prints the text and ends the process.

@@ -6,11 +6,12 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -215,6 +216,79 @@ def test_comments_are_shown_when_asked_for() -> None:
             assert listen.notes == ["martlet: connected"]
 
 
+class Bytes:
+    """A server that sends the same bytes to each client and ends. It counts the clients."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.count = 0
+        self._answer = answer
+        self._listener = socket.create_server((HOST, 0))
+        self.url = f"http://{HOST}:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                self.count += 1
+                with client, suppress(OSError):
+                    client.recv(65536)
+                    client.sendall(self._answer)
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 099 x\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 101 x\r\n\r\n"], ids=["099", "101"]
+)
+def test_a_status_that_no_answer_has_is_no_answer(answer: bytes) -> None:
+    with Bytes(answer) as server:
+        with Listen(server.url, "--retry-for", "300ms") as listen:
+            assert listen.end() == 4
+        assert publish(server.url, "a", "1", "--retry-for", "300ms").returncode == 4
+
+
+@pytest.mark.parametrize("retry", ["9223372036854775807", "9" * 100])
+def test_a_server_may_ask_for_any_wait(retry: str) -> None:
+    with Bytes(STREAM + f"\r\nretry: {retry}\ndata: a\n\n".encode()) as server, Listen(server.url) as listen:
+        wait_until(lambda: "connecting again in" in str(listen.notes), "it waits")
+        assert listen.lines == ["-  message  a"]
+        assert listen.process.poll() is None
+
+
+@pytest.mark.parametrize("body", ["retry: 0", "retry: 0\ndata: a"])
+def test_a_server_that_asks_for_no_wait_is_not_asked_in_a_loop(body: str) -> None:
+    with Bytes(STREAM + f"\r\n{body}\n\n".encode()) as server, Listen(server.url) as listen:
+        wait_until(lambda: server.count > 3, "it has connected again")
+        waits = [note for note in listen.notes if "connecting again in" in note]
+        assert waits
+        assert not any(f"again in {wait}" in note for note in waits for wait in ("0ms", "1ms:"))
+
+
+def processor_seconds(size: int) -> float:
+    """What it costs to print one event of so many bytes, which come in chunks of a kilobyte."""
+    chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
+    body = b"6\r\ndata: \r\n" + chunk * (size // 1024) + b"2\r\n\n\n\r\n0\r\n\r\n"
+    with Bytes(STREAM + b"Transfer-Encoding: chunked\r\n\r\n" + body) as server:
+        command = [martlet(), "listen", server.url, "--json", "--count", "1"]
+        listen = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(listen.pid, 0)
+        assert status == 0
+        return usage.ru_utime + usage.ru_stime
+
+
+def test_a_chunk_of_an_event_costs_no_more_for_what_came_before_it() -> None:
+    # Four times as much; each chunk would cost four times as much, too, if it copied the event so far.
+    assert processor_seconds(8 << 20) < 8 * processor_seconds(2 << 20)
+
+
 def test_colours_are_for_terminals(server: Martlet) -> None:
     command = [martlet(), "listen", url(server, "/events/a"), "--since", "1h", "--count", "1"]
     server.publish("a", "hello", "?id=1")
@@ -383,10 +457,57 @@ def test_a_line_that_cannot_be_sent_is_named(server: Martlet, bad: bytes, compla
     assert len(ended.stdout.split()) == 2
 
 
-def test_a_line_that_is_too_large_for_the_hub_is_named(server: Martlet) -> None:
-    ended = publish(url(server), "a", stdin=b"1\n2\n" + b"x" * (1 << 20) + b"\n4\n")
-    assert ended.returncode == 3
-    assert ended.stderr.startswith("martlet: line 3: ") and "(published: 2 events)" in ended.stderr
+@pytest.mark.parametrize(
+    "line",
+    ["x" * (1 << 20), '"' * (600 << 10), "\x01" * (200 << 10), "\u00fc" * (1 << 19)],
+    ids=["letters", "quotes", "controls", "umlauts"],
+)
+def test_a_line_of_the_promised_length_is_published_whatever_is_in_it(server: Martlet, line: str) -> None:
+    ended = publish(
+        url(server), "a/\u00fc?", "--type", "t&", "--retry", "5", "--key", "k k", stdin=f"1\n{line}\n3\n".encode())
+    assert (ended.returncode, ended.stderr) == (0, "")
+    events = history(server, "/events/a%2F%C3%BC%3F", 3)
+    assert [event["data"] for event in events] == ["1", line, "3"]
+    assert [event["event"] for event in events] == ["t&"] * 3
+    assert [event["id"] for event in events] == ended.stdout.split()
+
+
+def test_a_batch_of_the_promised_length_is_published(server: Martlet) -> None:
+    frame = len(json.dumps({"topic": "a", "data": ""}))
+    line = json.dumps({"topic": "a", "data": "x" * ((1 << 20) - frame)})
+    ended = publish(url(server), "--ndjson", stdin=line.encode())
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_line_that_is_too_large_for_the_hub_is_named() -> None:
+    problem = b'{"detail":"The body is over 3 bytes. Send less."}'
+    with Answers((413, "application/problem+json", problem, {})) as server:
+        ended = publish(server.url, "a", stdin=b"1\n")
+        assert ended.returncode == 3
+        assert ended.stderr == "martlet: line 1: The body is over 3 bytes. Send less. (published: 0 events)\n"
+
+
+def test_what_a_server_says_does_not_control_the_terminal() -> None:
+    problem = b'{"detail":"\\u001b[31mred\\u0007\\u009b0m\\u202e","line":1}'
+    with Answers((400, "application/problem+json", problem, {})) as server:
+        assert publish(server.url, "a", "1").stderr == r"martlet: \u{1B}[31mred\u{07}\u{009B}0m\u{202E}" + "\n"
+
+
+def test_cookies_are_one_field() -> None:
+    with Answers((200, "text/event-stream", b"data: 1\n\n", {})) as server:
+        with Listen(server.url, "--count", "1", "--header", "Cookie: a=1", "--header", "Cookie: b=2") as listen:
+            assert listen.end() == 0
+        assert server.requests[0].get_all("Cookie") == ["a=1; b=2"]
+
+
+@pytest.mark.parametrize("port", [0, 65536, 99999, 2**64])
+def test_a_port_that_does_not_exist_is_bad_usage(port: int) -> None:
+    ended = publish(f"http://u:sesame@{HOST}:{port}", "a", "1")
+    assert ended.returncode == 2
+    assert "sesame" not in ended.stderr
+    assert publish(f"http://{HOST}:{port}", "a", "1").returncode == 2
+    with Listen(f"http://{HOST}:{port}/") as listen:
+        assert listen.end() == 2
 
 
 def test_no_line_is_no_event_and_no_failure(server: Martlet) -> None:

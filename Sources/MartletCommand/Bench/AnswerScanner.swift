@@ -5,8 +5,7 @@ struct AnswerScanner: Sendable {
     enum Item: Equatable, Sendable {
         /// A response has ended.
         case answer(status: Int, closes: Bool)
-        /// What arrives is not HTTP.
-        case malformed
+        case malformed(Malformation)
     }
 
     private var scanner = HeadScanner()
@@ -23,7 +22,7 @@ struct AnswerScanner: Sendable {
                 case .head(let head):
                     let hasBody = head.status != 204 && head.status != 304
                     current = (head, BodyFraming(head, hasBody: hasBody))
-                case .malformed: return .malformed
+                case .malformed(let malformation): return .malformed(malformation)
                 case nil: return nil
                 }
             }
@@ -37,7 +36,7 @@ struct AnswerScanner: Sendable {
                 defer { current = nil }
                 return .answer(status: current!.head.status, closes: current!.head.closes)
             case .malformed:
-                return .malformed
+                return .malformed(.body)
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MartletOutgoing
 
 /// `martlet bench`: measures a server of event streams under load.
 struct BenchCommand: ParsableCommand {
@@ -21,8 +22,8 @@ struct BenchCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "The http URL to subscribe to.", transform: target)
-    var url: HTTPTarget
+    @Argument(help: "The http URL to subscribe to.")
+    var url: String
 
     @Option(
         help: ArgumentHelp("How many subscribers connect. Default: 100.", valueName: "number"),
@@ -30,9 +31,8 @@ struct BenchCommand: ParsableCommand {
     var subscribers = 100
 
     @Option(
-        help: ArgumentHelp("The http URL to publish to: each event is the body of a POST.", valueName: "url"),
-        transform: target)
-    var publish: HTTPTarget?
+        help: ArgumentHelp("The http URL to publish to: each event is the body of a POST.", valueName: "url"))
+    var publish: String?
 
     @Option(
         help: ArgumentHelp("Events published a second. Default: 10.", valueName: "number"),
@@ -68,13 +68,11 @@ struct BenchCommand: ParsableCommand {
     var drain = Duration.seconds(5)
 
     @Option(
-        help: ArgumentHelp("A field of the subscribers' requests; repeatable.", valueName: "name: value"),
-        transform: field)
+        help: ArgumentHelp("A field of the subscribers' requests; repeatable.", valueName: "name: value"))
     var header: [String] = []
 
     @Option(
-        help: ArgumentHelp("A field of the publisher's requests; repeatable.", valueName: "name: value"),
-        transform: field)
+        help: ArgumentHelp("A field of the publisher's requests; repeatable.", valueName: "name: value"))
     var publishHeader: [String] = []
 
     @Option(
@@ -85,19 +83,28 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    func validate() throws { _ = try plan }
+
+    /// - Throws: `ValidationError`, which repeats no URL and no field: there may be a password in them.
     var plan: BenchPlan {
-        BenchPlan(
-            target: url,
-            header: header,
-            subscribers: subscribers,
-            connectRate: connectRate,
-            settle: settle,
-            warmUp: warmUp,
-            duration: duration,
-            drain: drain,
-            publishing: publish.map { .init(target: $0, header: publishHeader, rate: rate, size: size) },
-            serverProcess: serverPid
-        )
+        get throws {
+            BenchPlan(
+                target: try Self.target(url),
+                header: try Self.fields(header, option: "--header"),
+                subscribers: subscribers,
+                connectRate: connectRate,
+                settle: settle,
+                warmUp: warmUp,
+                duration: duration,
+                drain: drain,
+                publishing: try publish.map { url in
+                    .init(
+                        target: try Self.target(url),
+                        header: try Self.fields(publishHeader, option: "--publish-header"), rate: rate, size: size)
+                },
+                serverProcess: serverPid
+            )
+        }
     }
 
     /// - Throws: ``SettingsError`` if this machine does not allow what is asked for, ``BenchError`` if it could not be
@@ -114,7 +121,7 @@ struct BenchCommand: ParsableCommand {
             throw SettingsError("--server-pid: there is no process \(serverPid) to read in /proc")
         }
         Interruption.listen()
-        var generator = try LoadGenerator(plan, progress: ProgressLine()) { Interruption.isRequested }
+        var generator = try LoadGenerator(try plan, progress: ProgressLine()) { Interruption.isRequested }
         let report = try generator.run()
         print(json ? try report.json : report.text)
     }
@@ -122,17 +129,23 @@ struct BenchCommand: ParsableCommand {
     private static let spareDescriptors = 32
     private static let longest = Duration.seconds(86_400)
 
-    @Sendable private static func target(_ text: String) throws -> HTTPTarget {
-        guard let target = HTTPTarget(text) else {
-            throw ValidationError("\(text.debugDescription) is not a URL like http://127.0.0.1:8080/events/demo")
+    private static func target(_ text: String) throws -> OutgoingURL {
+        do {
+            let url = try OutgoingURL(text)
+            guard !url.isSecure else {
+                throw ValidationError("The URL must begin with http://, because bench does not speak TLS")
+            }
+            return url
+        } catch let error as OutgoingURLError {
+            throw ValidationError("The URL \(error), such as http://127.0.0.1:8080/events/demo")
         }
-        return target
     }
 
-    @Sendable private static func field(_ text: String) throws -> String {
-        guard HeaderField(text) != nil else {
-            throw ValidationError("\(text.debugDescription) is not a field like \"Authorization: Bearer 1234\"")
+    private static func fields(_ texts: [String], option: String) throws -> [HeaderField] {
+        let fields = texts.compactMap(HeaderField.init)
+        guard fields.count == texts.count else {
+            throw ValidationError("A \(option) is not a field like \"Accept-Language: de\"")
         }
-        return text
+        return HeaderField.joined(fields)
     }
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 /// What a run of ``LoadGenerator`` does: valid values, whose defaults are those of ``BenchCommand``.
 struct BenchPlan: Sendable {
     /// What is published, and how fast.
     struct Publishing: Sendable {
-        let target: HTTPTarget
-        /// Fields of the request besides `Host` and `Content-Length`, as `Name: value`.
-        let header: [String]
+        let target: OutgoingURL
+        /// More fields of the request than `Host` and `Content-Length`.
+        let header: [HeaderField]
         /// Events a second.
         let rate: Int
         /// Bytes of an event's data, at least ``EventMark/longest``.
@@ -14,9 +16,9 @@ struct BenchPlan: Sendable {
     }
 
     /// The stream that is subscribed to.
-    let target: HTTPTarget
-    /// Fields of the request besides `Host`, `Accept` and `Cache-Control`, as `Name: value`.
-    let header: [String]
+    let target: OutgoingURL
+    /// More fields of the request than `Host`, `Accept`, `Accept-Encoding` and `Cache-Control`.
+    let header: [HeaderField]
     let subscribers: Int
     /// Connections opened a second.
     let connectRate: Int

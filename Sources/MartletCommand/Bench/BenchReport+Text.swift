@@ -39,7 +39,7 @@ extension BenchReport {
             rows.append(("Server", Self.cpu(server.cpuPercent, server.cpuMicrosecondsPerDelivery) + memory))
         }
         rows.append(("Generator", Self.cpu(generator.cpuPercent, generator.cpuMicrosecondsPerDelivery)))
-        rows += notes.map { ("Note", $0) }
+        rows += notes.map { ("Note", $0.visible) }
         return rows.map { $0 + String(repeating: " ", count: 13 - $0.count) + $1 }.joined(separator: "\n")
     }
 
@@ -67,7 +67,7 @@ extension Double {
     /// The number with exactly this many decimals.
     func fixed(_ decimals: Int) -> String {
         let scale = (0..<decimals).reduce(1) { scale, _ in scale * 10 }
-        let scaled = Int((magnitude * Double(scale)).rounded())
+        guard let scaled = Int(exactly: (magnitude * Double(scale)).rounded()) else { return "\(self)" }
         let sign = self < 0 && scaled > 0 ? "-" : ""
         guard decimals > 0 else { return "\(sign)\(scaled)" }
         let fraction = String(scaled % scale)

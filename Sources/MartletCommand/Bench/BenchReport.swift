@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
@@ -42,8 +44,8 @@ struct BenchReport: Encodable, Sendable {
         let acceptedPerSecond: Double
         let refused: Int
         let unanswered: Int
-        /// Deliveries of accepted events that did not arrive in time at subscribers that were still connected, or that a
-        /// later event overtook for good.
+        /// Deliveries of accepted events that did not arrive in time at subscribers that were still connected, or that
+        /// a later event overtook for good.
         let lost: Int
         let duplicated: Int
         let outOfOrder: Int
@@ -53,7 +55,8 @@ struct BenchReport: Encodable, Sendable {
         /// The share of one core.
         let cpuPercent: Double
         let cpuMicrosecondsPerDelivery: Double?
-        /// By how much the resident memory grew from before the first subscriber until after the last, for each of them.
+        /// By how much the resident memory grew from before the first subscriber until after the last, for each of
+        /// them.
         let residentBytesPerSubscriber: Int?
     }
 
@@ -105,7 +108,7 @@ struct BenchReport: Encodable, Sendable {
         func perDelivery(_ cpu: Double) -> Double? {
             count > 0 ? (cpu * 1e6 / Double(count)).rounded(to: 3) : nil
         }
-        url = plan.target.url
+        url = plan.target.text
         self.seconds = seconds.rounded(to: 3)
         subscribers = Subscribers(
             requested: plan.subscribers,
@@ -167,6 +170,13 @@ struct BenchReport: Encodable, Sendable {
         if wasInterrupted { notes.append("The run was interrupted.") }
         if let failure = tally.firstFailure {
             notes.append("\(tally.failed + tally.closed) subscribers failed or were closed; the first: \(failure).")
+        }
+        if tally.deliveries == 0 {
+            notes.append("No event arrived while it was measured.")
+        } else if let record, record.accepted > 0, tally.recognized == 0 {
+            notes.append(
+                "No event that arrived begins with what was published, so all count as lost; another URL may have them."
+            )
         }
         if let status = record?.firstRefusal {
             notes.append("The server refused events, the first with status \(status).")

@@ -2,6 +2,8 @@
 
 /// What the subscribers of a run have seen together.
 struct BenchTally: Sendable {
+    typealias Published = (run: UInt32, count: UInt64)
+
     /// Subscribers that the server has answered with a stream.
     var connected = 0
     /// Subscribers that it has not.
@@ -19,6 +21,8 @@ struct BenchTally: Sendable {
     var bytes = 0
     /// The time from sending to receiving of the events that were sent while measuring, whenever they arrive.
     private(set) var latency = LatencyHistogram()
+    /// Events of the whole run that were published in it.
+    private(set) var recognized = 0
     /// Events of the whole run that came again.
     private(set) var duplicated = 0
     /// Events of the whole run that came after a later one.
@@ -41,19 +45,24 @@ struct BenchTally: Sendable {
     /// Counts an event that a subscriber has received.
     ///
     /// - Parameters:
-    ///   - run: What this run's marks have, if it publishes. The events of others are not measured then.
+    ///   - published: What this run's marks have, and how many events were sent, if it publishes. The events of others
+    ///     are not measured then.
     ///   - ledger: That of the subscriber.
-    mutating func receive(_ mark: MarkScanner.Mark, at time: UInt64, run: UInt32?, ledger: inout SequenceLedger) {
+    mutating func receive(
+        _ mark: MarkScanner.Mark, at time: UInt64, published: Published?, ledger: inout SequenceLedger
+    ) {
         if isMeasuring { deliveries += 1 }
         switch mark {
         case .none:
             break
         case .time(let sent):
-            if run == nil { record(sent: sent, received: time) }
+            if published == nil { record(sent: sent, received: time) }
         case .event(let mark):
-            guard run == nil || mark.run == run else { break }
+            guard let published else { return record(sent: mark.sentAt, received: time) }
+            // A server may make up any number.
+            guard mark.run == published.run, mark.sequence < published.count else { break }
             record(sent: mark.sentAt, received: time)
-            guard run != nil else { break }
+            recognized += 1
             switch ledger.record(mark.sequence) {
             case .next: break
             case .outOfOrder: outOfOrder += 1

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Finds the content among the bytes of a response's body, whatever pieces they arrive in.
 struct BodyFraming: Equatable, Sendable {
     enum Step: Equatable, Sendable {
@@ -16,7 +18,7 @@ struct BodyFraming: Equatable, Sendable {
         /// Up to the end of the connection.
         case unlimited
         case length
-        case chunkSize, chunkExtension, chunk, chunkCarriageReturn, chunkLineFeed
+        case chunkStart, chunkSize, chunkExtension, chunk, chunkCarriageReturn, chunkLineFeed
         /// At the start of a line after the last chunk, or within one.
         case trailer, trailerLine
         case ended
@@ -31,7 +33,7 @@ struct BodyFraming: Equatable, Sendable {
         if !hasBody {
             state = .ended
         } else if head.isChunked {
-            state = .chunkSize
+            state = .chunkStart
         } else if let length = head.contentLength {
             state = length == 0 ? .ended : .length
             remaining = length
@@ -82,13 +84,14 @@ struct BodyFraming: Equatable, Sendable {
             state = .chunkExtension
         case (.chunkSize, 0x0D), (.chunkExtension, _), (.trailer, 0x0D):
             break
-        case (.chunkSize, _):
-            guard let digit = Self.hexadecimalDigit(byte), remaining < 1 << 40 else { return false }
-            remaining = remaining << 4 | digit
+        case (.chunkStart, _), (.chunkSize, _):
+            guard let digit = byte.hexDigit, remaining < 1 << 40 else { return false }
+            remaining = remaining << 4 | Int(digit)
+            state = .chunkSize
         case (.chunkCarriageReturn, 0x0D):
             state = .chunkLineFeed
         case (.chunkLineFeed, 0x0A):
-            state = .chunkSize
+            state = .chunkStart
         case (.trailer, 0x0A):
             state = .ended
         case (.trailer, _), (.trailerLine, _):
@@ -97,14 +100,5 @@ struct BodyFraming: Equatable, Sendable {
             return false
         }
         return true
-    }
-
-    private static func hexadecimalDigit(_ byte: UInt8) -> Int? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a")) + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte - UInt8(ascii: "A")) + 10
-        default: nil
-        }
     }
 }

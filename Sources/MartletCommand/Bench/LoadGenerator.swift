@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -11,9 +13,9 @@ import Darwin
 /// A run of `martlet bench`: one thread that subscribes, publishes and measures.
 ///
 /// The phases are: connect all subscribers, settle, publish to warm up, measure, and wait for what is on its way. Loss,
-/// duplicates and order are those of all phases, rates and processor time only those of measuring. A latency is that from
-/// just before an event is handed to the system until its bytes are read from the system, and so includes the time that
-/// the generator is busy with other subscribers.
+/// duplicates and order are those of all phases, rates and processor time only those of measuring. A latency is that
+/// from just before an event is handed to the system until its bytes are read from the system, and so includes the time
+/// that the generator is busy with other subscribers.
 struct LoadGenerator {
     private static let publisherToken = UInt64.max - 1
     /// How long a connection may take to be answered.
@@ -56,9 +58,9 @@ struct LoadGenerator {
         self.isInterrupted = isInterrupted
         let fields = [
             "GET \(plan.target.requestTarget) HTTP/1.1", "Host: \(plan.target.authority)",
-            "Accept: text/event-stream", "Cache-Control: no-cache",
+            "Accept: text/event-stream", "Accept-Encoding: identity", "Cache-Control: no-cache",
         ]
-        request = Array((fields + plan.header + ["", ""]).joined(separator: "\r\n").utf8)
+        request = Array((fields + plan.header.map(\.line) + ["", ""]).joined(separator: "\r\n").utf8)
         subscribers = Array(repeating: Subscriber(), count: plan.subscribers)
     }
 
@@ -79,7 +81,7 @@ struct LoadGenerator {
         connect()
         guard tally.connected > 0 else {
             let reason = tally.firstFailure ?? "interrupted"
-            throw BenchError("no subscriber could connect to \(plan.target.url): \(reason)")
+            throw BenchError("no subscriber could connect to \(plan.target.text): \(reason)")
         }
         let connectSeconds = Double(tally.lastConnected - connectStart) / 1e9
         pass(plan.settle, "settling")
@@ -269,7 +271,7 @@ struct LoadGenerator {
         if tally.isMeasuring { tally.bytes += count }
         if memo.scans(buffer, count, with: &subscribers[index].scanner) {
             for mark in memo.marks {
-                tally.receive(mark, at: now, run: publisher?.run, ledger: &subscribers[index].ledger)
+                tally.receive(mark, at: now, published: publisher?.published, ledger: &subscribers[index].ledger)
             }
             return
         }
@@ -284,7 +286,7 @@ struct LoadGenerator {
             switch item {
             case .event(let mark):
                 marks.append(mark)
-                tally.receive(mark, at: now, run: publisher?.run, ledger: &subscribers[index].ledger)
+                tally.receive(mark, at: now, published: publisher?.published, ledger: &subscribers[index].ledger)
             case .accepted:
                 isMemorable = false
                 subscribers[index].state = .open
@@ -292,7 +294,7 @@ struct LoadGenerator {
                 tally.lastConnected = now
             case .rejected(let reason): end = "the answer \(reason)"
             case .ended: end = "the server ended the stream"
-            case .malformed: end = "the answer is not HTTP/1.1"
+            case .malformed(let malformation): end = malformation.description
             }
         }
         if let end {

@@ -15,7 +15,7 @@ enum MonotonicTime {
     static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 
     /// The processor time that this process has used, in nanoseconds; it grows by a microsecond at a time.
-    static var processorTime: UInt64 { UInt64(clock()) * (1_000_000_000 / UInt64(CLOCKS_PER_SEC)) }
+    static var processorTime: UInt64 { UInt64(max(clock(), 0)) * (1_000_000_000 / UInt64(CLOCKS_PER_SEC)) }
 }
 
 extension Duration {

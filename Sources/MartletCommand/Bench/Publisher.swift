@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+import MartletSupport
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -10,9 +13,9 @@ import Darwin
 
 /// Publishes events at a steady rate over one connection, each with an ``EventMark``.
 ///
-/// Requests do not wait for the answers to those before, so that the rate does not depend on how long an answer takes; but
-/// at most ``window`` are unanswered, and only one where the server closes the connection after each. An event that is late
-/// is sent as soon as it can be, and its mark has the time at which it is.
+/// Requests do not wait for the answers to those before, so that the rate does not depend on how long an answer takes;
+/// but at most ``window`` are unanswered, and only one where the server closes the connection after each. An event that
+/// is late is sent as soon as it can be, and its mark has the time at which it is.
 struct Publisher: Sendable {
     /// How many events may be unanswered.
     static let window = 64
@@ -51,11 +54,14 @@ struct Publisher: Sendable {
             "POST \(plan.target.requestTarget) HTTP/1.1", "Host: \(plan.target.authority)",
             "Content-Length: \(plan.size)",
         ]
-        let isTyped = plan.header.contains { $0.lowercased().hasPrefix("content-type:") }
+        let isTyped = plan.header.contains { $0.name.isExactlyIgnoringCase("Content-Type") }
         let type = isTyped ? [] : ["Content-Type: text/plain"]
-        head = Array((fields + type + plan.header + ["", ""]).joined(separator: "\r\n").utf8)
+        head = Array((fields + type + plan.header.map(\.line) + ["", ""]).joined(separator: "\r\n").utf8)
         padding = (0..<plan.size).map { UInt8(ascii: "a") + UInt8($0 % 26) }
     }
+
+    /// What the marks of the events that were sent have.
+    var published: BenchTally.Published { (run, record.sent) }
 
     /// Makes the first event due.
     mutating func begin(at time: UInt64) {
@@ -165,8 +171,8 @@ struct Publisher: Sendable {
             window = 1
             connectAt = 0
             disconnect(nil)
-        case .malformed:
-            disconnect(BenchError("the server's answer to the publisher is not HTTP/1.1"))
+        case .malformed(let malformation):
+            disconnect(BenchError("publishing: \(malformation)"))
         }
         return false
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -26,7 +28,7 @@ struct SocketAddress: Sendable {
     /// The first address of a host that accepts a connection, which is closed at once.
     ///
     /// - Throws: ``BenchError`` if there is none, with the reason of the last.
-    static func reachable(_ target: HTTPTarget) throws(BenchError) -> SocketAddress {
+    static func reachable(_ target: OutgoingURL) throws(BenchError) -> SocketAddress {
         var hints = addrinfo()
         hints.ai_socktype = StreamSocket.type
         var list: UnsafeMutablePointer<addrinfo>?

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletOutgoing
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -83,7 +85,7 @@ struct StreamSocket: Equatable, Sendable {
     /// Connects and closes.
     ///
     /// - Throws: ``BenchError`` if the server does not accept within some seconds.
-    static func probe(_ address: SocketAddress, of target: HTTPTarget) throws(BenchError) {
+    static func probe(_ address: SocketAddress, of target: OutgoingURL) throws(BenchError) {
         let socket = try StreamSocket(connectingTo: address)
         defer { socket.close() }
         var writable = pollfd(fd: socket.descriptor, events: Int16(POLLOUT), revents: 0)

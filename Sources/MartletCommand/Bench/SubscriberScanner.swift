@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// What a subscriber makes of the bytes that the server sends it, whatever pieces they arrive in.
 struct SubscriberScanner: Equatable, Sendable {
     enum Item: Equatable, Sendable {
@@ -10,8 +12,7 @@ struct SubscriberScanner: Equatable, Sendable {
         case event(MarkScanner.Mark)
         /// The response has ended.
         case ended
-        /// What arrives is not HTTP.
-        case malformed
+        case malformed(Malformation)
     }
 
     private var head = HeadScanner()
@@ -22,8 +23,8 @@ struct SubscriberScanner: Equatable, Sendable {
 
     /// Takes bytes from `position` on, up to and including the end of an item.
     ///
-    /// - Returns: nil if all bytes were taken and no item has ended. Nothing comes after an item other than `accepted` and
-    ///   `event`.
+    /// - Returns: nil if all bytes were taken and no item has ended. Nothing comes after an item other than `accepted`
+    ///   and `event`.
     mutating func next(in bytes: Span<UInt8>, from position: inout Int) -> Item? {
         guard !isOver else { return nil }
         guard framing != nil else { return head.next(in: bytes, from: &position).map { answer($0) } }
@@ -41,7 +42,7 @@ struct SubscriberScanner: Equatable, Sendable {
                 return .ended
             case .malformed:
                 isOver = true
-                return .malformed
+                return .malformed(.body)
             }
         }
     }
@@ -51,15 +52,20 @@ struct SubscriberScanner: Equatable, Sendable {
         case .head(let head) where head.status != 200:
             isOver = true
             return .rejected("has status \(head.status)")
-        case .head(let head) where head.mediaType != "text/event-stream":
+        case .head(let head) where head.mediaType?.isExactly("text/event-stream") != true:
             isOver = true
-            return .rejected("has the type \(head.mediaType.debugDescription), which is not text/event-stream")
+            let type = head.mediaType.map { "the type \($0.debugDescription)" } ?? "no type"
+            return .rejected("has \(type) in place of text/event-stream")
+        case .head(let head) where head.coding != nil:
+            isOver = true
+            return .rejected(
+                "is encoded as \((head.coding ?? "").debugDescription), which cannot be read; turn that off")
         case .head(let head):
             framing = BodyFraming(head)
             return .accepted
-        case .malformed:
+        case .malformed(let malformation):
             isOver = true
-            return .malformed
+            return .malformed(malformation)
         }
     }
 }

@@ -1,17 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// A field of a request as it is written on the command line: `Name: value`.
 struct HeaderField: Equatable, Sendable {
     let name: String
-    let value: String
+    private(set) var value: String
+
+    /// As a request has it.
+    var line: String { "\(name): \(value)" }
+
+    static func == (a: Self, b: Self) -> Bool { a.name.isExactly(b.name) && a.value.isExactly(b.value) }
 
     /// `nil` if the text is no such field.
     init?(_ text: String) {
-        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, !text.contains(where: \.isNewline),
-            parts[0].allSatisfy({ $0.isASCII && !$0.isWhitespace })
+        guard let (name, value) = text.cutExactly(at: UInt8(ascii: ":")), name.utf8.isHTTPToken,
+            value.utf8.isHTTPFieldValue
         else { return nil }
-        name = String(parts[0])
-        value = String(parts[1].drop { $0 == " " || $0 == "\t" })
+        self.name = String(name)
+        self.value = String(value.trimmingBlanks)
+    }
+
+    /// The fields with those of one name joined, whatever its case: cookies as RFC 6265 section 4.2.1 has them,
+    /// everything else as a list (RFC 9110 section 5.3).
+    static func joined(_ fields: [HeaderField]) -> [HeaderField] {
+        fields.reduce(into: []) { joined, field in
+            if let index = joined.firstIndex(where: { $0.name.isExactlyIgnoringCase(field.name) }) {
+                let separator = field.name.isExactlyIgnoringCase("Cookie") ? "; " : ", "
+                joined[index].value += separator + field.value
+            } else {
+                joined.append(field)
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 import ArgumentParser
 import Foundation
 
-/// What the requests to a server carry besides.
+/// What the requests to a server carry for the user.
 struct ServerOptions: ParsableArguments, Sendable {
     @Option(help: ArgumentHelp("File with a bearer token, read again for each request.", valueName: "file"))
     var tokenFile: String?
@@ -11,7 +11,9 @@ struct ServerOptions: ParsableArguments, Sendable {
     @Option(help: ArgumentHelp("Environment variable with a bearer token.", valueName: "name"))
     var tokenEnv: String?
 
-    @Option(help: ArgumentHelp("A field of the requests; repeatable.", valueName: "name: value"))
+    @Option(
+        help: ArgumentHelp(
+            "A field of the requests; repeatable, values of one name are joined.", valueName: "name: value"))
     var header: [String] = []
 
     func validate() throws {
@@ -22,12 +24,10 @@ struct ServerOptions: ParsableArguments, Sendable {
         }
     }
 
-    /// The fields by name; what is given several times is one list.
+    /// The fields by name.
     var fields: [String: String] {
-        header.compactMap(HeaderField.init).reduce(into: [:]) { fields, field in
-            let name = fields.keys.first { $0.lowercased() == field.name.lowercased() } ?? field.name
-            fields[name] = fields[name].map { "\($0), \(field.value)" } ?? field.value
-        }
+        let fields = HeaderField.joined(header.compactMap(HeaderField.init))
+        return Dictionary(uniqueKeysWithValues: fields.map { ($0.name, $0.value) })
     }
 
     /// The token to send now; `nil` where none is named.
@@ -36,7 +36,7 @@ struct ServerOptions: ParsableArguments, Sendable {
     func token(environment: [String: String]) throws(SettingsError) -> String? {
         let source = SecretSource(name: "token", file: tokenFile, variable: tokenEnv)
         guard let text = try source.text(environment: environment) else { return nil }
-        let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        let token = text.trimmingCharacters(in: .whitespacesAndNewlines)  // characters: any white space
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             let option = tokenFile == nil ? "--token-env" : "--token-file"
             throw SettingsError("\(option): what is there is not a token, which is one word of ASCII characters")

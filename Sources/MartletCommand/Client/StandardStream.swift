@@ -56,8 +56,8 @@ struct StandardStream: Sendable {
         try await onQueue { try sendAll(bytes) }
     }
 
-    /// Writes a line for the user, without caring whether he sees it.
-    func note(_ line: String) { _ = try? sendAll(Array("martlet: \(line)\n".utf8)) }
+    /// Writes a line for the user, whether it is read or not. What controls a terminal is escaped.
+    func note(_ line: String) { _ = try? sendAll(Array("martlet: \(line.visible)\n".utf8)) }
 
     /// Calls something once nobody reads any more what is written. Where that does not show, it never does.
     func onceUnread(_ act: @escaping @Sendable () -> Void) {

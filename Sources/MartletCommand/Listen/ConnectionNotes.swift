@@ -27,7 +27,7 @@ final class ConnectionNotes: Sendable {
         switch new {
         case .open: note("connected")
         case .waiting(let time, let cause):
-            note("connecting again in \(Duration.milliseconds(Int(time / .milliseconds(1))).described): \(cause)")
+            note("connecting again in \(time.described): \(cause)")
         case .connecting, .closed: break
         }
     }

@@ -13,7 +13,7 @@ struct ListenCommand: AsyncParsableCommand {
         usage: "martlet listen <url> [<options>]",
         discussion: """
             Events go to standard output as they come: id, type and data, or one JSON object a line with --json. What \
-            becomes of the connection goes to standard error. A connection that ends is made anew, and goes on after the \
+            becomes of the connection goes to standard error. A connection that ends is made again, and goes on after the \
             last event. Nothing is read ahead of what reads the output.
 
             Exit codes: 0 when the server says that there is no more (204), after --count events, after SIGINT or \
@@ -56,7 +56,7 @@ struct ListenCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Connect anew when not a byte comes for so long; 0 for never. Default: 60s.", valueName: "duration"),
+            "Connect again when not a byte comes for so long; 0 for never. Default: 60s.", valueName: "duration"),
         transform: value(.duration(.zero...longest)))
     var readTimeout = Duration.seconds(60)
 
@@ -88,7 +88,7 @@ struct ListenCommand: AsyncParsableCommand {
         configuration.readTimeout = readTimeout == .zero ? nil : readTimeout
         configuration.onStateChange = { notes.changed(to: $0) }
         if verbose {
-            configuration.onComment = { StandardStream.error.note("comment: \(EventFormat.visible($0[...]))") }
+            configuration.onComment = { StandardStream.error.note("comment: \($0)") }
         }
         let isColored = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
         return Listener(

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Makes batches of the lines of an input, in their order. It reads nothing and sends nothing.
 struct Batcher: Sendable {
     /// What the lines of the input are.
@@ -15,8 +17,11 @@ struct Batcher: Sendable {
         var lineBytes = 1024 * 1024
         /// The most lines of a request.
         var lines = 1000
-        /// The most bytes of a request, if it has more than one line: less than a hub takes by default.
-        var bytes = 512 * 1024
+        /// The most bytes of a batch with more than one line, and of an event that is made into one: less than a hub
+        /// takes by default.
+        var bytes = Self.defaultBytes
+
+        static let defaultBytes = 512 * 1024
     }
 
     private let input: Input
@@ -63,24 +68,25 @@ struct Batcher: Sendable {
         }
         var bytes = 0
         let count = ready.prefix(limits.lines).prefix { line in
-            bytes += line.json.count + 1
+            guard case .json = line.event else { return false }
+            bytes += line.event.byteCount + 1
             return bytes <= limits.bytes
         }.count
         let lines = Array(ready.prefix(max(count, 1)))
         ready.removeFirst(lines.count)
-        readyBytes -= lines.reduce(0) { $0 + $1.json.count + 1 }
+        readyBytes -= lines.reduce(0) { $0 + $1.event.byteCount + 1 }
         return LineBatch(lines: lines)
     }
 
     private mutating func append(_ line: LineSplitter.Line) throws {
-        let json: [UInt8]
+        let event: LineEvent
         switch input {
-        case .data(let template): json = try template.line(data: line.text)
+        case .data(let template): event = try template.event(data: line.text, maximumJSONBytes: limits.bytes)
         case .events:
-            guard line.text.contains(where: { !$0.isWhitespace }) else { return }
-            json = Array(line.text.utf8)
+            guard line.text.utf8.contains(where: { !$0.isBlank && $0 != 0x0D }) else { return }
+            event = .json(Array(line.text.utf8))
         }
-        ready.append(LineBatch.Line(number: line.number, json: json))
-        readyBytes += json.count + 1
+        ready.append(LineBatch.Line(number: line.number, event: event))
+        readyBytes += event.byteCount + 1
     }
 }

@@ -11,15 +11,16 @@ struct EventTemplate: Equatable, Sendable {
     var key: String?
     var isPrivate = false
 
-    /// The event with these data, as a line of a batch.
-    func line(data: String) throws -> [UInt8] {
+    /// The event with these data.
+    ///
+    /// - Parameter maximumJSONBytes: The largest line of a batch. JSON may take six times the bytes of the data.
+    func event(data: String, maximumJSONBytes: Int = Batcher.Limits.defaultBytes) throws -> LineEvent {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(
-            try encoder.encode(
-                Members(
-                    topic: topic, data: data, id: id, type: type, retry: retry, key: key,
-                    private: isPrivate ? true : nil)))
+        let members = Members(
+            topic: topic, data: data, id: id, type: type, retry: retry, key: key, private: isPrivate ? true : nil)
+        let json = try encoder.encode(members)
+        return json.count <= maximumJSONBytes ? .json(Array(json)) : .data(self, Array(data.utf8))
     }
 
     private struct Members: Encodable {

@@ -1,26 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Foundation
+import MartletOutgoing
+import MartletSupport
 
 /// Where a hub is: `http://localhost:8080`, or behind a proxy `https://example.com/hub`.
 struct HubAddress: Equatable, Sendable {
     /// Where batches are posted to.
-    let events: String
+    let events: OutgoingURL
 
     /// - Throws: `ValidationError`, which does not repeat the text: there may be a password in it.
     init(_ text: String) throws {
-        guard let url = URL(string: text), ["http", "https"].contains(url.scheme?.lowercased()), url.host() != nil,
-            url.host() != "", url.user == nil, url.query == nil, url.fragment == nil
-        else {
+        do {
+            let url = try OutgoingURL(text)
+            guard !text.containsExactly(UInt8(ascii: "?")), !text.containsExactly(UInt8(ascii: "#")) else {
+                throw ValidationError("The URL of a hub has no query and no fragment; give it without them")
+            }
+            // Published to a topic, a batch would be one event.
+            guard !url.requestTarget.splitExactly(at: UInt8(ascii: "/")).contains(where: { $0.isExactly("events") })
+            else {
+                throw ValidationError(
+                    "Give the URL of the hub without /events, and the topic as an argument of its own")
+            }
+            events = try OutgoingURL(url.text + (url.text.endsExactly(with: "/") ? "events" : "/events"))
+        } catch let error as OutgoingURLError {
             throw ValidationError(
-                "The URL is not that of a hub, such as http://localhost:8080; give credentials with --token-file")
+                "The URL \(error), such as http://localhost:8080\(error == .user ? "; give a token with --token-file" : "")"
+            )
         }
-        let base = url.absoluteString.hasSuffix("/") ? String(url.absoluteString.dropLast()) : url.absoluteString
-        // Published to a topic, a batch would be one event.
-        guard !url.pathComponents.contains("events") else {
-            throw ValidationError("Give the URL of the hub without /events, and the topic as an argument of its own")
-        }
-        events = base + "/events"
+    }
+
+    /// Where one event is posted to, whose data are the body.
+    func event(_ template: EventTemplate) throws(OutgoingURLError) -> OutgoingURL {
+        let fields = [
+            ("id", template.id), ("type", template.type), ("retry", template.retry.map(String.init)),
+            ("key", template.key), ("private", template.isPrivate ? "true" : nil),
+        ]
+        let parameters = fields.compactMap { name, value in value.map { "\(name)=\($0.percentEncoded)" } }
+        let query = parameters.isEmpty ? "" : "?\(parameters.joined(separator: "&"))"
+        return try OutgoingURL("\(events.text)/\(template.topic.percentEncoded)\(query)")
     }
 }

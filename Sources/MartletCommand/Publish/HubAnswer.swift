@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MartletSupport
 
 /// What a hub says to a batch.
 enum HubAnswer: Equatable, Sendable {
@@ -13,26 +14,22 @@ enum HubAnswer: Equatable, Sendable {
     case strange(String)
 
     /// - Parameters:
-    ///   - mediaType: The content type without its parameters.
+    ///   - mediaType: The content type without its parameters, in lower case; `nil` where there is none.
+    ///   - wait: What the hub asks to wait.
     ///   - count: How many events were sent.
-    init(status: Int, mediaType: String, retryAfter: String?, body: [UInt8], count: Int) {
+    init(status: Int, mediaType: String?, wait: Duration, body: [UInt8], count: Int) {
         switch status {
         case 200:
-            let ids = String(decoding: body, as: UTF8.self).split(separator: "\n").map(String.init)
+            let ids = body.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }
             self =
-                mediaType == "text/plain" && ids.count == count
+                mediaType?.isExactly("text/plain") == true && ids.count == count
                 ? .published(ids) : .strange("the answer is not that of a Martlet hub; check the URL")
         case 408, 425, 429, 500...599:
             let detail = Refusal.Problem(body)?.detail.map { ": \($0)" } ?? ""
-            self = .later("the server answered \(status)\(detail)", wait: Self.wait(retryAfter))
+            self = .later("the server answered \(status)\(detail)", wait: wait)
         default:
             self = .refused(Refusal(status: status, body: body))
         }
-    }
-
-    /// A date is not read: clocks differ.
-    private static func wait(_ retryAfter: String?) -> Duration {
-        retryAfter.flatMap { UInt32($0) }.map { .seconds($0) } ?? .zero
     }
 }
 
@@ -64,8 +61,8 @@ struct Refusal: Equatable, Sendable {
         line = problem?.line
     }
 
-    /// How many of the lines to try without the others, to find the one at fault and to publish what is before it; `nil`
-    /// where it is the first, or all are.
+    /// How many of the lines to try without the others, to find the one at fault and to publish what is before it;
+    /// `nil` where it is the first, or all are.
     func lines(toTryOf count: Int) -> Int? {
         if let line, (1...count).contains(line) { return line > 1 ? line - 1 : nil }
         return Self.concernsEvents(status) && count > 1 ? count / 2 : nil
@@ -74,6 +71,7 @@ struct Refusal: Equatable, Sendable {
     /// Whether it is about one event, which is the first when there are none left to try.
     var isOfOneLine: Bool { line != nil || Self.concernsEvents(status) }
 
-    /// Whether some events of a batch may be the reason, in place of the request: what they are, where they go, how many.
+    /// Whether some events of a batch may be the reason, in place of the request: what they are, where they go, how
+    /// many.
     private static func concernsEvents(_ status: Int) -> Bool { [400, 403, 413, 422].contains(status) }
 }

@@ -2,6 +2,7 @@
 
 import AsyncHTTPClient
 import MartletClient
+import MartletOutgoing
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -41,7 +42,8 @@ struct HubClient: Sendable {
 
     /// Sends the batch, again and again with the same key, until there is an answer.
     ///
-    /// - Throws: ``ClientError`` where there is none in time, or none of a hub; ``SettingsError`` where there is no token.
+    /// - Throws: ``ClientError`` where there is none in time, or none of a hub; ``SettingsError`` where there is no
+    ///   token.
     func publish(_ batch: LineBatch, run: String) async throws -> Outcome {
         let clock = ContinuousClock()
         let start = clock.now
@@ -70,13 +72,19 @@ struct HubClient: Sendable {
     }
 
     private func request(_ batch: LineBatch, run: String) throws -> HTTPClientRequest {
-        var request = HTTPClientRequest(url: address.events)
+        let (url, type, body) =
+            if case .data(let template, let data) = batch.lines[0].event {
+                (try address.event(template), "text/plain; charset=utf-8", data)
+            } else {
+                (address.events, "application/x-ndjson", batch.json)
+            }
+        var request = HTTPClientRequest(to: url)
         request.method = .POST
         request.headers = HTTPHeaders(fields.map { ($0.key, $0.value) })
-        request.headers.replaceOrAdd(name: "Content-Type", value: "application/x-ndjson")
+        request.headers.replaceOrAdd(name: "Content-Type", value: type)
+        request.body = .bytes(ByteBuffer(bytes: body))
         request.headers.replaceOrAdd(name: "Idempotency-Key", value: batch.idempotencyKey(run: run))
         if let token = try token() { request.headers.replaceOrAdd(name: "Authorization", value: "Bearer \(token)") }
-        request.body = .bytes(ByteBuffer(bytes: batch.body))
         return request
     }
 
@@ -101,10 +109,9 @@ struct HubClient: Sendable {
     private static func exchange(_ request: HTTPClientRequest, count: Int) async throws -> HubAnswer {
         let response = try await client.execute(request, deadline: .distantFuture)
         let body = try await response.body.collect(upTo: maximumAnswerBytes)
-        let type = response.headers.first(name: "Content-Type")?.prefix { $0 != ";" && $0 != " " }.lowercased()
         return HubAnswer(
-            status: Int(response.status.code), mediaType: type ?? "",
-            retryAfter: response.headers.first(name: "Retry-After"), body: Array(body.readableBytesView), count: count)
+            status: Int(response.status.code), mediaType: response.mediaType, wait: response.retryAfter,
+            body: Array(body.readableBytesView), count: count)
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -114,17 +121,11 @@ struct HubClient: Sendable {
         case let error as NIOConnectionError where error.connectionErrors.isEmpty: "the host \(error.host) is not known"
         case let error as NIOConnectionError: error.connectionErrors.map { reason($0.error) }.joined(separator: ", ")
         case let error as IOError: String(cString: strerror(error.errnoCode))
+        case let error as AnswerError: error.description
         default: "\(type(of: error))"
         }
     }
 
     /// Lives as long as the process.
-    private static let client: HTTPClient = {
-        var configuration = HTTPClient.Configuration()
-        configuration.redirectConfiguration = .disallow
-        configuration.decompression = .disabled
-        // When to try again is decided here.
-        configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
+    private static let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: .outgoing)
 }

@@ -5,17 +5,21 @@ struct LineBatch: Equatable, Sendable {
     struct Line: Equatable, Sendable {
         /// In the input, counted from 1.
         let number: Int
-        /// The event: a JSON object.
-        let json: [UInt8]
+        let event: LineEvent
     }
 
-    /// One line at least.
+    /// One line at least, and only one where it is not JSON.
     let lines: [Line]
 
     var numbers: ClosedRange<Int> { lines[0].number...lines[lines.count - 1].number }
 
-    /// The body of the request: one JSON object a line.
-    var body: [UInt8] { lines.flatMap { $0.json + [0x0A] } }
+    /// The lines that are JSON, as the body of a batch. A line end behind the last one would make a line of the longest
+    /// length too long.
+    var json: [UInt8] {
+        var body: [UInt8] = []
+        for case .json(let line) in lines.map(\.event) { body += body.isEmpty ? line : [0x0A] + line }
+        return body
+    }
 
     /// Names the publish, so that it is done once however often it is asked for.
     ///
@@ -25,5 +29,19 @@ struct LineBatch: Equatable, Sendable {
     /// The first so many lines, and the rest; neither may be empty.
     func split(at count: Int) -> (LineBatch, LineBatch) {
         (LineBatch(lines: Array(lines[..<count])), LineBatch(lines: Array(lines[count...])))
+    }
+}
+
+/// An event as it is sent to a hub.
+enum LineEvent: Equatable, Sendable {
+    /// As a line of a batch: a JSON object.
+    case json([UInt8])
+    /// In a request that has the data as they are: escaped, they would be larger than a hub takes.
+    case data(EventTemplate, [UInt8])
+
+    var byteCount: Int {
+        switch self {
+        case .json(let bytes), .data(_, let bytes): bytes.count
+        }
     }
 }

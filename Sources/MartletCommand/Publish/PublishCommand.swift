@@ -89,7 +89,8 @@ struct PublishCommand: AsyncParsableCommand {
         StandardStream.ignoreBrokenPipes()
         var run = PublishRun(try client(environment: ProcessInfo.processInfo.environment), isSingle: event != nil)
         if let event {
-            try await run.publish(LineBatch(lines: [.init(number: 1, json: try event.template.line(data: event.data))]))
+            try await run.publish(
+                LineBatch(lines: [.init(number: 1, event: try event.template.event(data: event.data))]))
         } else {
             try await run.publishInput(Batcher(input))
         }

@@ -2,7 +2,8 @@
 
 import Foundation
 
-/// Publishes an input batch by batch, in its order, and prints the ids. It stops at the first line that cannot be published.
+/// Publishes an input batch by batch, in its order, and prints the ids. It stops at the first line that cannot be
+/// published.
 struct PublishRun {
     private let client: HubClient
     /// Names the run among all others.
@@ -54,7 +55,8 @@ struct PublishRun {
             published += ids.count
             // Who is not interested in the ids still has his events published.
             if isRead {
-                isRead = try await StandardStream.output.send(Array((ids.joined(separator: "\n") + "\n").utf8))
+                let lines = StandardStream.output.isTerminal ? ids.map(\.visible) : ids
+                isRead = try await StandardStream.output.send(Array((lines.joined(separator: "\n") + "\n").utf8))
             }
             let now = MonotonicTime.now
             let text = tally

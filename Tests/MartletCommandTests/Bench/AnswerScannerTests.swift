@@ -40,7 +40,7 @@ struct AnswerScannerTests {
 
     @Test("What is not HTTP is malformed")
     func malformed() {
-        #expect(items("220 mail.example.com ESMTP\r\n\r\n", cutAt: 5).first == .malformed)
+        #expect(items("220 mail.example.com ESMTP\r\n\r\n", cutAt: 5).first == .malformed(.other))
     }
 
     @Test("The end of the connection does not end a response that says its length")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MartletOutgoing
 import Testing
 
 @testable import MartletCommand
@@ -12,10 +13,12 @@ struct BenchCommandTests {
         let arguments = [
             "http://h:1/s", "--subscribers", "5", "--rate", "7", "--size", "1KiB", "--duration", "3s", "--publish",
             "http://h:2/p", "--connect-rate", "9", "--settle", "0", "--warm-up", "500ms", "--drain", "2s",
-            "--server-pid", "42", "--header", "A: b", "--header", "C: d", "--publish-header", "E: f",
+            "--server-pid", "42", "--header", "A: b", "--header", "C: d", "--header", "c: e", "--header", "Cookie: a=1",
+            "--header",
+            "Cookie: b=2", "--publish-header", "E: f",
         ]
         let plan = try BenchCommand.parse(arguments).plan
-        #expect(plan.target.url == "http://h:1/s")
+        #expect(plan.target.text == "http://h:1/s")
         #expect(plan.subscribers == 5)
         #expect(plan.connectRate == 9)
         #expect(plan.settle == .zero)
@@ -23,12 +26,12 @@ struct BenchCommandTests {
         #expect(plan.duration == .seconds(3))
         #expect(plan.drain == .seconds(2))
         #expect(plan.serverProcess == 42)
-        #expect(plan.header == ["A: b", "C: d"])
+        #expect(plan.header.map(\.line) == ["A: b", "C: d, e", "Cookie: a=1; b=2"])
         let publishing = try #require(plan.publishing)
-        #expect(publishing.target.url == "http://h:2/p")
+        #expect(publishing.target.text == "http://h:2/p")
         #expect(publishing.rate == 7)
         #expect(publishing.size == 1024)
-        #expect(publishing.header == ["E: f"])
+        #expect(publishing.header.map(\.line) == ["E: f"])
     }
 
     @Test("Without --publish nothing is published")
@@ -42,7 +45,7 @@ struct BenchCommandTests {
             [], ["h"], ["https://h/"], ["http://h/", "--rate", "0"], ["http://h/", "--subscribers", "x"],
             ["http://h/", "--size", "55"], ["http://h/", "--duration", "0"], ["http://h/", "--publish", "h"],
             ["http://h/", "--header", "x"], ["http://h/", "--header", "a: b\r\nc: d"],
-            ["http://h/", "--server-pid", "0"],
+            ["http://h/", "--server-pid", "0"], ["http://h:99999/"], ["http://h/", "--publish", "https://h/"],
         ]
     )
     func usageError(arguments: [String]) throws {
@@ -50,5 +53,13 @@ struct BenchCommandTests {
         let outcome = Outcome(of: try #require(error))
         #expect(outcome.exitCode == 2)
         #expect(!outcome.text.contains("\n"))
+    }
+
+    @Test("A message does not repeat a URL or a field, where a password may be")
+    func secrets() throws {
+        for arguments in [["http://u:sesame@h/"], ["http://h/", "--header", "sesame"], ["https://sesame/"]] {
+            let error = #expect(throws: (any Error).self) { try BenchCommand.parse(arguments) }
+            #expect(!Outcome(of: try #require(error)).text.contains("sesame"))
+        }
     }
 }

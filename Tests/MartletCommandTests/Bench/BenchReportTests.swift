@@ -19,7 +19,9 @@ struct BenchReportTests {
         firstFailure: String? = nil,
         publishFailure: BenchError? = nil,
         accepted: Int = 20,
-        wasInterrupted: Bool = false
+        wasInterrupted: Bool = false,
+        deliveries: UInt64 = 100,
+        isForeign: Bool = false
     ) throws -> BenchReport {
         let publish = publishing ? ["--publish", "http://h/p"] : []
         let command = try BenchCommand.parse(["http://h/s", "--subscribers", "10"] + publish + arguments)
@@ -30,9 +32,11 @@ struct BenchReportTests {
         tally.beginMeasuring(at: 0)
         tally.bytes = 5000
         var ledger = SequenceLedger()
-        for sequence: UInt64 in 0..<100 {
+        for sequence: UInt64 in 0..<deliveries {
             let mark = EventMark(run: 7, sequence: sequence, sentAt: 1000)
-            tally.receive(.event(mark), at: 1000 + 10_000 * (sequence + 1), run: publishing ? 7 : nil, ledger: &ledger)
+            tally.receive(
+                isForeign ? .none : .event(mark), at: 1000 + 10_000 * (sequence + 1),
+                published: publishing ? (7, 100) : nil, ledger: &ledger)
         }
         var record = PublishRecord()
         for _ in 0..<30 {
@@ -40,7 +44,7 @@ struct BenchReportTests {
             record.answer(status: 200)
         }
         return BenchReport(
-            plan: command.plan,
+            plan: try command.plan,
             tally: tally,
             connectSeconds: 0.5,
             measurement: BenchReport.Measurement(
@@ -113,13 +117,16 @@ struct BenchReportTests {
                 == ["Publishing was disturbed; the first time: broken."]
         )
         #expect(try report(wasInterrupted: true).notes == ["The run was interrupted."])
+        #expect(try report(deliveries: 0).notes == ["No event arrived while it was measured."])
+        #expect(try report(isForeign: true).notes.contains { $0.hasPrefix("No event that arrived begins with") })
+        #expect(try report(publishing: false, isForeign: true).notes == [])
     }
 
     @Test(
         "Numbers have the decimals asked for",
         arguments: [
             (0.0, 0, "0"), (2.5, 0, "3"), (-1.26, 1, "-1.3"), (0.004, 2, "0.00"), (-0.004, 2, "0.00"),
-            (12.3456, 3, "12.346"),
+            (12.3456, 3, "12.346"), (1e300, 1, "1e+300"), (.infinity, 2, "inf"), (.nan, 0, "nan"),
         ]
     )
     func decimals(number: Double, decimals: Int, text: String) {

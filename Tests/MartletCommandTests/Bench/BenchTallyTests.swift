@@ -9,8 +9,10 @@ struct BenchTallyTests {
     private var tally = BenchTally()
     private var ledger = SequenceLedger()
 
-    private mutating func receive(_ mark: MarkScanner.Mark, at time: UInt64, run: UInt32? = 7) {
-        tally.receive(mark, at: time, run: run, ledger: &ledger)
+    private mutating func receive(
+        _ mark: MarkScanner.Mark, at time: UInt64, published: BenchTally.Published? = (7, 10)
+    ) {
+        tally.receive(mark, at: time, published: published, ledger: &ledger)
     }
 
     private func event(_ sequence: UInt64, run: UInt32 = 7, sentAt: UInt64 = 0) -> MarkScanner.Mark {
@@ -38,6 +40,24 @@ struct BenchTallyTests {
         #expect(tally.duplicated == 1)
         #expect(tally.outOfOrder == 1)
         #expect(ledger.missing(of: 6, except: []) == 2)
+        #expect(tally.recognized == 5)
+    }
+
+    @Test("Numbers that were not published are the server's own, however large they are", arguments: [10, UInt64.max])
+    mutating func madeUp(sequence: UInt64) {
+        tally.beginMeasuring(at: 0)
+        receive(event(sequence), at: 1)
+        #expect(tally.deliveries == 1)
+        #expect(tally.recognized == 0)
+        #expect(ledger.end == 0)
+    }
+
+    @Test("Any time that a server makes up is no latency", arguments: [0, 99, 201, UInt64.max])
+    mutating func madeUpTimes(sent: UInt64) {
+        tally.beginMeasuring(at: 100)
+        receive(event(0, sentAt: sent), at: 200)
+        receive(.time(sent), at: 200, published: nil)
+        #expect(tally.latency.count == 0)
     }
 
     @Test("Events of others are delivered, but not measured, in a run that publishes")
@@ -54,8 +74,8 @@ struct BenchTallyTests {
     @Test("Without publishing, all times are measured and no sequence is")
     mutating func noPublishing() {
         tally.beginMeasuring(at: 0)
-        receive(event(3, run: 8, sentAt: 4), at: 10, run: nil)
-        receive(.time(5), at: 10, run: nil)
+        receive(event(3, run: 8, sentAt: 4), at: 10, published: nil)
+        receive(.time(5), at: 10, published: nil)
         #expect(tally.latency.count == 2)
         #expect(ledger.end == 0)
     }

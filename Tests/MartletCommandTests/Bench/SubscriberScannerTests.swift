@@ -12,6 +12,8 @@ struct SubscriberScannerTests {
     private static let chunkedHead =
         "HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
+    private static func head(_ fields: String) -> String { "HTTP/1.1 200 OK\r\n\(fields)\r\n\r\n" }
+
     /// The items of a response that arrives in pieces, which are cut before these bytes.
     private func items(_ response: String, cutAt cuts: [Int] = []) -> [Item] {
         let bytes = Array(response.utf8)
@@ -134,11 +136,29 @@ struct SubscriberScannerTests {
             ),
             (
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nx",
-                .rejected("has the type \"text/html\", which is not text/event-stream")
+                .rejected("has the type \"text/html\" in place of text/event-stream")
             ),
-            ("HTTP/1.1 200 OK\r\n\r\nx", .rejected("has the type \"\", which is not text/event-stream")),
-            ("SSH-2.0-OpenSSH\r\n\r\n", .malformed),
-            (String(repeating: "x", count: HeadScanner.mostBytes + 1), .malformed),
+            ("HTTP/1.1 200 OK\r\n\r\nx", .rejected("has no type in place of text/event-stream")),
+            (
+                head("Content-Type: text/event-stream\r\nContent-Type: text/plain"),
+                .rejected("has the type \"text/plain\" in place of text/event-stream")
+            ),
+            (
+                head("Content-Type: text/event-stream\r\nContent-Encoding: gzip"),
+                .rejected("is encoded as \"gzip\", which cannot be read; turn that off")
+            ),
+            (
+                head("Content-Type: text/event-stream\r\nTransfer-Encoding: gzip, chunked"),
+                .rejected("is encoded as \"gzip\", which cannot be read; turn that off")
+            ),
+            ("SSH-2.0-OpenSSH\r\n\r\n", .malformed(.other)), ("HTTP/2.0 200 OK\r\n\r\n", .malformed(.other)),
+            ("HTTP/1.1 -20 OK\r\n\r\n", .malformed(.other)), ("HTTP/1.1 099 OK\r\n\r\n", .malformed(.other)),
+            (head("Content-Length: 99999999999999999999"), .malformed(.other)),
+            (head("Content-Length: 1\r\nContent-Length: 2"), .malformed(.other)),
+            (head("Content-Length: -1"), .malformed(.other)),
+            ("\u{15}\u{3}\u{1}\0\u{2}\u{2}F", .malformed(.tls)), ("\0\0\u{6}\u{4}\0\0\0\0\0", .malformed(.http2)),
+            (String(repeating: "x", count: HeadScanner.mostBytes + 1), .malformed(.other)),
+            ("HTTP/1.1 200 OK\r\nX: " + String(repeating: "x", count: HeadScanner.mostBytes), .malformed(.other)),
         ]
     )
     func rejected(response: String, item: SubscriberScanner.Item) {
@@ -146,9 +166,11 @@ struct SubscriberScannerTests {
         #expect(items(response, cutAt: Array(1..<response.utf8.count)) == [item])
     }
 
-    @Test("Chunks that are malformed end the stream", arguments: ["x\r\n", "2\r\nabc", "1\r\na\rb", "-1\r\n"])
+    @Test(
+        "Chunks that are malformed end the stream",
+        arguments: ["x\r\n", "2\r\nabc", "1\r\na\rb", "-1\r\n", "\r\n", "1\r\na\r\n\r\n", "fffffffffffffffff\r\n"])
     func malformedChunks(body: String) {
-        #expect(items(Self.chunkedHead + body + "\r\n\r\n") == [.accepted, .malformed])
+        #expect(items(Self.chunkedHead + body + "\r\n\r\n") == [.accepted, .malformed(.body)])
     }
 
     @Test("A body with a length ends after it")

@@ -14,7 +14,17 @@ import Testing
         #expect(options.fields == ["X-A": "1, 2", "B": "c: d"])
     }
 
-    @Test(arguments: ["", "x", ": 1", "a b: 1", "a: b\r\nc: d"])
+    @Test("Cookies are joined as cookies, whatever the case of the name")
+    func cookies() throws {
+        let options = try ServerOptions.parse(["--header", "Cookie: a=1", "--header", "COOKIE: b=2; c=3"])
+        #expect(options.fields == ["Cookie": "a=1; b=2; c=3"])
+        // The Kelvin sign is not a k.
+        #expect(HeaderField("Coo\u{212A}ie: a") == nil)
+    }
+
+    @Test(arguments: [
+        "", "x", ": 1", "a b: 1", "a: b\r\nc: d", "a: b\u{1}", "a: \u{7F}", "a\u{301}: b", "é: 1", "a\u{0}: b",
+    ])
     func `a header that is none is a usage error that does not show it`(text: String) throws {
         let error = #expect(throws: (any Error).self) {
             try ListenCommand.parse(["http://h/", "--header", text, "--header", "sesame"])

@@ -32,6 +32,22 @@ import Testing
         #expect(text == #"\u{08}  a\u{07}  \u{1B}[2J"# + "\t" + #"\u{009B}1m\u{7F}\0"# + "\n")
     }
 
+    @Test("What turns the direction of a text is escaped, and a separator before a combining mark separates")
+    func directions() throws {
+        let event = ServerSentEvent(data: "a\u{202E}b\n\u{301}c", id: "\u{2066}")
+        #expect(
+            try shown(.text(isColored: false), event) == #"\u{2066}  message"# + "\n    " + #"a\u{202E}b"#
+                + "\n    \u{301}c\n")
+    }
+
+    @Test("JSON leaves nothing to a terminal that controls it")
+    func controlsInJSON() throws {
+        let event = ServerSentEvent(data: "\u{9B}31m\u{7F}\u{1B}\u{202E}", id: "7")
+        #expect(
+            try shown(.json, event)
+                == #"{"data":"\u009b31m\u007f\u001b\u202e","event":"message","id":"7"}"# + "\n")
+    }
+
     @Test func `JSON has the same three strings always, sorted, on one line`() throws {
         #expect(try shown(.json, ServerSentEvent()) == #"{"data":"","event":"message","id":""}"# + "\n")
         let event = ServerSentEvent(event: "a/b", data: "x\ny\"é\u{1B}", id: "7")

@@ -21,7 +21,7 @@ import Testing
         #expect(try batcher.next() == nil)
         try batcher.append(Array("d\n".utf8))
         let batch = try batcher.next()
-        #expect(batch?.body == Array("cd\n".utf8))
+        #expect(batch?.json == Array("cd".utf8))
         #expect(batch?.numbers == 3...3)
         #expect(batcher.takesMore)
     }
@@ -64,20 +64,42 @@ import Testing
         var batcher = try batcher("\n {}\n \t\r\n[]\n")
         let batch = try batcher.next()
         #expect(numbers(batch) == [2, 4])
-        #expect(batch?.body == Array(" {}\n[]\n".utf8))
+        #expect(batch?.json == Array(" {}\n[]".utf8))
     }
 
     @Test func `a line of data is an event, also an empty one`() throws {
         let template = EventTemplate(topic: "a/b", type: "t", retry: 5, key: "k", isPrivate: true)
         var batcher = try batcher("x\"\t\n\n", .data(template))
-        let lines = try batcher.next()?.lines.map { String(decoding: $0.json, as: UTF8.self) }
-        #expect(
-            lines == [
-                #"{"data":"x\"\t","key":"k","private":true,"retry":5,"topic":"a/b","type":"t"}"#,
-                #"{"data":"","key":"k","private":true,"retry":5,"topic":"a/b","type":"t"}"#,
-            ])
+        let lines = [
+            #"{"data":"x\"\t","key":"k","private":true,"retry":5,"topic":"a/b","type":"t"}"#,
+            #"{"data":"","key":"k","private":true,"retry":5,"topic":"a/b","type":"t"}"#,
+        ]
+        #expect(try batcher.next()?.json == Array(lines.joined(separator: "\n").utf8))
         var plain = try self.batcher("x\n", .data(EventTemplate(topic: "é", id: "1")))
-        #expect(try plain.next()?.body == Array(#"{"data":"x","id":"1","topic":"é"}"#.utf8) + [0x0A])
+        #expect(try plain.next()?.json == Array(#"{"data":"x","id":"1","topic":"é"}"#.utf8))
+    }
+
+    @Test("Data that are too large as JSON go alone and as they are")
+    func largeData() throws {
+        let template = EventTemplate(topic: "t")
+        let frame = #"{"data":"","topic":"t"}"#.utf8.count
+        let fits = String(repeating: "x", count: 100 - frame)
+        let escaped = String(repeating: "\"", count: 50)
+        var batcher = try batcher("a\n\(fits)\n\(fits)x\n\(escaped)\nb\n", .data(template), .init(bytes: 100))
+        #expect(try batcher.next()?.json == Array(#"{"data":"a","topic":"t"}"#.utf8))
+        #expect(try batcher.next()?.json.count == 100)
+        for data in ["\(fits)x", escaped] {
+            let batch = try #require(try batcher.next())
+            #expect(batch.lines.map(\.event) == [.data(template, Array(data.utf8))])
+        }
+        #expect(try batcher.next()?.numbers == 5...5)
+    }
+
+    @Test("A line of the longest length is a request of as many bytes")
+    func longestLine() throws {
+        let line = String(repeating: "x", count: Batcher.Limits().lineBytes)
+        var batcher = try batcher(line + "\n")
+        #expect(try batcher.next()?.json.count == 1024 * 1024)
     }
 
     @Test func `what is before a bad line comes first`() throws {

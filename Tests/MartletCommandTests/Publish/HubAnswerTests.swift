@@ -6,9 +6,9 @@ import Testing
 
 @Suite struct HubAnswerTests {
     private func answer(
-        _ status: Int, _ body: String = "", type: String = "text/plain", retryAfter: String? = nil, count: Int = 2
+        _ status: Int, _ body: String = "", type: String? = "text/plain", wait: Duration = .zero, count: Int = 2
     ) -> HubAnswer {
-        HubAnswer(status: status, mediaType: type, retryAfter: retryAfter, body: Array(body.utf8), count: count)
+        HubAnswer(status: status, mediaType: type, wait: wait, body: Array(body.utf8), count: count)
     }
 
     private func refusal(_ status: Int, _ body: String = "") -> Refusal {
@@ -17,10 +17,14 @@ import Testing
 
     @Test func `a hub answers with an id for each event`() {
         #expect(answer(200, "1\n2\n") == .published(["1", "2"]))
+        #expect(answer(200, "1\n\u{301}2\n") == .published(["1", "\u{301}2"]))
     }
 
     @Test func `any other answer of 200 is not a hub's`() {
-        for strange in [answer(200, "1\n"), answer(200, "1\n2\n3\n"), answer(200, "a\nb", type: "text/html")] {
+        for strange in [
+            answer(200, "1\n"), answer(200, "1\n2\n3\n"), answer(200, "a\nb", type: "text/html"),
+            answer(200, "a\nb", type: nil),
+        ] {
             guard case .strange = strange else {
                 Issue.record("\(strange)")
                 continue
@@ -32,9 +36,9 @@ import Testing
     func `what may pass is asked again, not before the server wants it`(status: Int) {
         let body = #"{"detail":"The disk is full.","status":507}"#
         #expect(
-            answer(status, body, retryAfter: "7")
+            answer(status, body, wait: .seconds(7))
                 == .later("the server answered \(status): The disk is full.", wait: .seconds(7)))
-        #expect(answer(status, "<html>", retryAfter: "Fri") == .later("the server answered \(status)", wait: .zero))
+        #expect(answer(status, "<html>") == .later("the server answered \(status)", wait: .zero))
     }
 
     @Test func `a refusal says what the hub says, else what may be wrong`() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MartletOutgoing
 import Testing
 
 @testable import MartletCommand
@@ -37,7 +38,10 @@ import Testing
             ["http://h", "t", "d", "--retry", "-1"], ["http://h", "t", "d", "--retry-for", "x"], ["h", "t", "d"],
             ["ftp://h", "t", "d"], ["http://h/events", "t", "d"], ["http://h/events/t", "t", "d"],
             ["http://h?a", "t", "d"],
-            ["http://", "t", "d"], ["http://h", "t", "d", "more"],
+            ["http://", "t", "d"], ["http://h", "t", "d", "more"], ["http://h:65536", "t", "d"],
+            ["http://h#a", "t", "d"],
+            ["http://h/e%76ents:0/events", "t", "d"], ["http://h\u{301}:99999", "t", "d"],
+            ["http://h", "t", "d", "--header", "a: \u{1}"],
         ])
     func `bad arguments are usage errors of one line`(arguments: [String]) throws {
         let error = #expect(throws: (any Error).self) { try PublishCommand.parse(arguments) }
@@ -57,6 +61,16 @@ import Testing
             ("http://[::1]:80/hub/", "http://[::1]:80/hub/events"), ("HTTP://h/my-events", "HTTP://h/my-events/events"),
         ])
     func `batches go to the events of a hub, also below a path`(url: String, events: String) throws {
-        #expect(try HubAddress(url).events == events)
+        #expect(try HubAddress(url).events.text == events)
+    }
+
+    @Test("An event is posted to its topic with everything else in the query")
+    func eventURL() throws {
+        let address = try HubAddress("http://h/hub")
+        #expect(try address.event(EventTemplate(topic: "a/b \u{E9}")).text == "http://h/hub/events/a%2Fb%20%C3%A9")
+        let template = EventTemplate(topic: "t", id: "1&2", type: "#", retry: 5, key: "+", isPrivate: true)
+        #expect(
+            try address.event(template).text
+                == "http://h/hub/events/t?id=1%262&type=%23&retry=5&key=%2B&private=true")
     }
 }
