@@ -64,3 +64,9 @@ public struct Event: Hashable, Sendable {
         condition(topic) || alternates.contains(where: condition)
     }
 }
+    /// Calls back with each of the topics.
+    func forEachTopic(_ body: (Topic) -> Void) {
+        body(topic)
+        alternates.forEach(body)
+    }
+

@@ -27,6 +27,8 @@ extension Hub {
         /// `nil` until the log is open.
         var feeds: FeedTable?
         /// Those who write from event loops, by event loop.
+        /// The end of the log when it was opened.
+        var start: Position?
         var channelShards: [ObjectIdentifier: ChannelShard] = [:]
         #if os(Linux)
         /// Those who write from threads of their own.
@@ -107,7 +109,10 @@ extension Hub {
         state.withLock { $0.socketShards = shards }
         #endif
         state.withLock { state in
-            state.feeds = FeedTable(tail: end, windowBytes: configuration.windowBytes)
+            state.start = end
+            state.feeds = FeedTable(
+                tail: end, windowBytes: configuration.windowBytes,
+                templatesAlike: configuration.limits.templatesAlike)
             state.phase = .running
         }
         changed.fire()

@@ -18,7 +18,23 @@ extension Hub {
         _ body: (Events) async throws -> Value
     ) async throws -> Value {
         let selection = Selection(topics: Set(topics), includesPrivate: includesPrivate)
-        return try await body(Events(subscribe(to: selection, after: id, since: age)))
+        return try await subscribe(to: selection, after: id, since: age, body)
+    }
+
+    /// Gives the events of a selection, which may have patterns, to a closure, until the closure returns.
+    ///
+    /// - Parameters:
+    ///   - id: Resume after this event; `earliest` for everything in history.
+    ///   - age: Where no id is given: begin with what was published so long ago. `nil` too: only what is published from now
+    ///     on.
+    ///   - body: Reads the events; they end when the hub stops.
+    public func subscribe<Value>(
+        to selection: Selection,
+        after id: String? = nil,
+        since age: Duration? = nil,
+        _ body: (Events) async throws -> Value
+    ) async throws -> Value {
+        try await body(Events(subscribe(to: selection, after: id, since: age)))
     }
 
     /// Finds where a client goes on and joins the feed that it selects. From here on nothing is missed.

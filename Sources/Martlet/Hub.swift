@@ -22,6 +22,7 @@ public final class Hub: Service {
     public let configuration: HubConfiguration
     let replayer: Replayer
     let state = Mutex(State())
+    let router = Router()
     /// Fires when the hub starts or stops, has read of the log, or a stream has ended.
     let changed = Signal()
     let leases = LeaseBook()
@@ -89,7 +90,7 @@ public final class Hub: Service {
                         "The log lost events before the hub had read them.",
                         metadata: ["reason": "\(slice.gapReason.rawValue)"])
                 }
-                deliver(slice)
+                await deliver(slice)
             } catch is CancellationError {
                 return
             } catch {

@@ -22,7 +22,14 @@ public struct Limits: Sendable {
     /// The most topics of one event.
     public var topicsPerEvent = 1000
     /// The most topics and selectors of topics that one subscription names.
-    public var topicsPerSubscription = 100
+    public var topicsPerSubscription = 1000
+    /// The most different templates with the same literal text that the subscriptions of a node name, such as
+    /// `{id}/orders` and `{+path}/orders`. Templates with literal text of their own may be any number: a topic is held only
+    /// against those whose text it has.
+    ///
+    /// Literal text is what stands before, between and behind the expressions. Of the text between, the longest pieces
+    /// count: four of up to 16 bytes, or two of more, of which the last 64 bytes.
+    public var templatesAlike = 256
 
     public init() {}
 

@@ -13,9 +13,9 @@ import Testing
                 // Read first, so that the announcement comes after it for sure.
                 var iterator = events.makeAsyncIterator()
                 #expect(try await iterator.next()?.data == "1")
-                hub.announce(Event(topic: "a", data: "hello"))
-                hub.announce(Event(topic: "b", data: "other"))
-                hub.announce(Event(topic: "a", data: "secret", isPrivate: true))
+                await hub.announce([Event(topic: "a", data: "hello")])
+                await hub.announce([Event(topic: "b", data: "other")])
+                await hub.announce([Event(topic: "a", data: "secret", isPrivate: true)])
                 try await hub.publish("2", to: "a")
                 let announced = try await iterator.next()
                 #expect(announced?.data == "hello")
@@ -32,7 +32,7 @@ import Testing
                 var iterator = events.makeAsyncIterator()
                 try await hub.publish("1", to: "a")
                 _ = try await iterator.next()
-                hub.announce(Event(topic: "a", data: "hello"))
+                await hub.announce([Event(topic: "a", data: "hello")])
                 let id = try #require(try await iterator.next()).id
                 try await hub.publish("2", to: "a")
                 #expect(try await iterator.next()?.data == "2")
@@ -54,8 +54,8 @@ import Testing
                 _ = try await iterator.next()
                 // Of another topic: the feed has no event at the position of the announcement.
                 let id = try await hub.publish(numbers: 0..<1, to: "b")[0]
-                hub.announce(Event(topic: "a", data: "hello"))
-                hub.announce(Event(topic: "a", data: "again"))
+                await hub.announce([Event(topic: "a", data: "hello")])
+                await hub.announce([Event(topic: "a", data: "again")])
                 #expect(try await read(2, from: hub, to: ["a"], after: id).map(\.data) == ["hello", "again"])
             }
         }

@@ -15,7 +15,7 @@ struct FeedPlacingTests {
         let log = VectorLog()
         let tail = try await log.open()
         var table = FeedTable(tail: tail, windowBytes: 1 << 20)
-        let feed = table.open(Selection(topics: Set(Self.topics)))
+        let feed = try table.open(Selection(topics: Set(Self.topics)))
         try await log.append("b", "1", "2")
         try await log.append("a", "3", "4")
         // The node reads 1.0, 2.0, 2.1, 2.2.
@@ -61,7 +61,7 @@ struct FeedPlacingTests {
         )
         var received = seen.records.map(\.event)
         var cursor = Cursor.after(seen.end)
-        let feed = traffic.table.open(selection)
+        let feed = try traffic.table.open(selection)
         var steps = 0
         var isCaughtUp = false
         while steps < 20 || traffic.isBehind || !isCaughtUp {

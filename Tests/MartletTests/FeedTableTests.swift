@@ -34,10 +34,10 @@ struct FeedTableTests {
     }
 
     @Test("Subscriptions that select the same share a feed, which goes with the last of them")
-    mutating func sharing() {
-        let first = table.open(.of("a", "b"))
-        #expect(table.open(.of("b", "a")) == first)
-        let other = table.open(.of("a", "b", includesPrivate: true))
+    mutating func sharing() throws {
+        let first = try table.open(.of("a", "b"))
+        #expect(try table.open(.of("b", "a")) == first)
+        let other = try table.open(.of("a", "b", includesPrivate: true))
         #expect(other != first)
         append("a")
         #expect(table.feedCount == 2)
@@ -51,12 +51,12 @@ struct FeedTableTests {
         #expect(table.feedCount == 0)
         #expect(table.selectorCount == 0)
         #expect(table.windowByteCount == 0)
-        #expect(table.open(.of("a", "b")) != first)
+        #expect(try table.open(.of("a", "b")) != first)
     }
 
     @Test("A feed has the events of its topics, and private ones only where it includes them")
-    mutating func selection() {
-        let feeds = [Selection.of("a"), .of("a", includesPrivate: true), .of("b", "c")].map { table.open($0) }
+    mutating func selection() throws {
+        let feeds = try [Selection.of("a"), .of("a", includesPrivate: true), .of("b", "c")].map { try table.open($0) }
         append("a", "b", "other")
         append("a", "c", isPrivate: true)
         let start = Cursor.after(.at(0))
@@ -67,17 +67,17 @@ struct FeedTableTests {
     }
 
     @Test("A feed covers what comes after it was opened")
-    mutating func opening() {
+    mutating func opening() throws {
         append("a", "a")
-        let feed = table.open(.of("a"))
+        let feed = try table.open(.of("a"))
         append("a")
         #expect(step(feed, .after(.at(2))) == "deliver 3, stand at 3, the last")
         #expect(step(feed, .after(.at(1))) == "replay after 1 through 2")
     }
 
     @Test("The tail moves with what nobody selects, and past the last event of a slice")
-    mutating func tail() {
-        let feed = table.open(.of("a"))
+    mutating func tail() throws {
+        let feed = try table.open(.of("a"))
         append("other", "other", end: 7)
         #expect(table.tail.position == .at(7))
         #expect(
@@ -87,9 +87,9 @@ struct FeedTableTests {
     }
 
     @Test("Only those are told whose feeds have grown, each once for a slice")
-    mutating func listeners() {
+    mutating func listeners() throws {
         let listeners = [Listener(), Listener()]
-        let feeds = [Selection.of("a"), .of("b")].map { table.open($0) }
+        let feeds = try [Selection.of("a"), .of("b")].map { try table.open($0) }
         table.add(listeners[0], to: feeds[0])
         table.add(listeners[0], to: feeds[0])
         table.add(listeners[1], to: feeds[1])
@@ -103,11 +103,11 @@ struct FeedTableTests {
     }
 
     @Test("Over the budget the oldest events are dropped across all feeds, and are read from the log")
-    mutating func window() {
+    mutating func window() throws {
         // Each event is in two feeds.
         let size = Feed.Entry.at(1).frame.byteCount - "news".utf8.count + "a".utf8.count + 2 * FeedTable.bytesPerFeed
         table = FeedTable(tail: .at(0), windowBytes: 3 * size)
-        let feeds = [Selection.of("a"), .of("b"), .of("a", "b")].map { table.open($0) }
+        let feeds = try [Selection.of("a"), .of("b"), .of("a", "b")].map { try table.open($0) }
         append("a", "b", "b")
         #expect(table.windowByteCount == 3 * size)
         #expect(feeds.map { step($0, .after(.at(0))) }.allSatisfy { $0.hasPrefix("deliver") })
@@ -119,9 +119,9 @@ struct FeedTableTests {
     }
 
     @Test("When the log has lost events, everybody is told and sent to the log, and the window starts again")
-    mutating func gap() {
+    mutating func gap() throws {
         let listener = Listener()
-        let feeds = [Selection.of("a"), .of("b")].map { table.open($0) }
+        let feeds = try [Selection.of("a"), .of("b")].map { try table.open($0) }
         for feed in feeds { table.add(listener, to: feed) }
         append("a", "b")
         let mark = table.tail
@@ -134,8 +134,8 @@ struct FeedTableTests {
     }
 
     @Test("A feed that is gone has nothing more")
-    mutating func gone() {
-        let feed = table.open(.of("a"))
+    mutating func gone() throws {
+        let feed = try table.open(.of("a"))
         table.close(feed)
         table.close(feed)
         append("a")

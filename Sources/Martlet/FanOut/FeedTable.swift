@@ -2,8 +2,12 @@
 
 import DequeModule
 
-/// All feeds of this node and the window that they share: the state that publishing and subscribing meet in;
-/// the hub keeps it behind one lock and does everything that it returns outside that lock.
+/// All feeds of this node and the window that they share: the state that publishing and subscribing meet in. The hub
+/// keeps it behind one lock and does everything that it returns outside that lock.
+///
+/// It finds the feeds of exact topics itself. Patterns are looked for outside the lock, by a ``PatternIndex``, which is
+/// told of feeds that are opened and closed. With the lock held an event takes as many steps as it has topics and reaches
+/// feeds, and a subscription as many as it names topics.
 struct FeedTable {
     /// The end of the log as this node knows it.
     private(set) var tail: Mark
@@ -12,7 +16,15 @@ struct FeedTable {
     private var generations: [UInt32] = []
     private var free: [Int] = []
     private var ids: [Selection: FeedID] = [:]
-    private var index = TopicIndex()
+    /// The feeds that ask for a topic by its name.
+    private var topics: [Topic: FeedList] = [:]
+    private var census: TemplateCensus
+    private var changes = IndexChanges()
+    /// How many feeds ask for patterns.
+    private var patternFeeds = 0
+    /// How many feeds may see some private events, and how many all.
+    private var grantedFeeds = 0
+    private var seeingFeeds = 0
     private var window: Window
     private var progress = ShardProgress()
     /// How many groups of events there were.
@@ -21,46 +33,101 @@ struct FeedTable {
     /// What a frame costs in every feed that holds it; an estimate.
     static let bytesPerFeed = 48
 
-    init(tail: Position, windowBytes: Int) {
+    /// How many times topics are held against selectors with the lock held, at most: against those of feeds that were
+    /// opened while the events were looked up. Where it would be more, these feeds read the events from the log.
+    private static let mostMatches = 256
+
+    /// - Parameter templatesAlike: See ``Limits/templatesAlike``.
+    init(tail: Position, windowBytes: Int, templatesAlike: Int = Limits().templatesAlike) {
         self.tail = Mark(sequence: .zero, position: tail)
         self.window = Window(capacity: windowBytes)
+        self.census = TemplateCensus(mostAlike: templatesAlike)
     }
 
     var feedCount: Int { ids.count }
-    var selectorCount: Int { index.selectorCount }
+    var selectorCount: Int { topics.count + census.count }
+    /// Whether any feed may see private events.
+    var showsPrivateEvents: Bool { grantedFeeds > 0 || seeingFeeds > 0 }
     var windowByteCount: Int { window.byteCount }
     /// How many bytes of frames the slowest shard has not written yet.
     var lag: Int { progress.slowest.map(window.byteCount(after:)) ?? 0 }
 
+    /// Whether only the index knows all feeds that what the node has read from the log reaches.
+    func needsIndex(for slice: Slice) -> Bool {
+        patternFeeds > 0 || grantedFeeds > 0 && slice.records.contains { $0.event.isPrivate }
+    }
+
+    /// What the index has yet to be told.
+    mutating func takeChanges() -> IndexChanges {
+        defer { changes = IndexChanges() }
+        return changes
+    }
+
+    /// Whether the index is to be told of changes before there is an event: `true` once.
+    mutating func shouldTellIndex() -> Bool { changes.haveBecomeMany() }
+
     /// Numbers what the node has read from the log and gives it to the feeds that select it.
     ///
+    /// - Parameters:
+    ///   - routes: What the index says of each event; none where it is not needed.
+    ///   - time: When the node had read it.
     /// - Returns: whom to tell about which feeds.
-    mutating func append(_ slice: Slice) -> [(listener: any FeedListener, feeds: [FeedID])] {
+    mutating func append(
+        _ slice: Slice, routes: [PatternIndex.Route] = [], time: ContinuousClock.Instant = .now
+    ) -> [(listener: any FeedListener, feeds: [FeedID])] {
+        let before = tail.sequence
+        group += 1
+        var grown: [FeedID] = []
+        if let gap = slice.gap {
+            // The log lost events before this node had read them.
+            tail = Mark(sequence: tail.sequence.next, position: gap)
+            for id in ids.values { restart(id, &grown) }
+        }
+        let late = lateFeeds(for: slice)
+        let areFew = late.isEmpty || matchCount(of: late, with: slice) <= Self.mostMatches
+        for (number, record) in slice.records.enumerated() {
+            let route = routes.isEmpty ? PatternIndex.Route() : routes[number]
+            append(record, route, areFew ? late : [:], time: time, &grown)
+        }
+        tail.position = slice.end
+        if !areFew { for id in late.keys { restart(id, &grown) } }
+        return tell(grown, before: before)
+    }
+
+    /// The feeds that were opened since the events were looked up, as far as the look-up would concern them.
+    private func lateFeeds(for slice: Slice) -> [FeedID: Selection] {
+        guard !changes.joining.isEmpty, !slice.records.isEmpty else { return [:] }
+        let isPublic = !slice.records.contains { $0.event.isPrivate }
+        return changes.joining.filter { $0.value.hasPatterns || !isPublic }
+    }
+
+    /// How many times a topic is held against a selector to find the feeds that select events.
+    private func matchCount(of feeds: [FeedID: Selection], with slice: Slice) -> Int {
+        let selectors = feeds.values.reduce(0) { $0 + 1 + $1.patternCount }
+        return slice.records.reduce(0) { $0 + 1 + $1.event.alternates.count } * selectors
+    }
+
+    /// Gives the feeds that select them events that are in no log. They stand at the tail: a client that resumes from one
+    /// resumes from what was read of the log before.
+    mutating func inject(
+        _ events: [Event], routes: [PatternIndex.Route]
+    ) -> [(listener: any FeedListener, feeds: [FeedID])] {
         let before = tail.sequence
         let now = ContinuousClock.now
         group += 1
         var grown: [FeedID] = []
-        if let gap = slice.gap { restart(at: gap, &grown) }
-        for record in slice.records { append(record, time: now, &grown) }
-        tail.position = slice.end
-        return tell(grown, before: before)
-    }
-
-    /// Gives the feeds that select it an event that is in no log. It stands at the tail: who resumes from it resumes from
-    /// what was read of the log before.
-    mutating func inject(_ event: Event) -> [(listener: any FeedListener, feeds: [FeedID])] {
-        let before = tail.sequence
-        group += 1
-        var grown: [FeedID] = []
-        append(Record(position: tail.position, event: event), time: .now, isAnnounced: true, &grown)
+        for (event, route) in zip(events, routes) {
+            append(Record(position: tail.position, event: event), route, time: now, isAnnounced: true, &grown)
+        }
         return tell(grown, before: before)
     }
 
     private mutating func append(
-        _ record: Record, time: ContinuousClock.Instant, isAnnounced: Bool = false, _ grown: inout [FeedID]
+        _ record: Record, _ route: PatternIndex.Route, _ late: [FeedID: Selection] = [:],
+        time: ContinuousClock.Instant, isAnnounced: Bool = false, _ grown: inout [FeedID]
     ) {
         tail = Mark(sequence: tail.sequence.next, position: record.position)
-        let reached = reached(by: record.event)
+        let reached = reached(by: record.event, route, late)
         guard !reached.isEmpty else { return }
         let frame = Frame(record, time: time, isAnnounced: isAnnounced)
         for id in reached {
@@ -84,14 +151,34 @@ struct FeedTable {
     }
 
     /// The feeds that select an event: all those of its topics, each once, as far as they may see it.
-    private mutating func reached(by event: Event) -> [FeedID] {
-        var reached = index.feeds(of: event.topic)
-        if !event.alternates.isEmpty {
-            var seen = Set(reached)
-            for topic in event.alternates { reached += index.feeds(of: topic).filter { seen.insert($0).inserted } }
+    private func reached(by event: Event, _ route: PatternIndex.Route, _ late: [FeedID: Selection]) -> [FeedID] {
+        var reached = topics[event.topic].map { Array($0.feeds) } ?? []
+        if event.isPrivate { reached = reached.filter { sees($0, route.grants) } }
+        guard !event.alternates.isEmpty || !route.feeds.isEmpty || !late.isEmpty else { return reached }
+        // Some may have been closed since they were looked up.
+        let routed = route.feeds.filter { place(of: $0) != nil }
+        guard !event.alternates.isEmpty || !reached.isEmpty || !late.isEmpty else { return routed }
+        var seen = Set(reached)
+        for topic in event.alternates {
+            for feed in topics[topic]?.feeds ?? ShortList() where !event.isPrivate || sees(feed, route.grants) {
+                if seen.insert(feed).inserted { reached.append(feed) }
+            }
         }
-        guard event.isPrivate else { return reached }
-        return reached.filter { feeds[$0.index]?.selection.maySee(event) == true }
+        for feed in routed where seen.insert(feed).inserted { reached.append(feed) }
+        for (feed, selection) in late where selection.contains(event) && seen.insert(feed).inserted {
+            reached.append(feed)
+        }
+        return reached
+    }
+
+    /// Whether a feed may see a private event that some grants let see.
+    private func sees(_ feed: FeedID, _ grants: Set<TopicSelector>) -> Bool {
+        guard let selection = feeds[feed.index]?.selection else { return false }
+        switch selection.sight {
+        case .none: return false
+        case .granted: return !selection.grants.isDisjoint(with: grants)
+        case .all: return true
+        }
     }
 
     private mutating func drop(_ item: Window.Item) {
@@ -106,14 +193,11 @@ struct FeedTable {
         progress.reach(ObjectIdentifier(shard), sequence)
     }
 
-    /// The log lost events before this node had read them: everybody has to ask the log what that means for him.
-    private mutating func restart(at position: Position, _ grown: inout [FeedID]) {
-        tail = Mark(sequence: tail.sequence.next, position: position)
-        for id in ids.values {
-            for entry in feeds[id.index]?.entries ?? [] { window.release(entry.sequence) }
-            feeds[id.index]?.restart(at: tail)
-            if feeds[id.index]?.isReachedFirst(in: group) == true { grown.append(id) }
-        }
+    /// Has a feed start again at the end of what this node has read: its subscribers ask the log what came before.
+    private mutating func restart(_ id: FeedID, _ grown: inout [FeedID]) {
+        for entry in feeds[id.index]?.entries ?? [] { window.release(entry.sequence) }
+        feeds[id.index]?.restart(at: tail)
+        if feeds[id.index]?.isReachedFirst(in: group) == true { grown.append(id) }
     }
 
     /// Everybody who listens to any feed.
@@ -142,13 +226,16 @@ struct FeedTable {
     }
 
     /// Joins the feed of a selection, which keeps everything from now on until ``close(_:)``.
-    mutating func open(_ selection: Selection) -> FeedID {
-        let id = ids[selection] ?? make(selection)
+    ///
+    /// - Throws: ``MartletError`` where there are too many templates like those of the selection.
+    mutating func open(_ selection: Selection) throws(MartletError) -> FeedID {
+        let id = if let id = ids[selection] { id } else { try make(selection) }
         feeds[id.index]?.users += 1
         return id
     }
 
-    private mutating func make(_ selection: Selection) -> FeedID {
+    private mutating func make(_ selection: Selection) throws(MartletError) -> FeedID {
+        try census.insert(selection.patterns)
         let place = free.popLast() ?? feeds.count
         if place == feeds.count {
             feeds.append(nil)
@@ -158,8 +245,22 @@ struct FeedTable {
         let id = FeedID(index: place, generation: generations[place])
         feeds[place] = Feed(id: id, selection: selection, coveredFrom: tail)
         ids[selection] = id
-        index.insert(id, for: selection.selectors)
+        for topic in selection.topics { topics[topic, default: FeedList()].append(id) }
+        if isIndexed(selection) { changes.join(id, selection) }
+        count(selection, by: 1)
         return id
+    }
+
+    /// Whether the index has to know of feeds of a selection.
+    private func isIndexed(_ selection: Selection) -> Bool { selection.hasPatterns || selection.sight == .granted }
+
+    private mutating func count(_ selection: Selection, by difference: Int) {
+        if selection.hasPatterns { patternFeeds += difference }
+        switch selection.sight {
+        case .none: break
+        case .granted: grantedFeeds += difference
+        case .all: seeingFeeds += difference
+        }
     }
 
     mutating func keep(_ id: FeedID) {
@@ -172,7 +273,13 @@ struct FeedTable {
         feeds[place]?.users -= 1
         guard let feed = feeds[place], feed.users == 0 else { return }
         for entry in feed.entries { window.release(entry.sequence) }
-        index.remove(id, for: feed.selection.selectors)
+        for topic in feed.selection.topics {
+            topics[topic]?.remove(id)
+            if topics[topic]?.isEmpty == true { topics[topic] = nil }
+        }
+        census.remove(feed.selection.patterns)
+        if isIndexed(feed.selection) { changes.leave(id, feed.selection) }
+        count(feed.selection, by: -1)
         ids[feed.selection] = nil
         feeds[id.index] = nil
         free.append(id.index)

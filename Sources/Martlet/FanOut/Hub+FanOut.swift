@@ -13,6 +13,15 @@ extension Hub {
     /// Where a reader stands that has everything which this node has read of the log; the earliest before the hub runs.
     package var end: Position { tail.position }
 
+    /// What resuming after everything takes that this node has read of the log: `earliest` where history has nothing.
+    package func lastEventID() async -> String {
+        let (end, start) = state.withLock { ($0.feeds?.tail.position ?? .earliest, $0.start) }
+        guard end == start else { return end.text }
+        // Where the log does not answer, its end is right too.
+        let oldest = try? await log.read(nil, after: .earliest, through: end, limit: SliceLimit(events: 1))
+        return oldest?.records.isEmpty == true ? Position.earliest.text : end.text
+    }
+
     /// The end as this node knows it, once the node has read up to a position of the log.
     package func end(covering position: Position) async throws -> Position {
         try await waitUntilRunning()
@@ -24,19 +33,30 @@ extension Hub {
     }
 
     /// Joins the feed of a selection and says where its live end is.
+    ///
+    /// - Throws: ``MartletError`` where the hub does not run or holds too many templates like those of the selection.
     func open(_ selection: Selection) throws(MartletError) -> (FeedID, Mark) {
-        let opened: (FeedID, Mark)? = state.withLock { state in
-            guard let feed = state.feeds?.open(selection), let tail = state.feeds?.tail else { return nil }
-            return (feed, tail)
+        let (feed, tail, isDue) = try state.withLock { state throws(MartletError) in
+            guard let feed = try state.feeds?.open(selection), let tail = state.feeds?.tail else { throw .notRunning }
+            return (feed, tail, state.feeds?.shouldTellIndex() ?? false)
         }
-        guard let opened else { throw .notRunning }
-        return opened
+        if isDue { refreshRouter() }
+        return (feed, tail)
     }
 
     /// Keeps a feed that is open, until another ``close(_:)``.
     func keep(_ feed: FeedID) { state.withLock { $0.feeds?.keep(feed) } }
 
-    func close(_ feed: FeedID) { state.withLock { $0.feeds?.close(feed) } }
+    func close(_ feed: FeedID) {
+        let isDue = state.withLock { state in
+            state.feeds?.close(feed)
+            return state.feeds?.shouldTellIndex() ?? false
+        }
+        if isDue { refreshRouter() }
+    }
+
+    /// Has the index take what has changed, so that the next event does not wait for it.
+    private func refreshRouter() { Task { await router.refresh(from: self) } }
 
     func listen(_ listener: any FeedListener, to feed: FeedID) {
         state.withLock { $0.feeds?.add(listener, to: feed) }
@@ -60,16 +80,24 @@ extension Hub {
         }
     }
 
-    func deliver(_ slice: Slice) {
-        let calls = state.withLock { $0.feeds?.append(slice) } ?? []
-        changed.fire()
-        for (listener, feeds) in calls { listener.feedsGrew(feeds) }
+    /// Gives the feeds what was read of the log.
+    func deliver(_ slice: Slice) async {
+        let calls = state.withLock { state in
+            state.feeds?.needsIndex(for: slice) == true ? nil : state.feeds?.append(slice)
+        }
+        if let calls { hand(over: calls) } else { await router.deliver(slice, to: self) }
     }
 
-    /// Gives an event to those who are subscribed now, and to nobody later: it is not in history. Who resumes from it
-    /// resumes from the event before it, and may receive it once more.
-    package func announce(_ event: Event) {
-        let calls = state.withLock { $0.feeds?.inject(event) } ?? []
+    /// Gives events to those who are subscribed now, and to nobody later: they are not in history. A client that resumes
+    /// from one of them resumes from the event before it, and may receive it once more.
+    package func announce(_ events: [Event]) async { await router.announce(events, to: self) }
+
+    /// Whether anyone who is subscribed may see private events.
+    package var showsPrivateEvents: Bool { state.withLock { $0.feeds?.showsPrivateEvents ?? false } }
+
+    /// Tells listeners of the feeds that have grown.
+    func hand(over calls: [(listener: any FeedListener, feeds: [FeedID])]) {
+        changed.fire()
         for (listener, feeds) in calls { listener.feedsGrew(feeds) }
     }
 

@@ -8,6 +8,14 @@ public struct Selection: Hashable, Sendable {
         case several(Several)
     }
 
+    /// Which private events may be seen.
+    enum Sight {
+        case none
+        /// Those of topics that are granted.
+        case granted
+        case all
+    }
+
     private let content: Content
 
     public init(selectors: Set<TopicSelector>, grants: Set<TopicSelector> = []) {
@@ -39,6 +47,38 @@ public struct Selection: Hashable, Sendable {
         }
     }
 
+    /// The topics that are asked for by name, where not all are asked for.
+    var topics: [Topic] {
+        switch content {
+        case .topic(let topic): [topic]
+        case .several(let several): several.asked.asksForAll ? [] : several.selectors.compactMap(\.exactTopic)
+        }
+    }
+
+    /// What is asked for besides: templates, or only `*`.
+    var patterns: [TopicSelector] {
+        switch content {
+        case .topic: []
+        case .several(let several):
+            several.asked.asksForAll ? [.every] : several.selectors.filter { $0.template != nil }
+        }
+    }
+
+    var hasPatterns: Bool {
+        switch content {
+        case .topic: false
+        case .several(let several): several.asked.hasPatterns
+        }
+    }
+
+    var sight: Sight {
+        switch content {
+        case .topic: .none
+        case .several(let several):
+            several.grants.isEmpty ? .none : several.granted.asksForAll ? .all : .granted
+        }
+    }
+
     public func contains(_ event: Event) -> Bool {
         event.hasTopic(where: selects) && maySee(event)
     }
@@ -49,24 +89,22 @@ public struct Selection: Hashable, Sendable {
     func selects(_ topic: Topic) -> Bool {
         switch content {
         case .topic(let only): only == topic
-        case .several(let several):
-            several.selectors.contains(TopicSelector(topic)) || several.patterns.contains { $0.matches(topic) }
+        case .several(let several): several.selectors.contains(TopicSelector(topic)) || several.asked.select(topic)
         }
     }
 
-    /// How many patterns a topic is held against, at most.
+    /// How many patterns a topic is held against, at most. Patterns whose states fill several words count as many times.
     var patternCount: Int {
         switch content {
         case .topic: 0
-        case .several(let several): several.patterns.count + several.grantPatterns.count
+        case .several(let several): several.asked.width + several.granted.width
         }
     }
 
     func maySeePrivate(_ topic: Topic) -> Bool {
         switch content {
         case .topic: false
-        case .several(let several):
-            several.grants.contains(TopicSelector(topic)) || several.grantPatterns.contains { $0.matches(topic) }
+        case .several(let several): several.grants.contains(TopicSelector(topic)) || several.granted.select(topic)
         }
     }
 }
@@ -76,15 +114,14 @@ extension Selection {
     private final class Several: Hashable, Sendable {
         let selectors: Set<TopicSelector>
         let grants: Set<TopicSelector>
-        /// Those that are not one topic.
-        let patterns: [TopicSelector]
-        let grantPatterns: [TopicSelector]
+        let asked: Patterns
+        let granted: Patterns
 
         init(selectors: Set<TopicSelector>, grants: Set<TopicSelector>) {
             self.selectors = selectors
             self.grants = grants
-            patterns = selectors.filter { !$0.isExact }
-            grantPatterns = grants.filter { !$0.isExact }
+            asked = Patterns(of: selectors)
+            granted = Patterns(of: grants)
         }
 
         static func == (a: Several, b: Several) -> Bool {
@@ -95,5 +132,29 @@ extension Selection {
             hasher.combine(selectors)
             hasher.combine(grants)
         }
+    }
+
+    /// Those of some selectors that are not one topic.
+    private struct Patterns: Sendable {
+        let asksForAll: Bool
+        /// How many words the states of the templates fill, and one for `*`.
+        let width: Int
+        private let templates: TemplateIndex<Void>
+
+        init(of selectors: Set<TopicSelector>) {
+            var width = 0
+            var templates = TemplateIndex<Void>()
+            for template in selectors.lazy.compactMap(\.template) {
+                width += template.width
+                templates.insert((), for: template)
+            }
+            asksForAll = selectors.contains(.every)
+            self.width = width + (asksForAll ? 1 : 0)
+            self.templates = templates
+        }
+
+        var hasPatterns: Bool { width > 0 }
+
+        func select(_ topic: Topic) -> Bool { asksForAll || !templates.visit(selecting: topic) { _ in false } }
     }
 }

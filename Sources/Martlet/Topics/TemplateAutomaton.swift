@@ -14,23 +14,26 @@
 /// of it a fixed number of times through the words of the states, whatever the two texts are.
 struct TemplateAutomaton: Sendable {
     let stateCount: Int
+    /// The bytes that any state reads, each once.
+    private let bytes: [UInt8]
+    /// The rows of ``Row``, then a row of states for each of these bytes: those that read it.
+    private var rows: BitRows
 
-    /// The states that read a byte with this low half, and with this high half. Those in both read the byte.
-    private var readsLow: BitRows
-    private var readsHigh: BitRows
-    /// The states that keep bytes of this kind.
-    private var keeps: BitRows
-    /// The states of expressions, and the states right after one.
-    private var insides: BitRows
-    private var exits: BitRows
+    private enum Row {
+        /// The states of expressions.
+        static let insides = TopicByteKind.allCases.count
+        /// The states right after an expression.
+        static let exits = insides + 1
+        static let count = exits + 1
+
+        /// The states that keep bytes of a kind.
+        static func keeping(_ kind: TopicByteKind) -> Int { kind.rawValue }
+    }
 
     init(_ template: URITemplate) {
         stateCount = template.parts.reduce(1) { $0 + Self.stateCount(of: $1) }
-        readsLow = BitRows(rows: 16, bits: stateCount)
-        readsHigh = BitRows(rows: 16, bits: stateCount)
-        keeps = BitRows(rows: TopicByteKind.allCases.count, bits: stateCount)
-        insides = BitRows(bits: stateCount)
-        exits = BitRows(bits: stateCount)
+        bytes = Array(Set(template.parts.flatMap(Self.bytes)))
+        rows = BitRows(rows: bytes.count + Row.count, bits: stateCount)
         var state = 0
         for part in template.parts {
             switch part {
@@ -41,15 +44,18 @@ struct TemplateAutomaton: Sendable {
         }
     }
 
-    func matches(_ topic: String) -> Bool {
+    /// How many words the states fill.
+    var width: Int { rows.width }
+
+    func matches(_ text: ArraySlice<UInt8>) -> Bool {
         var active = BitRows(bits: stateCount)
         active.insert(0)
         leaveExpressions(&active)
-        var bytes = topic.utf8.makeIterator()
-        while !active.isEmpty, let byte = bytes.next() {
+        var rest = text.makeIterator()
+        while !active.isEmpty, let byte = rest.next() {
             if byte == UInt8(ascii: "%") {
                 // A template has triplets only as a whole, in literals and in values.
-                guard let high = bytes.next(), let low = bytes.next(), high.isHexDigit, low.isHexDigit else {
+                guard let high = rest.next(), let low = rest.next(), high.isHexDigit, low.isHexDigit else {
                     return false
                 }
                 let before = active
@@ -70,40 +76,51 @@ struct TemplateAutomaton: Sendable {
         }
     }
 
+    /// The bytes that the states of a part read.
+    private static func bytes(of part: URITemplate.Part) -> [UInt8] {
+        switch part {
+        case .literal(let byte): [byte]
+        case .expression(let expression):
+            [expression.op.first].compactMap(\.self) + (expression.values > 1 ? [expression.op.separator] : [])
+        }
+    }
+
     private mutating func read(_ byte: UInt8, at state: Int) {
-        readsLow.insert(state, row: Int(byte & 0xF))
-        readsHigh.insert(state, row: Int(byte >> 4))
+        guard let place = bytes.firstIndex(of: byte) else { return }
+        rows.insert(state, row: Row.count + place)
     }
 
     private mutating func add(_ expression: TemplateExpression, at start: Int) {
         var state = start
         if let first = expression.op.first {
             read(first, at: state)
-            insides.insert(state)
+            rows.insert(state, row: Row.insides)
             state += 1
         }
         for value in 1...expression.values {
-            for kind in TopicByteKind.allCases where expression.keeps(kind) { keeps.insert(state, row: kind.rawValue) }
+            for kind in TopicByteKind.allCases where expression.keeps(kind) {
+                rows.insert(state, row: Row.keeping(kind))
+            }
             if value < expression.values { read(expression.op.separator, at: state) }
-            insides.insert(state)
+            rows.insert(state, row: Row.insides)
             state += 1
         }
-        exits.insert(state)
+        rows.insert(state, row: Row.exits)
     }
 
     private func step(_ active: inout BitRows, over byte: UInt8, keeping kind: TopicByteKind) {
+        let place = bytes.firstIndex(of: byte)
         var carry: UInt64 = 0
         for word in 0..<active.width {
-            let reads = readsLow[word, row: Int(byte & 0xF)] & readsHigh[word, row: Int(byte >> 4)]
-            let reading = active[word] & reads
-            active[word] = reading << 1 | carry | active[word] & keeps[word, row: kind.rawValue]
+            let reading = place.map { active[word] & rows[word, row: Row.count + $0] } ?? 0
+            active[word] = reading << 1 | carry | active[word] & rows[word, row: Row.keeping(kind)]
             carry = reading >> 63
         }
     }
 
     /// Adds the states of before a triplet that keep it: a triplet is in every value that a plain byte is in.
     private func keepTriplet(from before: BitRows, in active: inout BitRows) {
-        for word in 0..<active.width { active[word] |= before[word] & keeps[word, row: TopicByteKind.plain.rawValue] }
+        for word in 0..<active.width { active[word] |= before[word] & rows[word, row: Row.keeping(.plain)] }
     }
 
     /// Adds the states that an active one leads to without a byte.
@@ -114,11 +131,11 @@ struct TemplateAutomaton: Sendable {
     private func leaveExpressions(_ active: inout BitRows) {
         var carry: UInt64 = 0
         for word in 0..<active.width {
-            let run = insides[word]
+            let run = rows[word, row: Row.insides]
             let leaving = active[word] & run
             let (partial, overflows) = run.addingReportingOverflow(leaving)
             let (sum, carryOverflows) = partial.addingReportingOverflow(carry)
-            active[word] |= exits[word] & (sum ^ run ^ leaving)
+            active[word] |= rows[word, row: Row.exits] & (sum ^ run ^ leaving)
             carry = overflows || carryOverflows ? 1 : 0
         }
     }

@@ -22,7 +22,7 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
         guard [path.text, String(written)].contains(where: grant.lets(read:)) else {
             throw Problem(.unauthorized, "Reading \(path.text) is not granted.", field: "topic").unauthorized
         }
-        let document = try document(at: path)
+        let document = try await document(at: path)
         let tag = EntityTag.make(of: document)
         var headers: HTTPFields = [.eTag: tag, .cacheControl: "private, no-cache"]
         if let tags = request.headers[.ifNoneMatch], EntityTag.matches(tag, ifNoneMatch: tags) {
@@ -32,23 +32,27 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: document)))
     }
 
-    private func document(at path: SubscriptionPath) throws -> String {
+    private func document(at path: SubscriptionPath) async throws -> String {
         // Read first: who goes on from this event misses nothing that is not in the answer.
-        let end = hub.end.text
-        let subscriptions = active.documents(at: path)
+        let end = await hub.lastEventID()
         guard case .one = path else {
-            guard subscriptions.reduce(0, { $0 + $1.mostBytes }) <= maximumListBytes else {
-                throw Problem(
-                    .serviceUnavailable,
-                    "There are too many subscriptions for one answer. Ask for those of one topic: \(SubscriptionPath.root)/{topic}."
-                )
-            }
-            return SubscriptionDocument.json(subscriptions, at: path, lastEventID: end)
+            return try await LongWork.run(through: maximumListBytes) { try list(path, lastEventID: end) }
         }
-        guard let subscription = subscriptions.first else {
+        guard let subscription = active.documents(at: path).first else {
             throw Problem(.notFound, "There is no such subscription here, or not any more.")
         }
         return subscription.json(lastEventID: end)
+    }
+
+    private func list(_ path: SubscriptionPath, lastEventID: String) throws -> String {
+        let subscriptions = active.documents(at: path)
+        guard subscriptions.reduce(0, { $0 + $1.mostBytes }) <= maximumListBytes else {
+            throw Problem(
+                .serviceUnavailable,
+                "There are too many subscriptions for one answer. Ask for those of one topic: \(SubscriptionPath.root)/{topic}."
+            )
+        }
+        return SubscriptionDocument.json(subscriptions, at: path, lastEventID: lastEventID)
     }
 }
 

@@ -15,9 +15,12 @@ final class ActiveConnection: Sendable {
         var arrival = 0
 
         func documents(isActive: Bool = true) -> [SubscriptionDocument] {
-            selectors.map {
-                SubscriptionDocument(selector: $0, subscriber: subscriber, isActive: isActive, payload: payload)
-            }
+            selectors.map { document(of: $0, isActive: isActive) }
+        }
+
+        /// - Parameter selector: One of those of the connection.
+        func document(of selector: String, isActive: Bool = true) -> SubscriptionDocument {
+            SubscriptionDocument(selector: selector, subscriber: subscriber, isActive: isActive, payload: payload)
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 import Synchronization
 
 /// Who is subscribed to what, on this node and, where a ``SubscriptionExchange`` tells it, on others: announced to those
@@ -9,17 +10,17 @@ import Synchronization
 /// It holds one entry for each open stream, so as many as there may be connections, and each has as many selectors as a
 /// subscription may name.
 final class ActiveSubscriptions: Sendable {
-    /// By subscriber.
-    typealias Connections = [String: ActiveConnection.Entry]
-
     private struct State {
-        var own: Connections = [:]
+        var own = ConnectionBook()
         /// How many there ever were.
         var arrivals = 0
         /// How many of them have ended.
         var departures = 0
         /// None of the nodes is this one.
-        var others: [NodeName: Connections] = [:]
+        var others: [NodeName: ConnectionBook] = [:]
+        var untold = UntoldChanges()
+        /// Whether a task announces what is untold, until nothing is.
+        var isTelling = false
     }
 
     /// What the other nodes call this one.
@@ -29,23 +30,45 @@ final class ActiveSubscriptions: Sendable {
 
     init(of hub: Hub) { self.hub = hub }
 
-    /// Keeps a connection and announces its subscriptions: who hears of them finds them here.
+    /// Keeps a connection and has its subscriptions announced: who hears of them finds them here.
     func insert(_ entry: ActiveConnection.Entry) {
-        state.withLock { state in
+        change { state in
+            var entry = entry
             state.arrivals += 1
-            state.own[entry.subscriber] = entry
-            state.own[entry.subscriber]?.arrival = state.arrivals
+            entry.arrival = state.arrivals
+            state.own.insert(entry)
+            state.untold.begin(entry)
         }
-        announce(entry, isActive: true)
     }
 
-    /// Forgets a connection and announces that its subscriptions have ended.
+    /// Forgets a connection and has announced that its subscriptions have ended.
     func remove(_ entry: ActiveConnection.Entry) {
-        state.withLock { state in
+        change { state in
             state.departures += 1
-            state.own[entry.subscriber] = nil
+            state.own.remove(entry.subscriber)
+            state.untold.end(entry)
         }
-        announce(entry, isActive: false)
+    }
+
+    /// Changes the connections of this node. Called from any thread: it is another that announces what has changed.
+    private func change(_ change: (inout State) -> Void) {
+        let isFirst = state.withLock { state in
+            change(&state)
+            defer { state.isTelling = true }
+            return !state.isTelling
+        }
+        if isFirst { Task { await tell() } }
+    }
+
+    private func tell() async {
+        while true {
+            let changes = state.withLock { state in
+                state.isTelling = state.untold.count > 0
+                return state.untold.take()
+            }
+            if changes.isEmpty { return }
+            for (entry, isActive) in changes { await announce(entry, isActive: isActive) }
+        }
     }
 
     /// Another number whenever a connection of this node has begun or ended.
@@ -59,10 +82,10 @@ final class ActiveSubscriptions: Sendable {
 
     /// Takes what another node has now in place of what it had. The caller announces what has changed.
     func replace(_ node: NodeName, with entries: [ActiveConnection.Entry]) -> SubscriptionChanges {
-        let connections = Connections(entries.map { ($0.subscriber, $0) }) { $1 }
+        let connections = ConnectionBook(entries)
         let before = state.withLock { state in
-            defer { state.others[node] = connections.isEmpty ? nil : connections }
-            return state.others[node] ?? [:]
+            defer { state.others[node] = entries.isEmpty ? nil : connections }
+            return state.others[node] ?? ConnectionBook()
         }
         return SubscriptionChanges(from: before, to: connections)
     }
@@ -72,37 +95,33 @@ final class ActiveSubscriptions: Sendable {
     func documents(at path: SubscriptionPath) -> [SubscriptionDocument] {
         switch path {
         case .all:
-            return inOrder().flatMap { $0.documents() }
+            return books.flatMap(\.inOrder).flatMap { $0.documents() }
         case .of(let selector):
-            return inOrder().flatMap { $0.documents().filter { $0.selector.utf8.elementsEqual(selector.utf8) } }
+            return books.flatMap { $0.entries(to: selector) }.map { $0.document(of: selector) }
         case .one(let selector, let subscriber):
-            let entry = state.withLock { state in
-                state.own[subscriber] ?? state.others.values.lazy.compactMap { $0[subscriber] }.first
-            }
-            return entry?.documents().filter { $0.selector.utf8.elementsEqual(selector.utf8) } ?? []
+            let entry = books.lazy.compactMap { $0[subscriber] }.first
+            guard let entry, entry.selectors.contains(where: { $0.isExactly(selector) }) else { return [] }
+            return [entry.document(of: selector)]
         }
     }
 
-    private func inOrder() -> [ActiveConnection.Entry] {
-        var nodes = state.withLock { state in
+    /// The connections of each node, in the order of their names.
+    private var books: [ConnectionBook] {
+        let nodes = state.withLock { state in
             var nodes = state.others
             nodes[node] = state.own
             return nodes
         }
-        return nodes.keys.sorted().flatMap { nodes.removeValue(forKey: $0)?.inOrder ?? [] }
+        return nodes.sorted { $0.key < $1.key }.map(\.value)
     }
 
     /// Announces the subscriptions of a connection. Not in history: it says what is so now.
-    func announce(_ entry: ActiveConnection.Entry, isActive: Bool) {
-        for document in entry.documents(isActive: isActive) {
+    func announce(_ entry: ActiveConnection.Entry, isActive: Bool) async {
+        guard hub.showsPrivateEvents else { return }
+        let events = entry.documents(isActive: isActive).compactMap { document in
             // The path is percent-encoded, so it has no character that no topic may have.
-            guard let topic = try? Topic(document.path.text) else { continue }
-            hub.announce(Event(topic: topic, data: document.json, isPrivate: true))
+            (try? Topic(document.path.text)).map { Event(topic: $0, data: document.json, isPrivate: true) }
         }
+        await hub.announce(events)
     }
-}
-
-extension ActiveSubscriptions.Connections {
-    /// In the order in which they began.
-    var inOrder: [ActiveConnection.Entry] { values.sorted { $0.arrival < $1.arrival } }
 }

@@ -6,8 +6,8 @@ struct SubscriptionChanges: Sendable {
     let ended: [ActiveConnection.Entry]
     let began: [ActiveConnection.Entry]
 
-    init(from before: ActiveSubscriptions.Connections, to now: ActiveSubscriptions.Connections) {
-        ended = before.filter { now[$0.key] == nil }.inOrder
-        began = now.filter { before[$0.key] == nil }.inOrder
+    init(from before: ConnectionBook, to now: ConnectionBook) {
+        ended = before.inOrder.filter { now[$0.subscriber] == nil }
+        began = now.inOrder.filter { before[$0.subscriber] == nil }
     }
 }

@@ -158,7 +158,7 @@ public final class SubscriptionExchange: Service {
         let changes = active.replace(node, with: entries)
         for (entries, isActive) in [(changes.ended, false), (changes.began, true)] {
             for entry in entries {
-                active.announce(entry, isActive: isActive)
+                await active.announce(entry, isActive: isActive)
                 // There may be very many, and this is a thread of all.
                 await Task.yield()
             }

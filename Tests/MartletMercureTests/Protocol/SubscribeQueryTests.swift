@@ -24,8 +24,8 @@ import Testing
     }
 
     @Test func `topics are bounded in number and length`() throws {
-        let most = (0..<100).map { "topic=\($0)" }.joined(separator: "&")
-        #expect(try parse(most).selectors.count == 100)
+        let most = (0..<1000).map { "topic=\($0)" }.joined(separator: "&")
+        #expect(try parse(most).selectors.count == 1000)
         #expect(throws: MercureProblem.self) { try parse(most + "&topic=x") }
         let long = "topic=" + String(repeating: "a", count: 1024)
         #expect(try parse(long).selectors.count == 1)

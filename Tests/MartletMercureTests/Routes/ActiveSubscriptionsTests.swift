@@ -104,8 +104,9 @@ import Testing
             #expect(answer.status == 200)
             let later = try await mercure.request("GET", "/subscriptions", token: "watcher")
             #expect(try Self.document(later.body).subscriptions?.map(\.topic) == [Self.everySubscription])
-            mercure.hub.announce(
-                Event(topic: "/.well-known/mercure/subscriptions/last/x", data: "last", isPrivate: true))
+            await mercure.hub.announce([
+                Event(topic: "/.well-known/mercure/subscriptions/last/x", data: "last", isPrivate: true)
+            ])
             #expect(try await watcher.next()?.data == "last")
             try await watcher.connection.close()
         }
@@ -255,6 +256,51 @@ import Testing
                 if status == 401 { #expect(response.header("www-authenticate") == "Bearer") }
             }
             #expect(try await mercure.request("POST", "/subscriptions", token: "all").status == 405)
+        }
+    }
+
+    @Test func `a list says that nothing was published until something was`() async throws {
+        try await Self.run { mercure, _ in
+            func lastEventID(_ path: String = "") async throws -> String? {
+                try Self.document(try await mercure.request("GET", "/subscriptions\(path)", token: "watcher").body)
+                    .lastEventID
+            }
+            #expect(try await lastEventID() == "earliest")
+            #expect(try await lastEventID("/none") == "earliest")
+            let id = try await mercure.hub.publish("1", to: "a")
+            try await mercure.server.until { $0.end.text == id }
+            #expect(try await lastEventID() == id)
+        }
+    }
+
+    @Test func `who may see no private events is told nothing, and the hub goes on`() async throws {
+        var options = MercureOptions()
+        options.activeSubscriptions = true
+        try await MercureServer.run(options: options) { mercure in
+            let source = try await mercure.listen(Self.watching + "&topic=*")
+            try await mercure.listen("topic=a").connection.close()
+            try await mercure.server.until { $0.streamCount == 1 }
+            try await mercure.hub.publish("public", to: "x")
+            #expect(try await source.next()?.data == "public")
+        }
+    }
+
+    @Test func `clients that watch their own subscriptions hear of them and of no others`() async throws {
+        let grants = Dictionary(
+            uniqueKeysWithValues: (0..<5).map { user in
+                (
+                    "\(user)",
+                    Grant(subscribe: [Self.root + "/users%2F\(user)%2F{x}{/subscriber}"].selectors, seesAllPublic: true)
+                )
+            })
+        try await Self.run(grants: grants) { mercure, watcher in
+            for user in 0..<5 {
+                let source = try await mercure.listen("topic=users/\(user)/a&" + Self.watching, token: "\(user)")
+                let own = try Self.document(try await source.next()?.data)
+                #expect(own.topic == "users/\(user)/a" && own.active == true)
+                #expect(try Self.document(try await watcher.next()?.data) == own)
+                #expect(try Self.document(try await watcher.next()?.data).topic == Self.everySubscription)
+            }
         }
     }
 

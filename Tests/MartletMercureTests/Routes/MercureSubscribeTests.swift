@@ -41,7 +41,7 @@ import Testing
         arguments: [
             ("", "topic"), ("?topic=", "topic"), ("?topic=%00", "topic"), ("?topic=%zz", "topic"),
             ("?topic=\(String(repeating: "t", count: 1025))", "topic"),
-            ("?" + (0...100).map { "topic=\($0)" }.joined(separator: "&"), "topic"), ("?match=a", "match"),
+            ("?" + (0...1000).map { "topic=\($0)" }.joined(separator: "&"), "topic"), ("?match=a", "match"),
             ("?topic=a&match_exact=b", "match_exact"), ("?topic=a&lastEventID=%0A", "lastEventID"),
             ("?topic=a&stream=", "stream"), ("?topic=a&since=yesterday", "since"), ("?topic=a&since=", "since"),
         ])
@@ -61,6 +61,33 @@ import Testing
         try await MercureServer.run(hub: quickHub { $0.limits.topicsPerSubscription = 2 }) { mercure async throws in
             #expect(try await mercure.request("HEAD", "?topic=a&topic=b").status == 200)
             #expect(try await mercure.request("HEAD", "?topic=a&topic=b&topic=c").status == 400)
+        }
+    }
+
+    @Test func `a thousand topics fit into a subscription, and each of them is delivered`() async throws {
+        try await MercureServer.run { mercure in
+            let topics = (0..<1000).map { $0.isMultiple(of: 2) ? "topic=\($0)" : "topic=\($0)/%7Bx%7D" }
+            let source = try await mercure.listen(topics.joined(separator: "&"))
+            for (topic, data) in [("0", "first"), ("998", "exact"), ("999/a", "template"), ("1001/a", "other")] {
+                #expect(try await mercure.post("topic=\(topic)&data=\(data)").status == 200)
+            }
+            #expect(try await mercure.post("topic=2&data=last").status == 200)
+            #expect(try await source.data(of: 4) == ["first", "exact", "template", "last"])
+        }
+    }
+
+    @Test func `a template more than the hub takes of those with the same text is refused`() async throws {
+        try await MercureServer.run(hub: quickHub { $0.limits.templatesAlike = 2 }) { mercure in
+            let source = try await mercure.listen("topic=%7Ba%7D/orders&topic=%7B%2Bb%7D/orders&topic=%7Bb%7D/bills")
+            for method in ["GET", "HEAD"] {
+                let response = try await mercure.request(method, "?topic=x&topic=%7Bc%7D/orders")
+                #expect(response.status == 400)
+                if method == "GET" { #expect(response.body.contains(#""field":"topic""#)) }
+            }
+            #expect(try await mercure.request("HEAD", "?topic=%7Ba%7D/orders&topic=%7Bc%7D/bills").status == 200)
+            try await source.connection.close()
+            try await mercure.server.until { $0.feedCount == 0 }
+            #expect(try await mercure.request("HEAD", "?topic=%7Bc%7D/orders").status == 200)
         }
     }
 

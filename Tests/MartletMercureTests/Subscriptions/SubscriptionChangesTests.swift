@@ -5,11 +5,11 @@ import Testing
 @testable import MartletMercure
 
 @Suite struct SubscriptionChangesTests {
-    private static func connections(_ subscribers: [String]) -> ActiveSubscriptions.Connections {
-        let entries = subscribers.enumerated().map {
-            ActiveConnection.Entry(subscriber: $1, selectors: ["a"], payload: nil, arrival: $0)
-        }
-        return Dictionary(uniqueKeysWithValues: entries.map { ($0.subscriber, $0) })
+    private static func connections(_ subscribers: [String]) -> ConnectionBook {
+        ConnectionBook(
+            subscribers.enumerated().map {
+                ActiveConnection.Entry(subscriber: $1, selectors: ["a"], payload: nil, arrival: $0)
+            })
     }
 
     @Test(

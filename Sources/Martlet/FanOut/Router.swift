@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// Finds the feeds that events reach by patterns and by rights, and gives the events to them, a group at a time.
+///
+/// Looking for patterns may take long, so it happens outside the hub's lock: the lock is taken once to see which feeds have
+/// been opened and closed, and again to give the events to the feeds that were found. A feed that was opened in between
+/// is looked after then (see ``FeedTable/append(_:routes:time:)``). Groups come one after the other, each as a whole.
+actor Router {
+    private var index = PatternIndex()
+
+    func deliver(_ slice: Slice, to hub: Hub) {
+        let time = ContinuousClock.now
+        refresh(from: hub)
+        let routes = slice.records.map { index.route(of: $0.event) }
+        hub.hand(over: hub.state.withLock { $0.feeds?.append(slice, routes: routes, time: time) } ?? [])
+    }
+
+    func announce(_ events: [Event], to hub: Hub) {
+        refresh(from: hub)
+        let routes = events.map { index.route(of: $0) }
+        hub.hand(over: hub.state.withLock { $0.feeds?.inject(events, routes: routes) } ?? [])
+    }
+
+    /// Tells the index which feeds have been opened and closed.
+    func refresh(from hub: Hub) {
+        index.apply(hub.state.withLock { $0.feeds?.takeChanges() } ?? IndexChanges())
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Feeds in no order. Adding and removing one takes the same time however many there are.
+struct FeedList {
+    private(set) var feeds = ShortList<FeedID>()
+    /// Where in the list a feed is; only for lists that take long to search.
+    private var places: [FeedID: Int] = [:]
+
+    private static let longest = 32
+
+    var isEmpty: Bool { feeds.isEmpty }
+    var count: Int { feeds.count }
+
+    mutating func append(_ feed: FeedID) {
+        feeds.append(feed)
+        guard feeds.count > Self.longest else { return }
+        if places.isEmpty {
+            for (place, feed) in feeds.enumerated() { places[feed] = place }
+        } else {
+            places[feed] = feeds.count - 1
+        }
+    }
+
+    /// Takes a feed out; the last takes its place.
+    mutating func remove(_ feed: FeedID) {
+        guard let place = places.isEmpty ? feeds.firstIndex(of: feed) : places[feed] else { return }
+        feeds.swapRemove(at: place)
+        if feeds.count <= Self.longest { places = [:] } else { places[feed] = nil }
+        if !places.isEmpty, place < feeds.count { places[feeds[place]] = place }
+    }
+}
