@@ -81,7 +81,11 @@ enum Serve {
     ) -> some Service {
         let router = Router()
         router.add(middleware: ProblemMiddleware())
-        router.addHealth(of: hub).addMetrics(as: PrometheusRegistry.contentType, metrics.render)
+        router.addHealth(of: hub)
+        if Loopback.contains(settings.host) {
+            router.add(middleware: LocalHostMiddleware(advice: "To read the metrics under another name, set host."))
+        }
+        router.addMetrics(as: PrometheusRegistry.contentType, metrics.render)
         return Application(
             router: router,
             configuration: .init(address: .hostname(settings.host, port: port)),
@@ -100,8 +104,14 @@ enum Serve {
         let origins = settings.access.corsOrigins
         if !origins.isEmpty { router.add(middleware: CrossOriginMiddleware(allowing: origins)) }
         router.add(middleware: ProblemMiddleware())
+        router.addHealth(of: hub)
+        if settings.access.isOpen, Loopback.contains(settings.host) {
+            router.add(
+                middleware: LocalHostMiddleware(
+                    advice: "To serve other names, set publisher-key, and subscriber-key or anonymous."))
+        }
         router.group().add(middleware: try MercureDiscoveryMiddleware()).addDemo(of: hub)
-        router.addHealth(of: hub).addHub(hub, access: access.events)
+        router.addHub(hub, access: access.events)
             .addMercure(hub: hub, access: access.mercure, options: settings.access.mercure, exchange: exchange)
         if settings.access.isOpen, Loopback.contains(settings.host) {
             if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import MartletHTTP
 
 /// `martlet serve`: runs the hub until it is signalled to stop.
 struct ServeCommand: AsyncParsableCommand {
@@ -41,6 +42,10 @@ struct ServeCommand: AsyncParsableCommand {
 
         if settings.log.hasPassword, options.values["log"] != nil {
             logger.warning("Others can see the password on the command line; set MARTLET_LOG in place of --log")
+        }
+        let origins = settings.access.corsOrigins + settings.access.publishOrigins
+        if origins.contains(where: { !$0.isWildcard && $0.matches("null") }) {
+            logger.warning("Allowing the origin null lets every site in, with the cookies of its visitors")
         }
 
         let possible = ServeSettings(descriptorLimit: descriptorLimit).maxConnections

@@ -66,7 +66,7 @@ extension RouterMethods {
     package typealias Handler = @Sendable (Request, Context) async throws -> Response
 
     /// Answers some methods of a path, OPTIONS besides, and every other with 405 and what is allowed. HEAD is answered
-    /// like GET where it has no handler of its own.
+    /// like GET where it has no handler of its own. No answer is to be sniffed for its type.
     package func on(_ path: RouterPath, answering handlers: [HTTPRequest.Method: Handler]) {
         var handlers = handlers
         if let get = handlers[.get], handlers[.head] == nil {
@@ -75,13 +75,15 @@ extension RouterMethods {
         let allowed = (handlers.keys.map(\.rawValue) + ["OPTIONS"]).sorted().joined(separator: ", ")
         handlers[.options] = { _, _ in Response(status: .noContent, headers: [.allow: allowed]) }
         for method in HTTPRequest.Method.known {
-            on(
-                path, method: method,
-                use: handlers[method] ?? { request, _ in
+            on(path, method: method) { [handler = handlers[method]] request, context in
+                guard var response = try await handler?(request, context) else {
                     throw Problem(
                         .methodNotAllowed, "\(request.method.rawValue) is not possible here, only \(allowed).",
                         headers: [.allow: allowed])
-                })
+                }
+                response.headers[.xContentTypeOptions] = "nosniff"
+                return response
+            }
         }
     }
 }

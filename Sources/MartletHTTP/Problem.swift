@@ -6,6 +6,7 @@ public import Hummingbird
 import Logging
 public import Martlet
 import NIOCore
+import NIOHTTP1
 
 /// Why a request was refused: a problem document (RFC 9457) that names the field at fault.
 public struct Problem: Error, Sendable, HTTPResponseError {
@@ -50,13 +51,26 @@ public struct Problem: Error, Sendable, HTTPResponseError {
     public func response(from request: Request, context: some RequestContext) -> Response { response() }
 
     func response() -> Response {
+        Response(status: status, headers: allHeaders, body: ResponseBody(byteBuffer: document))
+    }
+
+    /// ``headers``, and the headers of every problem document.
+    var allHeaders: HTTPFields {
         var headers = headers
         headers[.contentType] = "application/problem+json"
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: document))
+        headers[.xContentTypeOptions] = "nosniff"
+        return headers
+    }
+
+    /// The phrase of the status (RFC 9457 section 4.2.1), even if the status was made from its number alone.
+    private var title: String {
+        if !status.reasonPhrase.isEmpty { return status.reasonPhrase }
+        let phrase = HTTPResponseStatus(statusCode: status.code).reasonPhrase
+        return phrase.isEmpty ? "Status \(status.code)" : phrase
     }
 
     var document: ByteBuffer {
-        let members = Members(title: status.reasonPhrase, status: status.code, detail: detail, field: field, line: line)
+        let members = Members(title: title, status: status.code, detail: detail, field: field, line: line)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         guard let json = try? encoder.encode(members) else { return ByteBuffer(string: "{}") }

@@ -2,10 +2,11 @@
 
 import EventStream
 import Martlet
-import MartletHTTP
 import MartletTesting
 import TestSupport
 import Testing
+
+@testable import MartletHTTP
 
 @Suite struct PublishTests {
     private static let ndjson = ["Content-Type": "application/x-ndjson"]
@@ -58,7 +59,15 @@ import Testing
             (#"{"topic":"a","id":"\u0000"}"#, "id"), (#"{"topic":"a","type":"a\rb"}"#, "type"),
             (#"{"topic":"a","retry":-1}"#, "retry"), (#"{"topic":"a","retry":"5"}"#, "retry"),
             (#"{"topic":"a","retry":1.5}"#, "retry"), (#"{"topic":"a","private":"yes"}"#, "private"),
-            (#"{"topic":"a","dat":"1"}"#, "dat"), (#"{"topic":"a""#, nil), ("[1]", nil), ("7", nil), ("nonsense", nil),
+            (#"{"topic":"a","dat":"1"}"#, "dat"), (#"{"topic":null}"#, "topic"),
+            (#"{"topic":"a","retry":1e999}"#, "retry"),
+            (#"{"topic":"a","retry":9223372036854775808}"#, "retry"), (#"{"topic":"a","retry":86400001}"#, "retry"),
+            (#"{"topic":"a","data":"1","data":"2"}"#, "data"), (#"{"topic":"a","topic":"a"}"#, "topic"),
+            (#"{"topic":"a","t\u006fpic":"b"}"#, "topic"),
+            (#"{"topic":"a","private":true,"private":false}"#, "private"),
+            (#"{"topic":"a","data\u0301":"1"}"#, "data\u{301}"), (#"{"topic":"a","data":"\ud800"}"#, nil),
+            (#"{"topic":"a",}"#, nil), (#"{"topic":"a"} {"topic":"b"}"#, nil), (#"{"topic":"a""#, nil), ("[1]", nil),
+            ("7", nil), ("nonsense", nil),
         ] as [(String, String?)])
     func `a batch with a broken line publishes nothing and says which line and field`(
         line: String, field: String?
@@ -76,10 +85,61 @@ import Testing
         }
     }
 
+    @Test func `a null in a batch counts as a missing member, and a whole number may have any form`() async throws {
+        let batch = #"{"topic":"a","data":null,"id":null,"type":null,"retry":null,"key":null,"private":null}"#
+        let events = try await EventBatch.parse(batch, limits: Limits())
+        #expect(events == [Event(topic: "a", data: "")])
+        for retry in ["5", "5.0", "0.5e1", "50E-1"] {
+            let event = try await EventBatch.parse(#"{"topic":"a","retry":\#(retry)}"#, limits: Limits()).first
+            #expect(event?.retry == 5)
+        }
+    }
+
+    @Test func `an error about a batch repeats at most the beginning of a name`() async throws {
+        let name = String(repeating: "e\u{301}", count: 10_000)
+        for members in ["\"\(name)\":1", "\"\(name)\":1,\"\(name)\":1"] {
+            let problem = await #expect(throws: Problem.self) {
+                try await EventBatch.parse("\n{\"topic\":\"a\",\(members)}", limits: Limits())
+            }
+            #expect(problem?.line == 2)
+            #expect((problem?.field?.unicodeScalars.count ?? 0) <= 65 && (problem?.detail.utf8.count ?? 0) < 500)
+        }
+    }
+
+    @Test func `a long batch is parsed off the event loops, and a short one on the loop of its connection`()
+        async throws
+    {
+        let log = ScriptedLog()
+        let hub = Hub(log: log, logger: quiet)
+        try await TestServer.run(hub: hub) { server in
+            let line = #"{"topic":"a","data":"1"}"#
+            let most = LongWork.briefBytes / (line.utf8.count + 1)
+            for lines in [1, most, most + 1, 20 * most] {
+                let batch = String(repeating: line + "\n", count: lines)
+                let response = try await server.request("POST", "/events", headers: Self.ndjson, body: batch)
+                #expect(response.status == 200)
+                #expect(response.body.utf8.count { $0 == 0x0A } == lines)
+            }
+            #expect(log.appendsOnEventLoop == [true, true, false, false])
+            // The next request is answered on an event loop again.
+            #expect(try await server.request("POST", "/events/a", body: "1").status == 200)
+            #expect(log.appendsOnEventLoop.last == true)
+        }
+    }
+
+    @Test func `an error in a long batch has the right line`() async throws {
+        let good = String(repeating: #"{"topic":"a"}"# + "\r\n\n", count: LongWork.Pace.sliceBytes / 8)
+        let problem = await #expect(throws: Problem.self) {
+            try await EventBatch.parse(good + #"{"topic":"a","retry":"1"}"#, limits: Limits())
+        }
+        #expect(problem?.line == LongWork.Pace.sliceBytes / 8 * 2 + 1 && problem?.field == "retry")
+    }
+
     @Test(arguments: [
         ("/events/", "topic"), ("/events/a%07", "topic"), ("/events/a%C2%80", "topic"), ("/events/a%00b", "topic"),
         ("/events/a?id=a%00", "id"), ("/events/a?id=", "id"), ("/events/a?id=a%0Ab", "id"),
-        ("/events/a?id=earliest", "id"), ("/events/a?id=+x", "id"), ("/events/a?id=x%20", "id"),
+        ("/events/a?id=earliest", "id"), ("/events/a?id=+x", "id"),
+        ("/events/a?id=x%20", "id"),
         ("/events/a?type=gap", "type"), ("/events/a?type=a%0D", "type"),
         ("/events/a?retry=-1", "retry"), ("/events/a?retry=1s", "retry"), ("/events/a?retry=", "retry"),
         ("/events/a?retry=86400001", "retry"),
@@ -153,8 +213,8 @@ import Testing
         (["Origin": "https://example.com"], 403), (["Origin": "null"], 403), (["Origin": "http://localhost:1"], 403),
         (["Host": "example.com"], 403), (["Host": "localhost.example.com"], 403),
         (["Host": "127.0.0.1.example.com"], 403),
-        (["X-Forwarded-For": "203.0.113.9"], 403), (["Via": "1.1 proxy"], 403), (["Host": "[::1]example.com"], 403),
-        (["Host": "localhost:80@example.com"], 403), (["Host": "localhost"], 200), (["Host": "127.0.0.1:9"], 200),
+        (["X-Forwarded-For": "203.0.113.9"], 403), (["Via": "1.1 proxy"], 403), (["Host": "[::1]example.com"], 400),
+        (["Host": "localhost:80@example.com"], 400), (["Host": "localhost"], 200), (["Host": "127.0.0.1:9"], 200),
         (["Host": "[::1]:9"], 200),
         (["Host": "localhost:9", "Origin": "http://localhost:9"], 200),
         (["Host": "localhost:9", "Origin": "http://localhost:10"], 403),

@@ -30,6 +30,7 @@ import Testing
             #expect(response.header("content-type") == "text/event-stream")
             #expect(response.header("cache-control") == "no-cache, no-transform")
             #expect(response.header("x-accel-buffering") == "no")
+            #expect(response.header("x-content-type-options") == "nosniff")
             #expect(response.header("connection") == nil)
             #expect(response.header("content-length") == nil)
             #expect(response.header("martlet-gap") == nil)

@@ -14,8 +14,8 @@ import NIOHTTP1
 /// - `Expect: 100-continue` is answered (RFC 9110, section 10.1.1), and `Connection: close` is understood however it is
 ///   written.
 /// - A head goes out together with what is written in the same turn of the event loop.
-/// - A request without a host, or with two, is refused (RFC 9112, section 3.2). Above the limit of connections every
-///   request is.
+/// - A request without a host, with two, or with one that is none, is refused (RFC 9112, section 3.2). Above the limit of
+///   connections every request is.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -64,11 +64,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 headers: [.retryAfter: "\(limit.retryAfter.components.seconds)"])
             return refuse(head, problem, context: context)
         }
-        let isHTTP10 = head.version.major < 1 || (head.version.major == 1 && head.version.minor == 0)
-        if head.headers["host"].count != 1, !(isHTTP10 && head.headers["host"].isEmpty) {
+        let isHTTP10 = head.isHTTP10
+        do {
+            try head.settleTarget()
+        } catch {
             isRefused = true
-            let problem = Problem(.badRequest, "The request needs one Host header, and only one.", field: "Host")
-            return refuse(head, problem, context: context)
+            return refuse(head, error, context: context)
         }
         let closes = isHTTP10 || head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "close" }
         exchanges.append(Exchange(isHTTP10: isHTTP10, isHead: head.method == .HEAD, closes: closes))
@@ -116,8 +117,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func refuse(_ request: HTTPRequestHead, _ problem: Problem, context: ChannelHandlerContext) {
         let body = problem.document
-        var headers = HTTPHeaders(problem.headers.map { ($0.name.canonicalName, $0.value) })
-        headers.add(name: "content-type", value: "application/problem+json")
+        var headers = HTTPHeaders(problem.allHeaders.map { ($0.name.canonicalName, $0.value) })
         headers.add(name: "content-length", value: "\(body.readableBytes)")
         headers.add(name: "connection", value: "close")
         let status = HTTPResponseStatus(statusCode: problem.status.code, reasonPhrase: problem.status.reasonPhrase)

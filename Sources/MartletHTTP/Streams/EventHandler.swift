@@ -28,7 +28,8 @@ struct EventHandler<Context: RequestContext>: Sendable {
             })
         // Nothing was sent and nothing will be: what the handler throws is the answer.
         if try await hasBegun(outbox) == false { try await running.value }
-        return Response(status: .ok, headers: .eventStream, body: body.responseBody { try await running.value })
+        return Response(
+            status: .ok, headers: .eventStream(to: request), body: body.responseBody { try await running.value })
     }
 
     /// Whether something was sent; `nil` where that takes its time.

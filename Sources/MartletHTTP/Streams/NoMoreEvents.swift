@@ -14,6 +14,6 @@ public struct NoMoreEvents: Error, Hashable, Sendable, HTTPResponseError {
     public var status: HTTPResponse.Status { .noContent }
 
     public func response(from request: Request, context: some RequestContext) -> Response {
-        Response(status: .noContent, headers: [.cacheControl: "no-store"])
+        Response(status: .noContent, headers: [.cacheControl: "no-store", .xContentTypeOptions: "nosniff"])
     }
 }

@@ -47,7 +47,7 @@ extension Response {
         let body = EventStreamBody(options: options, logger: logger)
         let writer = EventStreamWriter(outbox: body.outbox, lastEventID: nil)
         self.init(
-            status: .ok, headers: .eventStream,
+            status: .ok, headers: request.map { .eventStream(to: $0) } ?? .eventStream,
             body: body.responseBody {
                 guard let request else { return try await write(writer) }
                 try await request.body.consumeWithCancellationOnInboundClose { _ in try await write(writer) }

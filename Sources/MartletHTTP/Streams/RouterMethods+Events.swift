@@ -28,7 +28,7 @@ extension RouterMethods {
     ) -> Self {
         let handler = EventHandler<Context>(options: options, handler: handler)
         on(path, method: .get, use: handler.respond)
-        return on(path, method: .head) { _, _ in Response(status: .ok, headers: .eventStream) }
+        return on(path, method: .head) { request, _ in Response(status: .ok, headers: .eventStream(to: request)) }
     }
 }
 
@@ -53,12 +53,14 @@ extension RouterMethods where Context: ChannelRequestContext {
             let stream = try await select(request, context)
             return try await hub.unlessAway {
                 let (subscription, first) = try await hub.subscribe(to: stream, for: request)
-                return try subscription.response(on: context.channel, first: first)
+                let headers = HTTPFields.eventStream(subscription, to: request, stream.grant)
+                return try subscription.response(on: context.channel, headers: headers, first: first)
             }
         }
         return on(path, method: .head) { request, context in
-            let (subscription, _) = try await hub.subscribe(to: try await select(request, context), for: request)
-            return Response(status: .ok, headers: .eventStream(subscription))
+            let stream = try await select(request, context)
+            let (subscription, _) = try await hub.subscribe(to: stream, for: request)
+            return Response(status: .ok, headers: .eventStream(subscription, to: request, stream.grant))
         }
     }
 }

@@ -10,20 +10,26 @@ struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
     let access: Access<Context>
 
     func respond(to request: Request, context: Context) async throws -> Response {
-        try await hub.unlessAway { try await subscribe(request, context).response(on: context.channel) }
+        try await hub.unlessAway {
+            let (subscription, headers) = try await subscribe(request, context)
+            return try subscription.response(on: context.channel, headers: headers)
+        }
     }
 
     func respondToHead(_ request: Request, context: Context) async throws -> Response {
-        Response(status: .ok, headers: .eventStream(try await subscribe(request, context)))
+        Response(status: .ok, headers: try await subscribe(request, context).headers)
     }
 
-    private func subscribe(_ request: Request, _ context: Context) async throws -> Subscription {
+    private func subscribe(
+        _ request: Request, _ context: Context
+    ) async throws -> (subscription: Subscription, headers: HTTPFields) {
         let grant = try await access.grant(for: request, context: context, to: .subscribe)
         let target = RequestTarget(request)
         var topics: Set<TopicSelector> = []
         if let topic = try target.topic { topics.insert(TopicSelector(topic)) }
         for value in try target.query.values("topic") { topics.insert(TopicSelector(try Topic(value))) }
-        return try await hub.subscribe(to: topics, as: grant, for: request)
+        let subscription = try await hub.subscribe(to: topics, as: grant, for: request)
+        return (subscription, .eventStream(subscription, to: request, grant))
     }
 }
 

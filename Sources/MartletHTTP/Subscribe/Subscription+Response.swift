@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import EventStream
-import HTTPTypes
+package import HTTPTypes
 package import Hummingbird
 package import Martlet
 package import NIOCore
@@ -13,9 +13,11 @@ extension Subscription {
     /// - Parameters:
     ///   - channel: The connection of the request. It is the subscription's from the first bytes on: no other request on it
     ///     is answered.
+    ///   - headers: The head; see ``HTTPFields/eventStream(_:to:_:)``.
     ///   - first: What the client is given before anything else.
-    package func response(on channel: any Channel, first: ServerSentEvent? = nil) throws -> Response {
-        let headers = HTTPFields.eventStream(self)
+    package func response(
+        on channel: any Channel, headers: HTTPFields, first: ServerSentEvent? = nil
+    ) throws -> Response {
         if hub.isDraining { return .comeBack(after: hub.retry(), headers: headers) }
         let opening = try opening(retry: hub.retry()) + (first.map { [try WireBytes($0)] } ?? [])
         return Response(

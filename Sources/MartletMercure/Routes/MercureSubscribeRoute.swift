@@ -14,26 +14,21 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
 
     func respond(to request: Request, context: Context) async throws -> Response {
         try await hub.unlessAway {
-            let (subscription, start, connection) = try await subscribe(request, context)
+            let (subscription, headers, connection) = try await subscribe(request, context)
             // Who is about to be sent away is not announced.
             if !hub.isDraining { connection?.activate() }
-            var response = try subscription.response(on: context.channel)
-            response.headers[.lastEventID] = start
-            return response
+            return try subscription.response(on: context.channel, headers: headers)
         }
     }
 
     /// What the head would be; nobody is subscribed.
     func respondToHead(_ request: Request, context: Context) async throws -> Response {
-        let (subscription, start, _) = try await subscribe(request, context)
-        var headers = HTTPFields.eventStream(subscription)
-        headers[.lastEventID] = start
-        return Response(status: .ok, headers: headers)
+        Response(status: .ok, headers: try await subscribe(request, context).headers)
     }
 
     private func subscribe(
         _ request: Request, _ context: Context
-    ) async throws -> (Subscription, start: String, ActiveConnection?) {
+    ) async throws -> (Subscription, headers: HTTPFields, ActiveConnection?) {
         let grant = try await access.mercureGrant(for: request, context: context, to: .subscribe)
         let parameters = try RequestTarget(request).query
         let query = try SubscribeQuery(
@@ -52,7 +47,9 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
         let subscription = try await unlessUnavailable(context.logger) {
             try await hub.subscribe(to: selection, after: query.lastEventID, since: age, terms: terms)
         }
-        return (subscription, Self.start(of: subscription, query), connection)
+        var headers = HTTPFields.eventStream(subscription, to: request, grant)
+        headers[.lastEventID] = Self.start(of: subscription, query)
+        return (subscription, headers, connection)
     }
 
     /// The id that precedes the first event of the stream: the one that the client asked for, by which it sees that it
