@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventStream
+import MartletSupport
 
 /// What the hub accepts, in bytes and counts. Whatever is over a limit is refused as a whole with an error that names
 /// the field.
@@ -51,7 +52,10 @@ public struct Limits: Sendable {
             let message = "The id begins or ends with a space, which a browser does not send back. Leave it out."
             throw MartletError(.invalidID, field: "id", message)
         }
-        if event.type == Gap.eventType {
+        if event.id?.utf8.first == UInt8(ascii: "#") {
+            throw MartletError(.invalidID, field: "id", "The id begins with #, which is reserved. Begin it otherwise.")
+        }
+        if event.type?.isExactly(Gap.eventType) == true {
             throw MartletError(.invalidType, field: "type", "The type \"gap\" is reserved. Choose another.")
         }
         if let retry = event.retry, retry < 0 || retry > retryMilliseconds {

@@ -55,7 +55,7 @@ import Testing
         arguments: [
             (#"{"topic":""}"#, "topic"), (#"{"topic":"a\u0001"}"#, "topic"), (#"{"data":"1"}"#, "topic"),
             (#"{"topic":7}"#, "topic"), (#"{"topic":"a","data":{"x":1}}"#, "data"),
-            (#"{"topic":"a","id":"a\nb"}"#, "id"),
+            (#"{"topic":"a","id":"a\nb"}"#, "id"), (##"{"topic":"a","id":"#1"}"##, "id"),
             (#"{"topic":"a","id":"\u0000"}"#, "id"), (#"{"topic":"a","type":"a\rb"}"#, "type"),
             (#"{"topic":"a","retry":-1}"#, "retry"), (#"{"topic":"a","retry":"5"}"#, "retry"),
             (#"{"topic":"a","retry":1.5}"#, "retry"), (#"{"topic":"a","private":"yes"}"#, "private"),
@@ -138,7 +138,7 @@ import Testing
     @Test(arguments: [
         ("/events/", "topic"), ("/events/a%07", "topic"), ("/events/a%C2%80", "topic"), ("/events/a%00b", "topic"),
         ("/events/a?id=a%00", "id"), ("/events/a?id=", "id"), ("/events/a?id=a%0Ab", "id"),
-        ("/events/a?id=earliest", "id"), ("/events/a?id=+x", "id"),
+        ("/events/a?id=earliest", "id"), ("/events/a?id=%231", "id"), ("/events/a?id=+x", "id"),
         ("/events/a?id=x%20", "id"),
         ("/events/a?type=gap", "type"), ("/events/a?type=a%0D", "type"),
         ("/events/a?retry=-1", "retry"), ("/events/a?retry=1s", "retry"), ("/events/a?retry=", "retry"),

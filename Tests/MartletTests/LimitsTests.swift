@@ -80,8 +80,11 @@ struct LimitsTests {
             (Event(topic: "t", data: "", type: "gap"), .invalidType, "type"),
         ] {
             let error = #expect(throws: MartletError.self) { try limits.check(event) }
+        try limits.check(Event(topic: "#t", data: "#", id: "1#", type: "#"))
             #expect(error?.code == code)
             #expect(error?.field == field)
+            (Event(topic: "t", data: "", id: "#"), .invalidID, "id"),
+            (Event(topic: "t", data: "", id: "#\u{301}1"), .invalidID, "id"),
         }
     }
 

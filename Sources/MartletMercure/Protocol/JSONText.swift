@@ -3,20 +3,21 @@
 extension String {
     /// The text as a JSON string with its quotes (RFC 8259 section 7), on one line. Only what must be is escaped.
     var jsonQuoted: String {
-        var json = "\""
-        for scalar in unicodeScalars {
-            switch scalar {
-            case "\"": json += "\\\""
-            case "\\": json += "\\\\"
-            case "\n": json += "\\n"
-            case "\r": json += "\\r"
-            case "\t": json += "\\t"
+        var json: [UInt8] = [UInt8(ascii: "\"")]
+        json.reserveCapacity(utf8.count + 2)
+        for byte in utf8 {
+            switch Unicode.Scalar(byte) {
+            case "\"", "\\": json += [UInt8(ascii: "\\"), byte]
+            case "\n": json += "\\n".utf8
+            case "\r": json += "\\r".utf8
+            case "\t": json += "\\t".utf8
             case "\0"..."\u{1F}":
-                let hex = String(scalar.value, radix: 16)
-                json += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: json.unicodeScalars.append(scalar)
+                let hex = String(byte, radix: 16)
+                json += "\\u\(String(repeating: "0", count: 4 - hex.utf8.count))\(hex)".utf8
+            default: json.append(byte)
             }
         }
-        return json + "\""
+        json.append(UInt8(ascii: "\""))
+        return String(decoding: json, as: UTF8.self)
     }
 }

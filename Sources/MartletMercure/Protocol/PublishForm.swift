@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletHTTP
+import MartletSupport
 
 /// The form that publishes an update in v0 (draft-dunglas-mercure-07, section "Publication").
 ///
@@ -23,7 +24,7 @@ enum PublishForm {
         let event = Event(
             topic: topics[0], alternates: Array(topics.dropFirst()), data: fields.text("data") ?? "",
             id: fields.text("id"), type: fields.text("type"), retry: try retry(of: fields),
-            isPrivate: fields.contains { $0.name == "private" })
+            isPrivate: fields.contains { $0.name.isExactly("private") })
         do {
             try limits.check(event)
         } catch {
@@ -52,7 +53,7 @@ enum PublishForm {
 
     private static func retry(of fields: [(name: String, value: String)]) throws(MercureProblem) -> Int? {
         guard let text = fields.text("retry") else { return nil }
-        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let retry = Int(text) else {
+        guard text.utf8.allSatisfy(\.isDigit), let retry = Int(text) else {
             let message = "The retry is not a number of milliseconds. Write digits only, such as 3000."
             throw MercureProblem(400, message, field: "retry")
         }
@@ -63,7 +64,7 @@ enum PublishForm {
 extension [(name: String, value: String)] {
     /// The first value of a field, unless that is empty: clients send empty fields for what they leave out.
     func text(_ name: String) -> String? {
-        let value = first { $0.name == name }?.value
+        let value = first { $0.name.isExactly(name) }?.value
         return value?.isEmpty == true ? nil : value
     }
 }

@@ -19,13 +19,11 @@ enum SubscriptionPath: Hashable, Sendable {
     /// - Parameter path: As it is in the request, nothing decoded, without the query.
     /// - Returns: `nil` where nothing can be: another path, an empty segment, more segments, or bad encoding.
     init?(_ path: some StringProtocol) {
-        guard path.utf8.starts(with: Self.root.utf8) else { return nil }
-        let segments = path.utf8.dropFirst(Self.root.utf8.count)
-            .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        guard let first = segments.first, first.isEmpty else { return nil }
+        guard let segments = path.cutting(prefix: Self.root)?.splitExactly(at: UInt8(ascii: "/")), segments[0].isEmpty
+        else { return nil }
         var values: [String] = []
         for segment in segments.dropFirst() {
-            guard !segment.isEmpty, let bytes = segment.percentDecoded(),
+            guard !segment.isEmpty, let bytes = segment.utf8.percentDecoded(),
                 let value = String(validating: bytes, as: UTF8.self)
             else { return nil }
             values.append(value)
@@ -48,7 +46,7 @@ enum SubscriptionPath: Hashable, Sendable {
         }
     }
 
-    static func == (a: SubscriptionPath, b: SubscriptionPath) -> Bool { a.text == b.text }
+    static func == (a: SubscriptionPath, b: SubscriptionPath) -> Bool { a.text.isExactly(b.text) }
 
     func hash(into hasher: inout Hasher) { hasher.combine(text) }
 }

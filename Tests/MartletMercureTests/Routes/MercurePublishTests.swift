@@ -109,7 +109,8 @@ import Testing
         arguments: [
             ("", "topic"), ("data=1", "topic"), ("topic=", "topic"), ("topic=a&topic=%07", "topic"),
             ("topic=a%C2%80", "topic"), ("topic=a&id=%00", "id"), ("topic=a&id=a%0D", "id"),
-            ("topic=a&id=earliest", "id"), ("topic=a&id=x+", "id"), ("topic=a&type=a%0Ab", "type"),
+            ("topic=a&id=earliest", "id"), ("topic=a&id=%231", "id"),
+            ("topic=a&id=x+", "id"), ("topic=a&type=a%0Ab", "type"),
             ("topic=a&type=gap", "type"), ("topic=a&retry=1s", "retry"), ("topic=a&retry=86400001", "retry"),
             ("topic=a&data=%FF", "data"), ("topic=a&data=%", "data"),
             ("topic=\(String(repeating: "t", count: 1025))", "topic"),
