@@ -4,6 +4,7 @@ import HTTPTypes
 import Martlet
 import MartletHTTP
 import MartletSupport
+import TestSupport
 import Testing
 
 @testable import MartletMercure
