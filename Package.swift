@@ -228,6 +228,7 @@ let package = Package(
                 .asyncHTTPClient,
                 .configuration,
                 .hummingbird,
+                .hummingbirdCore,
                 .logging,
                 .nioCore,
                 .nioHTTP1,
@@ -327,6 +328,7 @@ let package = Package(
                 .logging,
                 .nioCore,
                 .nioHTTP1,
+                .nioPosix,
             ],
             swiftSettings: settings
         ),
@@ -418,6 +420,7 @@ let package = Package(
                 .httpTypes,
                 .logging,
                 .nioCore,
+                .nioEmbedded,
                 .nioPosix,
                 .nioSSL,
                 .serviceLifecycle,
