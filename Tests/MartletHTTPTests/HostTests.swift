@@ -89,6 +89,16 @@ import Testing
         }
     }
 
+    @Test("A name without a dot is in no public DNS, so it may read, but not publish")
+    func readsUnderShortName() async throws {
+        try await TestServer.run { server in
+            let reading = try await server.request("HEAD", "/events/a", headers: ["Host": "hub:8080"])
+            let publishing = try await server.request("POST", "/events/a", headers: ["Host": "hub:8080"], body: "1")
+            #expect(reading.status == 200)
+            #expect(publishing.status == 403)
+        }
+    }
+
     @Test(arguments: ["GET", "HEAD", "POST"])
     func `local access refuses every request whose Host is another machine`(method: String) async throws {
         func routes(_ router: Router<EventStreamRequestContext>) {

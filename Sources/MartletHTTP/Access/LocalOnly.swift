@@ -11,17 +11,24 @@ import NIOCore
 /// that was pointed at this machine to get around that (DNS rebinding) shows in `Host`.
 enum LocalOnly {
     /// Throws 403 if `Host` names another machine. A request without one passes: it is HTTP/1.0, and browsers always send
-    /// `Host`.
+    /// `Host`. A name without a dot, such as that of a container, passes too: it is in no public DNS, so no site has one.
     ///
     /// - Parameter advice: How to serve other names, as a sentence.
     static func checkHost(of request: Request, advice: String) throws(Problem) {
         guard let authority = request.head.authority else { return }
-        if let host = HostAndPort(authority)?.host, Loopback.contains(host) { return }
+        if let host = HostAndPort(authority)?.host,
+            Loopback.contains(host) || !host.utf8.contains(where: Self.isInAddress)
+        {
+            return
+        }
         throw Problem(
             .forbidden,
             "Only localhost and addresses such as 127.0.0.1 are served, and this Host is another. \(advice)",
             field: "Host")
     }
+
+    /// A dot or a colon: a name without them is a single label, and no address.
+    private static func isInAddress(_ byte: UInt8) -> Bool { byte == UInt8(ascii: ".") || byte == UInt8(ascii: ":") }
 
     /// Throws 403 if a publish may come from elsewhere. A proxy on this machine that does not say for which client it asks
     /// looks like a program here, so it must not pass on publishes.
@@ -35,6 +42,10 @@ enum LocalOnly {
         }
         guard let authority = request.head.authority else {
             throw Problem(.forbidden, "Say in Host that this machine is meant: localhost or 127.0.0.1.", field: "Host")
+        }
+        guard let host = HostAndPort(authority)?.host, Loopback.contains(host) else {
+            throw Problem(
+                .forbidden, "Only localhost and addresses such as 127.0.0.1 are published to here.", field: "Host")
         }
         if let origin = request.headers[.origin], !origin.isExactlyIgnoringCase("http://\(authority)") {
             throw Problem(.forbidden, "A page of another origin may not publish here.", field: "Origin")
