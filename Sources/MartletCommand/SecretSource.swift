@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
-
 /// Where a secret is read from: a file, or a variable of the environment. It is never on the command line, which other
 /// users of the machine can see.
 struct SecretSource: Sendable {
@@ -21,12 +19,6 @@ struct SecretSource: Sendable {
             return text
         }
         guard let file else { return nil }
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw SettingsError("--\(name)-file: \(file) cannot be read")
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw SettingsError("--\(name)-file: \(file) is not text; a secret of other bytes cannot be used")
-        }
-        return text
+        return try BoundedFile.secret(at: file, for: "--\(name)-file")
     }
 }

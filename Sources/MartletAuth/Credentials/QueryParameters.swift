@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import MartletSupport
 
 /// The parameters of a request's target, as the client wrote them.
 struct QueryParameters {
@@ -11,27 +11,30 @@ struct QueryParameters {
 
     /// - Parameter target: RFC 9112 section 3.2.
     init(target: String) {
-        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        path = parts[0]
-        pairs = (parts.count > 1 ? parts[1] : "").split(separator: "&").map { pair in
-            (Self.decode(pair.prefix { $0 != "=" }), pair)
+        let (path, query) = target.cutExactly(at: UInt8(ascii: "?")) ?? (target[...], "")
+        self.path = path
+        pairs = query.splitExactly(at: UInt8(ascii: "&")).filter { !$0.isEmpty }.map { pair in
+            (Self.decode(Self.cut(pair).name), pair)
         }
     }
 
     /// The values of a parameter, decoded as a form is (WHATWG URL, section 5.1).
     func values(of name: String) -> [String] {
-        pairs.filter { $0.name == name }.map { Self.decode($0.text.drop { $0 != "=" }.dropFirst()) }
+        pairs.filter { $0.name.isExactly(name) }.map { Self.decode(Self.cut($0.text).value) }
     }
 
     /// The target without the parameters of these names.
-    func target(without names: Set<String>) -> String {
-        let rest = pairs.filter { !names.contains($0.name) }.map(\.text).joined(separator: "&")
-        return rest.isEmpty ? String(path) : "\(path)?\(rest)"
+    func target(without names: [String]) -> String {
+        let rest = pairs.filter { pair in !names.contains { $0.isExactly(pair.name) } }.map(\.text)
+        return rest.isEmpty ? String(path) : "\(path)?\(rest.joined(separator: "&"))"
+    }
+
+    private static func cut(_ pair: Substring) -> (name: Substring, value: Substring) {
+        pair.cutExactly(at: UInt8(ascii: "=")).map { ($0.before, $0.behind) } ?? (pair, "")
     }
 
     /// What is no escape, or not UTF-8, is left as it is.
     private static func decode(_ text: Substring) -> String {
-        let text = String(text).replacing("+", with: " ")
-        return text.removingPercentEncoding ?? text
+        text.utf8.percentDecoded(plusIsSpace: true).flatMap { String(validating: $0, as: UTF8.self) } ?? String(text)
     }
 }

@@ -5,6 +5,8 @@ import HTTPTypes
 import Hummingbird
 public import Logging
 public import MartletHTTP
+import MartletOutgoing
+import MartletSupport
 import NIOCore
 import NIOHTTP1
 
@@ -27,7 +29,7 @@ import NIOHTTP1
 public struct ForwardAccess: Sendable {
     private let source: ForwardSource<ContinuousClock>
     private let publishOrigins: [OriginPattern]
-    private let url: String
+    private let url: OutgoingURL
     private let limits: ForwardLimits
 
     /// - Parameters:
@@ -37,10 +39,7 @@ public struct ForwardAccess: Sendable {
     public init(
         url: String, publishOrigins: [OriginPattern] = [], limits: ForwardLimits = ForwardLimits(), logger: Logger
     ) throws(PolicyError) {
-        guard OutgoingRequest.isURL(url) else {
-            throw PolicyError("URL", "The URL to ask begins with http:// or https:// and has a host, without a user.")
-        }
-        self.url = url
+        do { self.url = try OutgoingURL(setting: url) } catch { throw PolicyError("URL", "It \(error).") }
         self.publishOrigins = publishOrigins
         self.limits = limits
         source = ForwardSource(limits: limits, clock: ContinuousClock(), logger: logger)
@@ -62,7 +61,7 @@ public struct ForwardAccess: Sendable {
         let cookies = authorization.isEmpty ? request.headers[values: .cookie] : []
         // Only what a page has to set itself shows that it wanted this: cookies, and what a browser has stored for
         // `Basic`, come along with whatever any page does.
-        let isChosen = authorization.allSatisfy { $0.lowercased().hasPrefix("bearer ") } && cookies.isEmpty
+        let isChosen = authorization.allSatisfy { $0.asciiLowercased.startsExactly(with: "bearer ") } && cookies.isEmpty
         if !isChosen {
             do { try Credentials.checkOrigin(of: request, publishOrigins) } catch { throw error.problem }
         }
@@ -82,7 +81,7 @@ public struct ForwardAccess: Sendable {
     }
 
     /// Parameters that are credentials: tokens, and tickets for one connection.
-    private static let queryCredentials: Set = ["authorization", "access_token", "ticket"]
+    private static let queryCredentials = ["authorization", "access_token", "ticket"]
 }
 
 extension HTTPField.Name {

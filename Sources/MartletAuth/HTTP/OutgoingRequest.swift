@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import MartletOutgoing
 import NIOCore
 import NIOHTTP1
 
@@ -12,7 +13,7 @@ struct OutgoingRequest: Sendable {
         var body: [UInt8]
     }
 
-    let url: String
+    let url: OutgoingURL
     var headers: HTTPHeaders = [:]
     /// For all of it: the connection, the head and the body.
     let timeout: Duration
@@ -25,6 +26,8 @@ struct OutgoingRequest: Sendable {
                 do { return try await exchange() } catch let error as HTTPClientError {
                     // What describes these errors in full may contain header fields, and so credentials.
                     throw OutgoingError.failed(error.shortDescription)
+                } catch let error as AnswerError {
+                    throw OutgoingError.failed("\(error)")
                 }
             }
             tasks.addTask {
@@ -38,7 +41,7 @@ struct OutgoingRequest: Sendable {
     }
 
     private func exchange() async throws -> Answer {
-        var request = HTTPClientRequest(url: url)
+        var request = HTTPClientRequest(to: url)
         request.headers = headers
         request.headers.replaceOrAdd(name: "accept", value: "application/json")
         request.headers.replaceOrAdd(name: "user-agent", value: "martlet")
@@ -57,22 +60,10 @@ struct OutgoingRequest: Sendable {
 
     /// Lives as long as the process, as the client's own shared one does, which would follow redirects.
     private static let client: HTTPClient = {
-        var configuration = HTTPClient.Configuration()
-        configuration.redirectConfiguration = .disallow
-        configuration.decompression = .disabled
+        var configuration = HTTPClient.Configuration.outgoing
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = maximumConnections
-        // Who cannot be reached is away; when to try again is decided elsewhere.
-        configuration.connectionPool.retryConnectionEstablishment = false
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
-
-    /// Whether a text is a URL that can be asked: `http` or `https`, with a host and without a user.
-    static func isURL(_ text: String) -> Bool {
-        let text = text.lowercased()
-        guard let scheme = ["http://", "https://"].first(where: text.hasPrefix) else { return false }
-        let authority = text.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
-        return !authority.isEmpty && !authority.contains("@") && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
-    }
 }
 
 /// Why there is no answer.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JWTKit
+import MartletHTTP
+import MartletSupport
 
 /// A public key as JSON (RFC 7517 section 4). Private members are not looked at.
 enum JSONWebKey {
@@ -8,7 +10,9 @@ enum JSONWebKey {
     /// known here, and for secrets and keys for encryption.
     static func algorithms(of key: JSONValue) -> [TokenAlgorithm] {
         if let use = key["use"], use != .string("sig") { return [] }
-        if let operations = key["key_ops"], operations.strings?.contains("verify") != true { return [] }
+        if let operations = key["key_ops"] {
+            guard operations.strings?.contains(where: { $0.isExactly("verify") }) == true else { return [] }
+        }
         let possible: [TokenAlgorithm] =
             switch (key["kty"]?.stringValue, key["crv"]?.stringValue) {
             case ("RSA", _): [.rs256, .rs384, .rs512, .ps256, .ps384, .ps512]

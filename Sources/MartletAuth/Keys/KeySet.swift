@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JWTKit
+import MartletHTTP
+import MartletSupport
 
 /// Keys, and which of them may have signed a token.
 struct KeySet: Sendable {
     private let keys: [VerificationKey]
-    private let ids: Set<String>
+    private let haveNames: Bool
 
     init(_ keys: [VerificationKey]) {
         self.keys = keys
-        ids = Set(keys.compactMap(\.id))
+        haveNames = keys.contains { $0.id != nil }
     }
 
     /// The keys that may have signed a token: those with its `kid`, or all of its algorithm where it names none or the
@@ -17,7 +19,7 @@ struct KeySet: Sendable {
     ///
     /// `nil`: no key here has that name or is one for the algorithm, and a newer set may have one.
     func keys(for header: TokenHeader) -> [VerificationKey]? {
-        let named = header.keyID.flatMap { id in ids.isEmpty ? nil : keys.filter { $0.id == id } }
+        let named = header.keyID.flatMap { id in haveNames ? keys.filter { $0.id?.isExactly(id) == true } : nil }
         let matching = (named ?? keys).filter { $0.algorithm == header.algorithm }
         return matching.isEmpty ? nil : matching
     }

@@ -32,15 +32,20 @@ final class KeySetFile: Sendable {
         else {
             throw KeyError(.unusable, "There is no file \(path).")
         }
+        guard attributes[.type] as? FileAttributeType == .typeRegular else {
+            throw KeyError(.unusable, "\(path) is not a file that can be read again, but a folder, a pipe or a device.")
+        }
         let current = Version(
             modified: attributes[.modificationDate] as? Date, size: (attributes[.size] as? NSNumber)?.intValue,
             number: (attributes[.systemFileNumber] as? NSNumber)?.intValue)
         if version.withLock({ $0 == current }) { return nil }
-        guard let size = current.size, size <= maximumBytes else {
-            throw KeyError(.malformedSet, "The file \(path) is longer than \(maximumBytes) bytes.")
-        }
-        guard let text = try? Data(contentsOf: file) else {
+        guard let handle = try? FileHandle(forReadingFrom: file),
+            let text = try? handle.read(upToCount: maximumBytes + 1)
+        else {
             throw KeyError(.unusable, "The file \(path) cannot be read.")
+        }
+        guard text.count <= maximumBytes else {
+            throw KeyError(.malformedSet, "The file \(path) is longer than \(maximumBytes) bytes.")
         }
         let keys = try await KeySet(jwks: text, allowing: algorithms)
         version.withLock { $0 = current }

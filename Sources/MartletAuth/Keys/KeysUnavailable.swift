@@ -15,8 +15,11 @@ public struct KeysUnavailable: Error, Hashable, Sendable, CustomStringConvertibl
 }
 
 extension Problem {
+    /// In seconds: a year.
+    private static let longestRetryAfter = 31_536_000.0
+
     static func unavailable(_ detail: String, retryAfter: Duration) -> Problem {
-        let seconds = max(1, Int((retryAfter / .seconds(1)).rounded(.up)))
+        let seconds = Int(max(1, min((retryAfter / .seconds(1)).rounded(.up), longestRetryAfter)))
         return Problem(.serviceUnavailable, detail, headers: [.retryAfter: "\(seconds)"])
     }
 }

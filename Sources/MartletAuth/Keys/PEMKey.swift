@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JWTKit
+import MartletSupport
 
-/// The first key or certificate of a PEM text (RFC 7468): RSA of 2048 bits or more, EC on P-256, P-384 or P-521, or
-/// Ed25519.
+/// A key that is not a secret, in PEM (RFC 7468) or DER: RSA of 2048 bits or more, EC on P-256, P-384 or P-521, or Ed25519;
+/// public, private or in a certificate.
 struct PEMKey: Sendable {
     private typealias RSA = JWTKit.Insecure.RSA
 
@@ -17,28 +18,41 @@ struct PEMKey: Sendable {
 
     private let kind: Kind
 
-    /// Whether a text looks like PEM.
-    static func isPEM(_ text: String) -> Bool { text.contains("-----BEGIN ") }
-
+    /// The first key or certificate of a PEM text.
     init(_ text: String) throws(KeyError) {
-        guard let block = Self.blocks(of: text).first else {
+        guard let block = PEMText.firstKey(in: text.utf8) else {
             throw KeyError(
                 .unusable,
                 "The PEM text holds no public key, certificate or private key. Check that it was copied as a whole.")
         }
-        let kind =
-            switch block.label {
-            case "CERTIFICATE": Self.certificate(block.pem)
-            case "PUBLIC KEY", "RSA PUBLIC KEY": Self.publicKey(block.pem)
-            default: Self.privateKey(block.pem)
-            }
-        guard let kind else {
+        try self.init(block)
+    }
+
+    init(_ block: PEMText.Block) throws(KeyError) {
+        guard let kind = block.bytes.flatMap({ Self.kind(block.label, $0) }) else {
             throw KeyError(
                 .unusable,
-                "The PEM \(block.label.lowercased()) cannot be used. Use RSA of 2048 bits or more, EC on P-256, P-384 or "
-                    + "P-521, or Ed25519, not encrypted.")
+                "The PEM \(block.label.asciiLowercased) cannot be used. Use RSA of 2048 bits or more, EC on P-256, P-384 "
+                    + "or P-521, or Ed25519, whole and not encrypted.")
         }
         self.kind = kind
+    }
+
+    /// `nil` where this is the DER of no key that can be used.
+    init?(der bytes: [UInt8]) {
+        guard PublicBytes.isKey(bytes),
+            let kind = PEMText.labels.lazy.compactMap({ Self.kind($0, bytes) }).first
+        else { return nil }
+        self.kind = kind
+    }
+
+    private static func kind(_ label: String, _ bytes: [UInt8]) -> Kind? {
+        let pem = PEMText.text(label, bytes)
+        return switch label {
+        case "CERTIFICATE": certificate(pem)
+        case "PUBLIC KEY", "RSA PUBLIC KEY": publicKey(pem)
+        default: privateKey(pem)
+        }
     }
 
     /// The algorithms that the key is for, the usual one first.
@@ -114,25 +128,6 @@ struct PEMKey: Sendable {
         if let key = try? EdDSA.PrivateKey(pem: pem) { return .eddsa(key.publicKey, key) }
         return nil
     }
-
-    /// The blocks that may hold a key, each a PEM text of its own; a file of `openssl ecparam` begins with another kind.
-    private static func blocks(of text: String) -> [(label: String, pem: String)] {
-        var blocks: [(label: String, pem: String)] = []
-        var lines: [Substring] = []
-        for line in text.split(whereSeparator: \.isNewline).map({ $0.trimmingSuffix(while: \.isWhitespace) }) {
-            if line.hasPrefix("-----BEGIN ") { lines = [] }
-            lines.append(line)
-            guard line.hasPrefix("-----END "), line.hasSuffix("-----") else { continue }
-            let label = String(line.dropFirst(9).dropLast(5))
-            guard labels.contains(label) else { continue }
-            blocks.append((label, lines.joined(separator: "\n")))
-        }
-        return blocks
-    }
-
-    private static let labels: Set = [
-        "CERTIFICATE", "PUBLIC KEY", "RSA PUBLIC KEY", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY",
-    ]
 }
 
 extension JWTKeyCollection {
@@ -147,13 +142,5 @@ extension JWTKeyCollection {
         case .ps256, .ps384, .ps512: add(pss: key, digestAlgorithm: digest)
         default: add(rsa: key, digestAlgorithm: digest)
         }
-    }
-}
-
-extension Substring {
-    fileprivate func trimmingSuffix(while predicate: (Character) -> Bool) -> Substring {
-        var text = self
-        while let last = text.last, predicate(last) { text.removeLast() }
-        return text
     }
 }

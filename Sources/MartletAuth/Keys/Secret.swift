@@ -11,15 +11,6 @@ struct Secret: Sendable, CustomStringConvertible, CustomReflectable {
 
     init(_ bytes: some Sequence<UInt8>) { self.bytes = Array(bytes) }
 
-    /// What a text is that is no secret, but a public key in a form that cannot be used: "a key of SSH". `nil`: it is none.
-    static func publicForm(of text: String) -> String? {
-        if ["ssh-", "ecdsa-sha2-", "sk-ssh-"].contains(where: text.hasPrefix) { return "a key of SSH" }
-        guard let json = try? JSONValue(parsing: text.utf8), json["kty"] != nil || json["keys"] != nil else {
-            return nil
-        }
-        return "a JSON Web Key"
-    }
-
     /// Verifies and signs.
     ///
     /// - Throws: ``KeyError`` where the secret is shorter than the hash (RFC 7518 section 3.2).

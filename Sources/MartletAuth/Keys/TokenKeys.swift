@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Logging
+import MartletOutgoing
 
 /// What verifies tokens, and with which algorithms: they are pinned here, and never chosen by a token.
 public struct TokenKeys: Sendable {
@@ -23,37 +24,45 @@ public struct TokenKeys: Sendable {
     /// - Parameter algorithm: By default RS256, or the one algorithm that the key is for.
     /// - Throws: ``KeyError`` where there is no key, or it is not one for the algorithm.
     public init(pem: String, algorithm: TokenAlgorithm? = nil) async throws {
-        let key = try PEMKey(pem)
+        try await self.init(PEMKey(pem), algorithm)
+    }
+
+    /// What a key file or a variable holds: a key in PEM, or in base64 of DER, else a secret, without the line ends behind
+    /// it. PEM may be indented, quoted or on one line, with `\n` written for its line ends, or base64 of it all.
+    ///
+    /// A text that is recognisably something else is refused and never used as a secret, which others may know: a public
+    /// key that is damaged or in the form of SSH, JSON or XML, a URL, a path, a variable that was not replaced, an example.
+    ///
+    /// - Throws: ``KeyError``, which does not contain the text; also where the algorithm is one for secrets and the text is
+    ///   a key of another kind.
+    public init(text: String, algorithm: TokenAlgorithm? = nil) async throws {
+        switch try KeyText(text) {
+        case .asymmetric(let key): try await self.init(key, algorithm)
+        case .secret(let secret):
+            let algorithm = algorithm ?? .hs256
+            try await self.init(VerificationKey(algorithm, secret.algorithm(algorithm)))
+        }
+    }
+
+    private init(_ key: PEMKey, _ algorithm: TokenAlgorithm?) async throws {
         let algorithm = try key.algorithm(algorithm)
         try await self.init(VerificationKey(algorithm, key.verifier(algorithm)))
     }
 
-    /// What a key file or a variable holds: PEM, else a secret, whose last line end does not count.
-    ///
-    /// - Throws: ``KeyError``, also where the algorithm is one for secrets and the text is a public key in PEM or another
-    ///   form, so that it is never used as a secret.
-    public init(text: String, algorithm: TokenAlgorithm? = nil) async throws {
-        if PEMKey.isPEM(text) {
-            try await self.init(pem: text, algorithm: algorithm)
-        } else if let form = Secret.publicForm(of: text) {
-            throw KeyError(
-                .unusable, "The key is \(form), which everybody may know. Give a secret, or a public key in PEM.")
-        } else {
-            try await self.init(secret: text.withoutLastLineEnd.utf8, algorithm: algorithm ?? .hs256)
-        }
-    }
-
     /// A JSON Web Key Set (RFC 7517) at an `http` or `https` URL, fetched when a token needs it.
+    ///
+    /// The keys of an identity provider sign tokens for all its applications: tell ``TokenVerifier`` the audience.
     ///
     /// - Throws: ``KeyError`` where this is no such URL, or a secret's algorithm is allowed.
     public init(
         jwks url: String, algorithms: Set<TokenAlgorithm> = TokenAlgorithm.asymmetric,
         limits: KeySetLimits = KeySetLimits(), logger: Logger
     ) throws(KeyError) {
-        guard OutgoingRequest.isURL(url) else {
-            throw KeyError(.unusable, "The URL of a key set begins with https:// and has a host, without a user.")
+        let location: OutgoingURL
+        do { location = try OutgoingURL(setting: url) } catch {
+            throw KeyError(.unusable, "The URL of a key set \(error).")
         }
-        let request = OutgoingRequest(url: url, timeout: limits.timeout, maximumBytes: limits.maximumBytes)
+        let request = OutgoingRequest(url: location, timeout: limits.timeout, maximumBytes: limits.maximumBytes)
         try self.init(algorithms, limits, ContinuousClock(), logger) {
             let answer = try await request.send()
             guard answer.status == 200 else {
@@ -106,10 +115,4 @@ public struct TokenKeys: Sendable {
     ///
     /// - Throws: ``TokenRefusal`` of code `unknownKey`, or ``KeysUnavailable``.
     func keys(for header: TokenHeader) async throws -> [VerificationKey] { try await find(header) }
-}
-
-extension String {
-    var withoutLastLineEnd: Substring {
-        last?.isNewline == true ? dropLast() : self[...]
-    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JWTKit
+public import MartletHTTP
 
 /// Makes tokens.
 public struct TokenSigner: Sendable {
@@ -9,18 +10,19 @@ public struct TokenSigner: Sendable {
     private let sign: @Sendable ([UInt8]) throws -> [UInt8]
 
     /// - Parameters:
-    ///   - text: What a key file holds: a private key in PEM, else a secret, whose last line end does not count.
+    ///   - text: What a key file holds: a private key, or a secret, in the forms that ``TokenKeys/init(text:algorithm:)``
+    ///     takes.
     ///   - algorithm: By default HS256 with a secret, RS256 with an RSA key, else the one that the key is for.
     /// - Throws: ``KeyError``.
     public init(text: String, algorithm: TokenAlgorithm? = nil) async throws {
         let key: any JWTAlgorithm
-        if PEMKey.isPEM(text) {
-            let pem = try PEMKey(text)
-            self.algorithm = try pem.algorithm(algorithm)
-            key = try await pem.signer(self.algorithm)
-        } else {
+        switch try KeyText(text) {
+        case .asymmetric(let pair):
+            self.algorithm = try pair.algorithm(algorithm)
+            key = try await pair.signer(self.algorithm)
+        case .secret(let secret):
             self.algorithm = algorithm ?? .hs256
-            key = try await Secret(text.withoutLastLineEnd.utf8).algorithm(self.algorithm)
+            key = try await secret.algorithm(self.algorithm)
         }
         sign = { try key.sign($0) }
     }
@@ -33,7 +35,11 @@ public struct TokenSigner: Sendable {
     public func token(claiming claims: JSONValue, keyID: String? = nil) throws -> String {
         var header: [String: JSONValue] = ["alg": .string(algorithm.rawValue), "typ": .string("JWT")]
         if let keyID { header["kid"] = .string(keyID) }
-        let input = [JSONValue.object(header), claims].map { Base64URL.encode($0.text.utf8) }.joined(separator: ".")
+        return try signed(header: JSONValue.object(header).text, claims: claims.text)
+    }
+
+    func signed(header: String, claims: String) throws -> String {
+        let input = [header, claims].map { Base64URL.encode($0.utf8) }.joined(separator: ".")
         return "\(input).\(Base64URL.encode(try sign(Array(input.utf8))))"
     }
 }

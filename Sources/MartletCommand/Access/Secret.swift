@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
+import MartletSupport
 
 /// A text that is never shown: neither in messages, nor in logs, nor by a debugger's description.
 struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
@@ -22,10 +18,10 @@ struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringCo
 
     /// The path that a text names with `file:`; `nil` where it names none.
     static func path(in text: String) -> String? {
-        text.hasPrefix(filePrefix) ? String(text.dropFirst(filePrefix.count)) : nil
+        text.cutting(prefix: filePrefix).map { String($0) }
     }
 
-    /// What a setting's text stands for: with `file:` in front the content of a file, without the line end behind it.
+    /// What a setting's text stands for: with `file:` in front the content of a file.
     ///
     /// - Parameters:
     ///   - source: Where the text comes from, for the error.
@@ -39,11 +35,7 @@ struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebugStringCo
             }
             return text
         }
-        guard var content = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw SettingsError("\(source): the file \(path.debugDescription) cannot be read as text")
-        }
-        while content.last?.isNewline == true { content.removeLast() }
-        return content
+        return try BoundedFile.secret(at: path, for: source)
     }
 }
 
