@@ -47,7 +47,7 @@ struct Setting: Sendable {
 
     /// The environment variable: `MARTLET_HISTORY_BYTES`.
     var variable: String {
-        ServeSettings.variablePrefix + name.uppercased().replacing("-", with: "_")
+        ServeSettings.variablePrefix + name.uppercased().replacing("-", with: "_")  // characters: a name of ours
     }
 
     /// Whether the option takes no value on the command line.
@@ -60,7 +60,8 @@ struct Setting: Sendable {
 
     /// A text without what stands in front of the host of a URL.
     private static func withoutCredentials(_ text: String) -> String {
-        guard let slashes = text.firstRange(of: "://"), let at = text.lastIndex(of: "@"), at >= slashes.upperBound
+        guard let slashes = text.utf8.firstRange(of: "://".utf8), let at = text.utf8.lastIndex(of: UInt8(ascii: "@")),
+            at >= slashes.upperBound
         else { return text }
         return text[..<slashes.upperBound] + "…" + text[at...]
     }

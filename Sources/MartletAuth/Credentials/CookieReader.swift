@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Reads what browsers send back (RFC 6265 section 5.4).
 enum CookieReader {
     /// The first value of a cookie that is not empty, without quotes around it. Of cookies of one name the browser sends
@@ -7,11 +9,10 @@ enum CookieReader {
     ///
     /// - Parameter headers: The values of the headers `Cookie`.
     static func value(of name: String, in headers: [String]) -> String? {
-        for pair in headers.lazy.flatMap({ $0.split(separator: ";") }) {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, parts[0].trimmed == name else { continue }
-            var value = parts[1].trimmed
-            if value.count >= 2, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
+        for pair in headers.lazy.flatMap({ $0.splitExactly(at: UInt8(ascii: ";")) }) {
+            guard let (found, text) = pair.cutExactly(at: UInt8(ascii: "=")), found.trimmingBlanks.isExactly(name)
+            else { continue }
+            let value = text.trimmingBlanks.withoutQuotes
             if !value.isEmpty { return String(value) }
         }
         return nil
@@ -19,9 +20,9 @@ enum CookieReader {
 }
 
 extension Substring {
-    fileprivate var trimmed: Substring {
-        var text = drop { $0 == " " || $0 == "\t" }
-        while text.last == " " || text.last == "\t" { text.removeLast() }
-        return text
+    fileprivate var withoutQuotes: Substring {
+        let quote = UInt8(ascii: "\"")
+        guard utf8.count >= 2, utf8.first == quote, utf8.last == quote else { return self }
+        return self[utf8.index(after: startIndex)..<utf8.index(before: endIndex)]
     }
 }

@@ -3,6 +3,7 @@
 import HTTPTypes
 import Hummingbird
 import MartletHTTP
+import MartletSupport
 
 /// The token of a request, and where it was.
 struct Credentials: CustomStringConvertible, CustomReflectable {
@@ -46,12 +47,13 @@ struct Credentials: CustomStringConvertible, CustomReflectable {
         guard headers.count == 1 else {
             throw TokenRefusal(.ambiguous, "There are \(headers.count) headers Authorization. Send one.", field: field)
         }
-        let parts = headers[0].split(separator: " ", maxSplits: 1)
-        guard let first = parts.first, first.lowercased() == scheme.lowercased() else {
+        let header = headers[0].trimmingBlanks
+        let (first, rest) = header.cutExactly(at: UInt8(ascii: " ")) ?? (header, "")
+        guard first.isExactlyIgnoringCase(scheme) else {
             throw TokenRefusal(
                 .wrongScheme, "The header Authorization is not of the form: Bearer, a space, a token.", field: field)
         }
-        let token = parts.count > 1 ? parts[1].drop { $0 == " " } : ""
+        let token = rest.trimmingBlanks
         guard !token.isEmpty else {
             throw TokenRefusal(.malformed, "The header Authorization has no token after Bearer.", field: field)
         }
@@ -96,6 +98,6 @@ struct Credentials: CustomStringConvertible, CustomReflectable {
 extension HTTPRequest.Method {
     /// Whether the method changes nothing (RFC 9110 section 9.2.1; QUERY).
     fileprivate var isSafe: Bool {
-        [.get, .head, .options, .trace].contains(self) || rawValue == "QUERY"
+        [.get, .head, .options, .trace].contains(self) || rawValue.isExactly("QUERY")
     }
 }

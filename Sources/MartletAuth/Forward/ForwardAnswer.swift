@@ -4,6 +4,7 @@ import Foundation
 import HTTPTypes
 import Martlet
 import MartletHTTP
+import MartletSupport
 import NIOHTTP1
 
 /// What the application has answered: a grant, or a refusal.
@@ -22,10 +23,10 @@ struct ForwardAnswer: Sendable {
         case 401, 403: result = .failure(Self.refusal(answer, limits: limits))
         default: throw ForwardError("The answer has the status \(answer.status); 200, 401 and 403 are known.")
         }
-        let vary = answer.headers[canonicalForm: "vary"].map { $0.lowercased() }
-        variesByURI = vary.contains("x-forwarded-uri")
-        variesByAddress = vary.contains("x-forwarded-for")
-        var age = vary.contains("*") ? .zero : min(Self.maximumAge(answer.headers), limits.maximumAge)
+        let vary = answer.headers[canonicalForm: "vary"]
+        variesByURI = vary.contains { $0.isExactlyIgnoringCase("x-forwarded-uri") }
+        variesByAddress = vary.contains { $0.isExactlyIgnoringCase("x-forwarded-for") }
+        var age = vary.contains { $0.isExactly("*") } ? .zero : min(Self.maximumAge(answer.headers), limits.maximumAge)
         if case .success(let grant) = result, let end = grant.end {
             age = min(age, .seconds(end.timeIntervalSince(now)))
         }
@@ -35,15 +36,21 @@ struct ForwardAnswer: Sendable {
     /// `max-age` of `Cache-Control` (RFC 9111 section 5.2.2.1); zero without, and with `no-store` or `no-cache`.
     private static func maximumAge(_ headers: HTTPHeaders) -> Duration {
         var age = Duration.zero
-        for directive in headers[canonicalForm: "cache-control"].map({ $0.lowercased() }) {
-            let parts = directive.split(separator: "=", maxSplits: 1).map { $0.filter { !" \t\"".contains($0) } }
-            switch parts.first {
-            case "no-store", "no-cache": return .zero
-            case "max-age": age = .seconds(parts.count > 1 ? UInt32(parts[1]) ?? 0 : 0)
-            default: break
-            }
+        for directive in headers[canonicalForm: "cache-control"] {
+            let (first, value) = directive.cutExactly(at: UInt8(ascii: "=")) ?? (directive[...], "")
+            let name = first.trimmingBlanks
+            if ["no-store", "no-cache"].contains(where: name.isExactlyIgnoringCase) { return .zero }
+            if name.isExactlyIgnoringCase("max-age") { age = seconds(value) }
         }
         return age
+    }
+
+    /// A number of seconds (RFC 9111 section 1.2.2), also in quotes; the largest one where it is larger, zero where it is
+    /// none.
+    private static func seconds(_ text: Substring) -> Duration {
+        let digits = text.utf8.filter { !$0.isBlank && $0 != UInt8(ascii: "\"") }
+        guard !digits.isEmpty, digits.allSatisfy(\.isDigit) else { return .zero }
+        return .seconds(UInt32(String(decoding: digits, as: UTF8.self)) ?? .max)
     }
 
     private static func grant(_ body: [UInt8], now: Date) throws(ForwardError) -> Grant {
@@ -80,16 +87,27 @@ struct ForwardAnswer: Sendable {
     private static func refusal(_ answer: OutgoingRequest.Answer, limits: ForwardLimits) -> Problem {
         let status: HTTPResponse.Status = answer.status == 403 ? .forbidden : .unauthorized
         var detail = "The application refused this."
-        if answer.headers.first(name: "content-type")?.lowercased().hasPrefix("application/problem+json") == true,
+        if answer.headers.first(name: "content-type")?.asciiLowercased.startsExactly(with: "application/problem+json")
+            == true,
             let said = (try? JSONValue(parsing: answer.body))?["detail"]?.stringValue, !said.isEmpty
         {
-            detail = String(said.prefix(limits.maximumDetail))
+            detail = String(said.prefix(bytes: limits.maximumDetail))
         }
         var headers: HTTPFields = [:]
         if status == .unauthorized {
             headers[.wwwAuthenticate] = answer.headers.first(name: "www-authenticate") ?? "Bearer"
         }
         return Problem(status, detail, headers: headers)
+    }
+}
+
+extension String {
+    /// As much from the beginning as has room in so many bytes, without half a character.
+    fileprivate func prefix(bytes: Int) -> Substring {
+        guard utf8.count > bytes else { return self[...] }
+        var end = utf8.index(startIndex, offsetBy: max(0, bytes))
+        while end > startIndex, UTF8.isContinuation(utf8[end]) { end = utf8.index(before: end) }
+        return self[..<end]
     }
 }
 

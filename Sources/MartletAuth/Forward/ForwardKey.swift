@@ -13,9 +13,10 @@ struct ForwardKey: Hashable, Sendable {
 
     init(purpose: String, authorization: [String], cookies: [String], uri: String, address: String) {
         var hash = SHA256()
-        for part in [purpose, "authorization"] + authorization + ["cookie"] + cookies {
-            // With its length, so that no two lists run together into one.
-            hash.update(data: Data("\(part.utf8.count) \(part)".utf8))
+        // Each list with how many there are, and each text with its length, so that no two run together into one.
+        for list in [[purpose], authorization, cookies] {
+            hash.update(data: Data("\(list.count) ".utf8))
+            for text in list { hash.update(data: Data("\(text.utf8.count) \(text)".utf8)) }
         }
         credentials = Array(hash.finalize())
         self.uri = Array(SHA256.hash(data: Data(uri.utf8)))

@@ -12,7 +12,7 @@ public struct ForwardLimits: Hashable, Sendable {
     public var maximumAge = Duration.seconds(300)
     /// How many answers are remembered at most.
     public var maximumAnswers = 10_000
-    /// The longest reason of a refusal that is passed on, in characters; what is longer is cut.
+    /// The longest reason of a refusal that is passed on, in bytes of UTF-8; what is longer is cut.
     public var maximumDetail = 1000
     /// After how long a client should ask again when the application did not answer.
     public var retryAfter = Duration.seconds(1)

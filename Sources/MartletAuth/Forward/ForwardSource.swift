@@ -3,6 +3,7 @@
 import Foundation
 import Logging
 import MartletHTTP
+import MartletSupport
 import Synchronization
 
 /// Asks the application, once for those who ask the same at the same time, and remembers what it answered.
@@ -53,7 +54,7 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
     func forget(_ principal: String) {
         state.withLock { state in
             state.forgotten += 1
-            state.answers.removeAll { (try? $0.get())?.principal == principal }
+            state.answers.removeAll { (try? $0.get())?.principal?.isExactly(principal) == true }
         }
     }
 

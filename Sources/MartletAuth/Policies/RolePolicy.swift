@@ -2,6 +2,7 @@
 
 import Martlet
 public import MartletHTTP
+import MartletSupport
 
 /// Grants what a table says of the roles in a token:
 ///
@@ -36,7 +37,7 @@ public struct RolePolicy: AccessPolicy {
     public static let maximumSelectors = 10_000
 
     private var claim = "roles"
-    private var roles: [String: Rights] = [:]
+    private var roles: [ExactText: Rights] = [:]
     private var everybody = Rights()
     private var anonymous: Rights?
     private var seesAllPublic = false
@@ -57,7 +58,7 @@ public struct RolePolicy: AccessPolicy {
                 self.claim = claim
             case "roles":
                 for (role, rights) in try value.members(at: path) {
-                    roles[role] = try Self.rights(rights, at: "\(path).\(role)", count: &count)
+                    roles[ExactText(role)] = try Self.rights(rights, at: "\(path).\(role)", count: &count)
                 }
             case "everybody": everybody = try Self.rights(value, at: path, count: &count)
             case "anonymous":
@@ -94,9 +95,12 @@ public struct RolePolicy: AccessPolicy {
         Set(rights.flatMap { $0[keyPath: list] }.compactMap { $0.selector(for: claims) })
     }
 
-    private static func names(in claim: JSONValue?) -> Set<String> {
-        if let text = claim?.stringValue { return Set(text.split(separator: " ").map(String.init)) }
-        return Set(claim?.strings ?? [])
+    private static func names(in claim: JSONValue?) -> Set<ExactText> {
+        let text = claim?.stringValue
+        let names =
+            text?.splitExactly(at: UInt8(ascii: " ")).filter { !$0.isEmpty }.map(String.init)
+            ?? claim?.strings ?? []
+        return Set(names.map(ExactText.init))
     }
 
     private static func rights(_ value: JSONValue, at path: String, count: inout Int) throws(PolicyError) -> Rights {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Martlet
+import MartletSupport
 
 /// What a selector selects, and whether that is what whoever wrote it may have meant.
 package struct SelectorAdvice: Hashable, Sendable {
@@ -16,11 +17,11 @@ package struct SelectorAdvice: Hashable, Sendable {
             warning = nil
             return
         }
-        let isTemplate = selector.exactTopic == nil && text.contains("{")
+        let isTemplate = selector.exactTopic == nil && text.containsExactly(UInt8(ascii: "{"))
         meaning = isTemplate ? "what the template stands for" : "this topic and no other"
         if !isTemplate, selector.exactTopic == nil {
             warning = "This is no topic. A topic is not empty, and has no control characters."
-        } else if !isTemplate, text.contains(where: { "{}".contains($0) }) {
+        } else if !isTemplate, text.utf8.contains(where: "{}".utf8.contains) {
             warning = "This is no URI template (RFC 6570), but a name. Write expressions as in orders/{id}."
         } else if let template = Self.template(for: text) {
             warning = "A * stands for itself here. Write \(template) for what it stands for elsewhere, or * alone."
@@ -32,24 +33,25 @@ package struct SelectorAdvice: Hashable, Sendable {
     /// The template for a text with `*` in it outside of expressions, as other systems write patterns; `nil` where it has
     /// none. `**` goes beyond a slash, and `{+rest}` does, too.
     private static func template(for text: String) -> String? {
-        var template = ""
+        let star = UInt8(ascii: "*")
+        var template: [UInt8] = []
         var count = 0
         var depth = 0
-        var rest = text[...]
-        while let character = rest.popFirst() {
-            switch character {
-            case "*" where depth == 0:
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case star where depth == 0:
                 count += 1
-                let goesOn = rest.first == "*"
-                rest = rest.drop { $0 == "*" }
+                let goesOn = rest.first == star
+                rest = rest.drop { $0 == star }
                 let name = (goesOn ? "rest" : "id") + (count == 1 ? "" : "\(count)")
-                template += goesOn ? "{+\(name)}" : "{\(name)}"
+                template += (goesOn ? "{+\(name)}" : "{\(name)}").utf8
             default:
-                if character == "{" { depth += 1 }
-                if character == "}" { depth -= 1 }
-                template.append(character)
+                if byte == UInt8(ascii: "{") { depth += 1 }
+                if byte == UInt8(ascii: "}") { depth -= 1 }
+                template.append(byte)
             }
         }
-        return count > 0 ? template : nil
+        return count > 0 ? String(decoding: template, as: UTF8.self) : nil
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletHTTP
+import MartletSupport
 
 /// A selector in a policy file, with claims of the token in it: `users/${sub}` and `users/${sub}/orders/{id}`.
 ///
@@ -23,13 +25,13 @@ struct SelectorPattern: Sendable {
     init(_ text: String, at path: String) throws(PolicyError) {
         var pieces: [Piece] = []
         var rest = text[...]
-        while let start = rest.firstRange(of: "${") {
-            guard let end = rest[start.upperBound...].firstIndex(of: "}"), end > start.upperBound else {
+        while let start = rest.utf8.firstRange(of: "${".utf8) {
+            guard let (name, behind) = rest[start.upperBound...].cutExactly(at: UInt8(ascii: "}")), !name.isEmpty else {
                 throw PolicyError(path, "\"${\" begins the name of a claim, and \"}\" must end it, as in users/${sub}.")
             }
             pieces.append(.text(String(rest[..<start.lowerBound])))
-            pieces.append(.claim(String(rest[start.upperBound..<end])))
-            rest = rest[rest.index(after: end)...]
+            pieces.append(.claim(String(name)))
+            rest = behind
         }
         pieces.append(.text(String(rest)))
         self.pieces = pieces
@@ -82,7 +84,7 @@ extension JSONValue {
     /// A claim by its name, else by its path: `realm_access.roles`.
     func claim(_ name: String) -> JSONValue? {
         if let claim = self[name] { return claim }
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        let parts = name.splitExactly(at: UInt8(ascii: "."))
         guard parts.count > 1 else { return nil }
         var value = self
         for part in parts {

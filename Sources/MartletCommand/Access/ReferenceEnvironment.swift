@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// The environment variables of the Mercure reference hub, so that a deployment can switch by changing its image.
 enum ReferenceEnvironment {
     struct Value: Equatable {
@@ -28,9 +30,9 @@ enum ReferenceEnvironment {
         for (variable, name) in variables {
             if let text = environment[variable], !text.isEmpty { values[name] = Value(text: text, source: variable) }
         }
-        for line in (environment[directives] ?? "").split(whereSeparator: \.isNewline) {
-            let words = line.split(whereSeparator: \.isWhitespace)
-            guard let directive = words.first.map(String.init), !directive.hasPrefix("#") else { continue }
+        for line in (environment[directives] ?? "").words(between: "\r\n") {
+            let words = line.words(between: " \t")
+            guard let directive = words.first.map(String.init), !directive.startsExactly(with: "#") else { continue }
             let text = words.dropFirst().joined(separator: " ")
             let source = "\(directive) in \(directives)"
             if flags.contains(directive) {
@@ -42,5 +44,14 @@ enum ReferenceEnvironment {
             }
         }
         return (values, ignored)
+    }
+}
+
+extension StringProtocol {
+    /// The parts between any of these ASCII characters, without empty ones.
+    func words(between separators: String) -> [SubSequence] {
+        var words: [SubSequence] = [self[...]]
+        for separator in separators.utf8 { words = words.flatMap { $0.splitExactly(at: separator) } }
+        return words.filter { !$0.isEmpty }
     }
 }
