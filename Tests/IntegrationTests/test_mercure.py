@@ -110,13 +110,16 @@ def test_a_published_client_publishes(start_server: StartServer) -> None:
 def test_keys_rotate_and_go_away(start_server: StartServer) -> None:
     old, new = Key.make("ES256", "old"), Key.make("RS256", "new")
     with KeySetServer(old) as keys:
-        server = start_server("--publisher-jwks", keys.url, "--anonymous")
-        assert publish(server, old.token(publish=["*"]), ("topic", "a"))[0] == 200
+        server = start_server("--publisher-jwks", keys.url, "--publisher-audience", "https://hub", "--anonymous")
+        assert publish(server, old.token(publish=["*"], aud=["https://app", "https://hub"]), ("topic", "a"))[0] == 200
         keys.keys = [new]
-        token = new.token(publish=["*"])
+        token = new.token(publish=["*"], aud="https://hub")
         # A key that is not known is looked for at once, unless it was just looked for.
         wait_until(lambda: publish(server, token, ("topic", "a"))[0] == 200, "the new key is known")
-        assert publish(server, old.token(publish=["*"]), ("topic", "a"))[0] == 401
+        assert publish(server, old.token(publish=["*"], aud="https://hub"), ("topic", "a"))[0] == 401
+        for claims in ({"aud": "https://app"}, {}):
+            status, body = publish(server, new.token(publish=["*"], **claims), ("topic", "a"))
+            assert status == 401 and "aud" in body
         keys.status = 500
         assert publish(server, token, ("topic", "a"))[0] == 200
         assert keys.requests < 10

@@ -30,7 +30,10 @@ struct ServeSettingsTests {
         "metrics-port": "9000", "shards": "3", "write-timeout": "9s", "replay-budget": "4MiB",
         "grace": "0", "demo": "true",
         "publisher-key": "file:\(keyFile)", "publisher-alg": "HS384", "subscriber-jwks": "file:/keys.json",
-        "subscriber-alg": "ES256", "anonymous": "true", "roles": "roles.json", "token-leeway": "5s",
+        "subscriber-alg": "ES256", "publisher-audience": "hub", "publisher-issuer": "https://a/",
+        "subscriber-audience": "hub, api://hub", "subscriber-issuer": "https://a/ https://b/",
+        "allow-any-audience": "true",
+        "anonymous": "true", "roles": "roles.json", "token-leeway": "5s",
         "ticket-lifetime": "10s", "cookie-name": "token", "cors-origin": "https://a.example, http://b.example:1",
         "publish-origin": "*", "subscriptions": "true",
         "log-level": "debug",
@@ -59,8 +62,12 @@ struct ServeSettingsTests {
         settings.grace = .zero
         settings.demo = true
         settings.logLevel = .debug
-        settings.access.publisher = .init(key: Secret(text: "a key"), algorithm: .hs384)
-        settings.access.subscriber = .init(algorithm: .es256, set: "file:/keys.json")
+        settings.access.publisher = .init(
+            key: Secret(text: "a key\n"), algorithm: .hs384, audiences: ["hub"], issuers: ["https://a/"])
+        settings.access.subscriber = .init(
+            algorithm: .es256, set: "file:/keys.json", audiences: ["hub", "api://hub"],
+            issuers: ["https://a/", "https://b/"])
+        settings.access.allowsAnyAudience = true
         settings.access.anonymous = true
         settings.access.rolesFile = "roles.json"
         settings.access.leeway = .seconds(5)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletHTTP
+
 /// A signed token in compact form (RFC 7515 section 7.1), read and not verified.
 struct CompactToken {
     let header: TokenHeader
@@ -55,11 +57,13 @@ struct CompactToken {
         guard header["crit"] == nil else {
             throw TokenRefusal(.unsupported, "The header of the token has crit: extensions are not supported.")
         }
-        let keyID = header["kid"]
-        guard keyID == nil || keyID?.stringValue != nil else {
-            throw TokenRefusal(.malformed, "The kid in the header of the token is not a string.")
+        for name in ["kid", "typ"] {
+            guard header[name] == nil || header[name]?.stringValue != nil else {
+                throw TokenRefusal(.malformed, "The \(name) in the header of the token is not a string.")
+            }
         }
-        return TokenHeader(algorithm: algorithm, keyID: keyID?.stringValue)
+        return TokenHeader(
+            algorithm: algorithm, keyID: header["kid"]?.stringValue, type: header["typ"]?.stringValue)
     }
 
     /// The claims: an object.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
+package import MartletHTTP
 
 /// What is in a token, believed or not, and why a hub would refuse it.
 package struct InspectedToken: Sendable {
@@ -17,8 +18,12 @@ package struct InspectedToken: Sendable {
 
     /// - Parameters:
     ///   - keys: `nil`: the signature is not checked.
+    ///   - audience: Whom the hub takes tokens for.
+    ///   - issuer: Whose tokens the hub takes.
     ///   - now: The time of day.
-    package init(_ token: String, keys: TokenKeys?, now: Date) async throws {
+    package init(
+        _ token: String, keys: TokenKeys?, audience: ClaimRule = .any, issuer: ClaimRule = .any, now: Date
+    ) async throws {
         do {
             let compact = try CompactToken(token, allowing: Set(TokenAlgorithm.allCases))
             algorithm = compact.header.algorithm
@@ -26,9 +31,9 @@ package struct InspectedToken: Sendable {
             claims = try compact.claims()
             mercure = try? MercureClaim(in: claims)
             if let keys {
-                _ = try await TokenVerifier(keys: keys) { now }.verify(token)
+                _ = try await TokenVerifier(keys: keys, audience: audience, issuer: issuer) { now }.verify(token)
             } else {
-                _ = try VerifiedToken(claims, at: now, leeway: 0)
+                _ = try TokenRules(audience: audience, issuer: issuer).check(compact, at: now)
             }
         } catch let error as TokenRefusal {
             refusal = error
@@ -37,6 +42,12 @@ package struct InspectedToken: Sendable {
 
     /// `sub`, where it is a string.
     package var subject: String? { claims["sub"]?.stringValue }
+
+    /// `iss`, where it is a string.
+    package var issuer: String? { claims["iss"]?.stringValue }
+
+    /// `aud`, where it is a string or an array of strings.
+    package var audiences: [String]? { claims.audiences }
 
     /// `exp` and `nbf`, where they are numbers.
     package var expiry: Date? { (try? VerifiedToken.date("exp", in: claims)) ?? nil }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import MartletHTTP
+
 /// What the claim `mercure` of a token grants (draft-dunglas-mercure-07, section "Authorization").
 public struct MercureClaim: Hashable, Sendable {
     /// The selectors of the topics that may be published to. `nil`: none, not even public ones.

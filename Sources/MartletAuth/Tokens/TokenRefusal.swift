@@ -28,6 +28,12 @@ public struct TokenRefusal: Error, Hashable, Sendable, CustomStringConvertible {
         public static let unknownKey = Code(description: "unknownKey")
         /// The signature is not by the key.
         public static let badSignature = Code(description: "badSignature")
+        /// The token is of another kind than an access token: an ID token, a logout token, a security event.
+        public static let wrongKind = Code(description: "wrongKind")
+        /// The token is for somebody else (`aud`), or does not say for whom.
+        public static let wrongAudience = Code(description: "wrongAudience")
+        /// The token is by somebody else (`iss`), or does not say by whom.
+        public static let wrongIssuer = Code(description: "wrongIssuer")
         /// The token is not valid any more (`exp`).
         public static let expired = Code(description: "expired")
         /// The token is not valid yet (`nbf`).

@@ -11,19 +11,23 @@ public struct TokenVerifier: Sendable {
     public static let defaultLeeway = Duration.zero
 
     private let keys: TokenKeys
-    private let leeway: TimeInterval
+    private let rules: TokenRules
     private let now: @Sendable () -> Date
 
     /// - Parameters:
     ///   - keys: The keys, which also say how tokens may be signed.
+    ///   - audience: Whom tokens must be for (`aud`). With the keys of an identity provider say it: they sign tokens for all
+    ///     its applications, and with ``ClaimRule/any`` a token for any of them is believed here.
+    ///   - issuer: Who must have made them (`iss`).
     ///   - leeway: How long a token is valid before `nbf` and after `exp`.
     ///   - now: The time of day.
     public init(
-        keys: TokenKeys, leeway: Duration = TokenVerifier.defaultLeeway,
+        keys: TokenKeys, audience: ClaimRule, issuer: ClaimRule = .any,
+        leeway: Duration = TokenVerifier.defaultLeeway,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.keys = keys
-        self.leeway = leeway / .seconds(1)
+        rules = TokenRules(audience: audience, issuer: issuer, leeway: leeway / .seconds(1))
         self.now = now
     }
 
@@ -31,7 +35,8 @@ public struct TokenVerifier: Sendable {
     ///
     /// - Parameter token: A JWS in compact form, nothing before or after it.
     /// - Throws: ``TokenRefusal`` with the first reason why it is not believed: its form, its algorithm, its key, its
-    ///   signature, its times, its claims. ``KeysUnavailable`` where that cannot be known now.
+    ///   signature, its kind, its issuer, its audience, its times, its other claims. ``KeysUnavailable`` where that cannot
+    ///   be known now.
     public func verify(_ token: String) async throws -> VerifiedToken {
         let token = try CompactToken(token, allowing: keys.algorithms)
         let candidates = try await keys.keys(for: token.header)
@@ -40,6 +45,6 @@ public struct TokenVerifier: Sendable {
                 .badSignature,
                 "The signature of the token is not by the key that is configured, or the token was changed.")
         }
-        return try VerifiedToken(try token.claims(), at: now(), leeway: leeway)
+        return try rules.check(token, at: now())
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Foundation
+public import MartletHTTP
 
 /// What a token says whose signature and times are good.
 public struct VerifiedToken: Hashable, Sendable {

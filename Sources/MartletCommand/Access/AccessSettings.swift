@@ -12,12 +12,18 @@ struct AccessSettings: Equatable, Sendable {
         var algorithm: TokenAlgorithm?
         /// Where the set is: a URL, or a file.
         var set: String?
+        /// Whom tokens must be for; empty: anybody.
+        var audiences: [String] = []
+        /// Who must have made them; empty: anybody.
+        var issuers: [String] = []
 
         var isEmpty: Bool { key == nil && set == nil }
     }
 
     var publisher = Keys()
     var subscriber = Keys()
+    /// Whether key sets may do without audiences.
+    var allowsAnyAudience = false
     /// The back end that is asked in place of checking tokens.
     var authorizeURL: String?
     /// The file that says what claims of tokens allow; `nil`: they say so themselves.
@@ -46,8 +52,18 @@ struct AccessSettings: Equatable, Sendable {
             if keys.key != nil, keys.set != nil {
                 throw SettingsError("\(name)-key and \(name)-jwks are both set; set one of them")
             }
-            if keys.isEmpty, keys.algorithm != nil {
-                throw SettingsError("\(name)-alg is set without a key; set \(name)-key or \(name)-jwks too")
+            let restrictions = [
+                ("alg", keys.algorithm != nil), ("audience", !keys.audiences.isEmpty),
+                ("issuer", !keys.issuers.isEmpty),
+            ]
+            for (option, isSet) in restrictions where isSet && keys.isEmpty {
+                throw SettingsError("\(name)-\(option) is set without a key; set \(name)-key or \(name)-jwks too")
+            }
+            if keys.set != nil, keys.audiences.isEmpty, !allowsAnyAudience {
+                throw SettingsError(
+                    "\(name)-jwks is set without \(name)-audience: the keys of an identity provider sign tokens for all its "
+                        + "applications; set \(name)-audience to what the claim aud has in tokens for this hub, or "
+                        + "allow-any-audience to take tokens for any of them")
             }
         }
         if authorizeURL != nil {

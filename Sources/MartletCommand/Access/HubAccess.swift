@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import Logging
 import Martlet
 import MartletAuth
@@ -61,7 +60,8 @@ struct HubAccess: Sendable {
         _ name: String, _ settings: AccessSettings.Keys, _ leeway: Duration, _ logger: Logger
     ) async throws -> TokenVerifier? {
         guard let keys = try await keys(name, settings, logger) else { return nil }
-        return TokenVerifier(keys: keys, leeway: leeway)
+        return TokenVerifier(
+            keys: keys, audience: ClaimRule(settings.audiences), issuer: ClaimRule(settings.issuers), leeway: leeway)
     }
 
     private static func keys(
@@ -82,11 +82,11 @@ struct HubAccess: Sendable {
         }
     }
 
+    private static let mostBytesOfRoles = 16 << 20
+
     private static func roles(_ path: String?) throws -> RolePolicy? {
         guard let path else { return nil }
-        guard let json = FileManager.default.contents(atPath: path) else {
-            throw SettingsError("roles: the file \(path.debugDescription) cannot be read")
-        }
+        let json = try BoundedFile.bytes(at: path, atMost: mostBytesOfRoles, for: "roles")
         return try naming("roles in \(path)") { try RolePolicy(json: json) }
     }
 
@@ -94,4 +94,9 @@ struct HubAccess: Sendable {
     private static func naming<Value>(_ setting: String, _ body: () throws -> Value) throws(SettingsError) -> Value {
         do { return try body() } catch { throw SettingsError("\(setting): \(error)") }
     }
+}
+
+extension ClaimRule {
+    /// - Parameter values: What an option lists; empty: it is not given.
+    init(_ values: [String]) { self = values.isEmpty ? .any : .oneOf(values) }
 }

@@ -2,6 +2,7 @@
 
 import MartletAuth
 import MartletHTTP
+import MartletOutgoing
 
 extension ServeSettings {
     /// The settings that say who may do what, in the order of the help.
@@ -18,6 +19,12 @@ extension ServeSettings {
             .optional(.location, example: "https://login.example.com/.well-known/jwks.json"), default: "none",
             help: "JWKS with the keys that tokens of publishers are checked with"),
         Setting(
+            "publisher-audience", \.access.publisher.audiences, .names(example: "https://hub.example.com"),
+            default: "none", help: "Audiences (aud) of which tokens of publishers must have one; needed with a JWKS"),
+        Setting(
+            "publisher-issuer", \.access.publisher.issuers, .names(example: "https://login.example.com/"),
+            default: "none", help: "Issuers (iss) of which one must have made the tokens of publishers"),
+        Setting(
             "subscriber-key", \.access.subscriber.key, .optional(.secret, example: .example), default: "none",
             help: "Key that tokens of subscribers are checked with"),
         Setting(
@@ -28,6 +35,15 @@ extension ServeSettings {
             "subscriber-jwks", \.access.subscriber.set,
             .optional(.location, example: "https://login.example.com/.well-known/jwks.json"), default: "none",
             help: "JWKS with the keys that tokens of subscribers are checked with"),
+        Setting(
+            "subscriber-audience", \.access.subscriber.audiences, .names(example: "https://hub.example.com"),
+            default: "none", help: "Audiences (aud) of which tokens of subscribers must have one; needed with a JWKS"),
+        Setting(
+            "subscriber-issuer", \.access.subscriber.issuers, .names(example: "https://login.example.com/"),
+            default: "none", help: "Issuers (iss) of which one must have made the tokens of subscribers"),
+        Setting(
+            "allow-any-audience", \.access.allowsAnyAudience, .flag,
+            help: "Take tokens for any application from a JWKS that has no audience set"),
         Setting(
             "read-only", \.access.readOnly, .flag,
             help: "Only streams: whoever publishes here is refused, because that is done elsewhere"),
@@ -73,20 +89,16 @@ extension SettingFormat<String> {
     /// A URL, or the path of a file behind `file:`.
     static var location: Self {
         Self(
-            valueName: "url", expectation: "a URL that begins with https://, http:// or file:",
-            parse: { text in
-                ["https://", "http://", "file:"].contains { text.hasPrefix($0) && text.count > $0.count } ? text : nil
-            },
+            valueName: "url", expectation: "\(url.expectation), or file: and a path",
+            parse: { text in Secret.path(in: text).map { $0.isEmpty ? nil : text } ?? url.parse(text) },
             describe: { $0 })
     }
 
     static var url: Self {
         Self(
-            valueName: "url", expectation: "a URL that begins with https:// or http://",
-            parse: { text in
-                ["https://", "http://"].contains { text.hasPrefix($0) && text.count > $0.count } ? text : nil
-            },
-            describe: { $0 })
+            valueName: "url",
+            expectation: "a URL with https:// or http://, a host, no user, no spaces and a port up to 65535",
+            parse: { (try? OutgoingURL(setting: $0)) == nil ? nil : $0 }, describe: { $0 })
     }
 
     /// A `token` of RFC 9110 section 5.6.2.
@@ -106,14 +118,33 @@ extension SettingFormat<String> {
     }
 }
 
+extension SettingFormat<[String]> {
+    /// Texts with spaces or commas between them.
+    static func names(example: String) -> Self {
+        Self(
+            valueName: "names", expectation: "one or more texts with spaces between them",
+            parse: { text in
+                let names = text.words(between: listSeparators).map(String.init)
+                return names.isEmpty ? nil : names
+            },
+            describe: { $0.isEmpty ? example : $0.joined(separator: " ") })
+    }
+}
+
+/// What may be between the members of a list.
+private let listSeparators = " ,\t\r\n"
+
 extension SettingFormat<[OriginPattern]> {
     /// Origins with spaces or commas between them.
     static var origins: Self {
         Self(
             valueName: "origins",
-            expectation: "origins such as https://example.com or https://*.example.com with spaces between them, or *",
+            expectation: """
+                origins with spaces between them, each a scheme, a host and perhaps a port up to 65535 without a path, such \
+                as https://example.com, https://*.example.com or capacitor://localhost; or *, or null
+                """,
             parse: { text in
-                let words = text.split { $0 == " " || $0 == "," || $0.isNewline }
+                let words = text.words(between: listSeparators)
                 let origins = words.compactMap { OriginPattern(String($0)) }
                 return origins.count == words.count && !origins.isEmpty ? origins : nil
             },

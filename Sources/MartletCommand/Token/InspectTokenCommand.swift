@@ -3,16 +3,21 @@
 import ArgumentParser
 import Foundation
 import MartletAuth
+import MartletSupport
 
 /// `martlet token inspect`: says what is in a token, and why a hub would refuse it.
 struct InspectTokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Say what a token grants, and why a hub would refuse it.",
-        usage: "martlet token inspect [<token>] [--key-file <file> | --key-env <name>] [--alg <algorithm>]",
+        usage: """
+            martlet token inspect [<token>] [--key-file <file> | --key-env <name>] [--alg <algorithm>] \
+            [--audience <name>] [--issuer <name>]
+            """,
         discussion: """
-            The signature is checked where a key is given: the secret, the public key or the certificate of the hub. The \
-            exit code is 0 for a token that is good, and 1 for one that is refused.
+            The signature is checked where a key is given: the secret, the public key or the certificate of the hub; the \
+            audience and the issuer where they are given as they are to the hub. The exit code is 0 for a token that is \
+            good, and 1 for one that is refused.
             """
     )
 
@@ -20,6 +25,12 @@ struct InspectTokenCommand: AsyncParsableCommand {
     var token = "-"
 
     @OptionGroup var key: KeyOptions
+
+    @Option(help: ArgumentHelp("An audience (aud) that the hub takes tokens for; repeatable.", valueName: "name"))
+    var audience: [String] = []
+
+    @Option(help: ArgumentHelp("An issuer (iss) whose tokens the hub takes; repeatable.", valueName: "name"))
+    var issuer: [String] = []
 
     func run() async throws {
         let text = token == "-" ? String(decoding: Self.standardInput(), as: UTF8.self) : token
@@ -33,12 +44,17 @@ struct InspectTokenCommand: AsyncParsableCommand {
         var keys: TokenKeys?
         if let text = try key.text(environment: environment) {
             do { keys = try await TokenKeys(text: text, algorithm: key.algorithm) } catch let error as KeyError {
-                throw SettingsError("\(error)")
+                throw self.key.error(error)
             }
         }
-        var token = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        if token.lowercased().hasPrefix("bearer ") { token = String(token.dropFirst(7)) }
-        return TokenReport(try await InspectedToken(token, keys: keys, now: now), isVerified: keys != nil, now: now)
+        var token = text.trimmingCharacters(in: .whitespacesAndNewlines)  // characters: any white space
+        if token.asciiLowercased.startsExactly(with: "bearer ") { token = String(token.utf8.dropFirst(7)) ?? "" }
+        let inspected = try await InspectedToken(
+            token, keys: keys, audience: ClaimRule(audience), issuer: ClaimRule(issuer), now: now)
+        let checks = [
+            (keys != nil, "signature"), (true, "times"), (!audience.isEmpty, "audience"), (!issuer.isEmpty, "issuer"),
+        ]
+        return TokenReport(inspected, checked: checks.filter(\.0).map(\.1), now: now)
     }
 
     /// A little more than the longest token, so that what is longer is refused as such.

@@ -24,6 +24,11 @@ struct KeyOptions: ParsableArguments {
         if keyFile != nil, keyEnv != nil { throw ValidationError("Give --key-file or --key-env, not both") }
     }
 
+    /// What is wrong with the key, and which option names it.
+    func error(_ error: KeyError) -> SettingsError {
+        SettingsError("\(keyFile == nil ? "--key-env" : "--key-file"): \(error)")
+    }
+
     /// The text of the key; `nil` where none is named.
     ///
     /// - Throws: ``SettingsError`` where it cannot be read.

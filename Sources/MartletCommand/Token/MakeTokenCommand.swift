@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import Martlet
 import MartletAuth
+import MartletHTTP
 
 /// `martlet token make`: prints a token with a claim `mercure`.
 struct MakeTokenCommand: AsyncParsableCommand {
@@ -37,6 +38,12 @@ struct MakeTokenCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Who it is: the claim sub.", valueName: "name"))
     var subject: String?
 
+    @Option(help: ArgumentHelp("Whom the token is for: the claim aud; repeatable.", valueName: "name"))
+    var audience: [String] = []
+
+    @Option(help: ArgumentHelp("Who makes the token: the claim iss.", valueName: "name"))
+    var issuer: String?
+
     @Option(help: ArgumentHelp("The name of the key in a key set: kid.", valueName: "name"))
     var kid: String?
 
@@ -60,7 +67,7 @@ struct MakeTokenCommand: AsyncParsableCommand {
             return try await TokenSigner(text: text, algorithm: key.algorithm)
                 .token(claiming: claims(now: now), keyID: kid)
         } catch let error as KeyError {
-            throw SettingsError("\(error)")
+            throw self.key.error(error)
         }
     }
 
@@ -75,6 +82,10 @@ struct MakeTokenCommand: AsyncParsableCommand {
             "exp": .number("\(seconds + Int(validity.components.seconds))"),
         ]
         claims["sub"] = subject.map { .string($0) }
+        claims["iss"] = issuer.map { .string($0) }
+        // One is a text, as most libraries write it (RFC 7519 section 4.1.3).
+        let audiences = audience.map { JSONValue.string($0) }
+        claims["aud"] = audiences.count > 1 ? .array(audiences) : audiences.first
         return .object(claims)
     }
 

@@ -9,14 +9,18 @@ struct TokenReport {
     let isRefused: Bool
     let text: String
 
-    /// - Parameter isVerified: Whether there was a key.
-    init(_ token: InspectedToken, isVerified: Bool, now: Date) {
+    /// - Parameter checked: What could be checked besides the form: "signature", "times".
+    init(_ token: InspectedToken, checked: [String], now: Date) {
         isRefused = token.refusal != nil
         var lines: [(name: String, value: String)] = []
         lines.append(("Signed with", token.algorithm.map { "\($0)" } ?? "nothing that is known here"))
         if let keyID = token.keyID { lines.append(("Key", Self.quoted(keyID))) }
         if token.algorithm != nil {
             lines.append(("Subject", token.subject.map(Self.quoted) ?? "none"))
+            if let issuer = token.issuer { lines.append(("Issuer", Self.quoted(issuer))) }
+            if let audiences = token.audiences {
+                lines.append(("Audience", audiences.map(Self.quoted).joined(separator: ", ")))
+            }
             if let start = token.start { lines.append(("Not before", Self.time(start, now: now))) }
             lines.append(("Expires", token.expiry.map { Self.time($0, now: now) } ?? "never"))
             lines += Self.selectors("Publish", token.mercure?.publish, none: "nothing: no array mercure.publish")
@@ -26,13 +30,20 @@ struct TokenReport {
         if let refusal = token.refusal {
             lines.append(("Refused", refusal.message))
         } else {
-            lines.append(
-                ("Good", isVerified ? "signature and times" : "times; the signature was not checked without a key"))
+            // characters: a text of ours
+            let note = checked.contains("signature") ? "" : "; the signature was not checked without a key"
+            lines.append(("Good", Self.list(checked) + note))
         }
         let width = 12
         text = lines.map { name, value in
             name.padding(toLength: width, withPad: " ", startingAt: 0) + value
         }.joined(separator: "\n")
+    }
+
+    /// "signature, times and audience".
+    private static func list(_ names: [String]) -> String {
+        guard let last = names.last, names.count > 1 else { return names.first ?? "" }
+        return "\(names.dropLast().joined(separator: ", ")) and \(last)"
     }
 
     private static func selectors(
@@ -59,7 +70,12 @@ struct TokenReport {
     }
 
     private static func quoted(_ text: String) -> String {
-        "\"\(printable(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")))\""
+        var escaped = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            if scalar == "\\" || scalar == "\"" { escaped.append("\\") }
+            escaped.append(scalar)
+        }
+        return "\"\(printable(String(escaped)))\""
     }
 
     /// A text of a token, which may come from anybody, without what a terminal would obey or what would reorder it.

@@ -131,7 +131,7 @@ import Testing
     }
 
     @Test func `publishers and subscribers have keys of their own`() async throws {
-        let publisher = TokenVerifier(keys: try await TokenKeys(text: TestKeys.ecPublic))
+        let publisher = TokenVerifier(keys: try await TokenKeys(text: TestKeys.ecPublic), audience: .any)
         let authenticator = try await authenticator(publisher: publisher)
         let subscribes = request(.get, "/", [(.authorization, "Bearer \(try await token())")])
         _ = try await authenticator.principal(of: subscribes, to: .subscribe)
@@ -154,7 +154,7 @@ import Testing
     @Test func `while the keys cannot be had the answer is 503 and when to come back`() async throws {
         struct Away: Error {}
         let keys = try TokenKeys(TokenAlgorithm.asymmetric, KeySetLimits(), ContinuousClock(), quiet) { throw Away() }
-        let authenticator = TokenAuthenticator(subscriber: TokenVerifier(keys: keys), publisher: nil)
+        let authenticator = TokenAuthenticator(subscriber: TokenVerifier(keys: keys, audience: .any), publisher: nil)
         let request = request(.get, "/", [(.authorization, "Bearer \(try await token("{}", .es256))")])
         let problem = try await problem { try await authenticator.principal(of: request, to: .subscribe) }
         #expect(problem?.status == .serviceUnavailable)

@@ -123,6 +123,14 @@ import Testing
             let refused = try await refusal()
             #expect(refused?.status == status)
             #expect(refused?.detail == "Log in fir")
+            // Ten bytes, the last of which would be half of a letter; and one character of a thousand scalars.
+            let marks = String(repeating: "\u{301}", count: 1000)
+            for (detail, cut) in [("Log in, \u{E9}\u{E9}", "Log in, \u{E9}"), ("12345678\u{20AC}", "12345678")] {
+                server.answer(status, [.contentType: "application/problem+json"], #"{"detail":"\#(detail)"}"#)
+                #expect(try await refusal()?.detail == cut)
+            }
+            server.answer(status, [.contentType: "Application/Problem+JSON"], #"{"detail":"e\#(marks)"}"#)
+            #expect(try await refusal()?.detail.utf8.count == 9)
             #expect(refused?.headers[.wwwAuthenticate] == (status == .unauthorized ? "Session" : nil))
             server.answer(status, [.contentType: "text/html"], "<script>")
             #expect(try await refusal()?.detail == "The application refused this.")
@@ -185,7 +193,10 @@ import Testing
             (nil, nil, true, true, true), ("max-age=0", nil, true, true, true),
             ("max-age=60, no-store", nil, true, true, true),
             ("no-cache, max-age=60", nil, true, true, true), ("max-age=x", nil, true, true, true),
-            ("max-age=-1", nil, true, true, true), ("max-age=60", "*", true, true, true),
+            ("max-age=-1", nil, true, true, true), ("max-age=+60", nil, true, true, true),
+            ("max-age=99999999999999999999", nil, false, false, false), ("max-age = 60", nil, false, false, false),
+            ("max-age=\u{661}", nil, true, true, true), ("max-age", nil, true, true, true),
+            ("max-age=60", "*", true, true, true),
             ("max-age=60", "X-Forwarded-Uri", false, true, false),
             ("max-age=60", "Cookie, x-forwarded-for", false, false, true),
             ("Max-Age=\"60\"", "X-Forwarded-For, X-Forwarded-Uri", false, true, true),
@@ -227,6 +238,61 @@ import Testing
         #expect(try age("{}") == ForwardLimits().maximumAge)
         #expect(try age(#"{"expires":1767323055}"#) == .seconds(10))
         #expect(try age(#"{"expires":1e300}"#) == ForwardLimits().maximumAge)
+    }
+
+    @Test func `credentials in one header are not those in another`() {
+        func key(_ authorization: [String], _ cookies: [String], purpose: String = "subscribe") -> ForwardKey {
+            ForwardKey(purpose: purpose, authorization: authorization, cookies: cookies, uri: "/", address: "a")
+        }
+        let keys = [
+            key([], []), key(["a"], []), key([], ["a"]), key(["a", "b"], []), key(["a"], ["b"]), key([], ["a", "b"]),
+            key(["ab"], []), key(["b", "a"], []), key(["cookie", "x"], []), key([], ["x", "cookie"]),
+            key(["x"], ["cookie"]),
+            key(["authorization", "x"], []), key([""], []), key(["", ""], []), key([], [""]), key(["1 a"], []),
+            key(["a1 b"], []), key(["0 1 1 a"], []), key([], [], purpose: "publish"), key(["\u{E9}"], []),
+            key(["e\u{301}"], []),
+        ]
+        #expect(Set(keys).count == keys.count)
+    }
+
+    @Test func `the application is asked again for the same texts in another header`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [.cacheControl: "max-age=60"], "{}")
+            let access = try self.access(server)
+            for headers in [
+                [(HTTPField.Name.cookie, "x"), (.cookie, "cookie")],
+                [(.authorization, "cookie"), (.authorization, "x")],
+            ] {
+                _ = try await access.grant(for: request(.get, "/", headers), to: .subscribe, address: "a")
+            }
+            #expect(server.requests.count == 2)
+        }
+    }
+
+    @Test func `only what was remembered of exactly this principal is forgotten`() async throws {
+        try await FakeServer.run { server in
+            server.answer(.ok, [.cacheControl: "max-age=60"], #"{"principal":"\u00e9"}"#)
+            let access = try self.access(server)
+            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            access.forget("e\u{301}")
+            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            #expect(server.requests.count == 1)
+            access.forget("\u{E9}")
+            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            #expect(server.requests.count == 2)
+        }
+    }
+
+    @Test(arguments: ["099", "000", "101", "1000", "-1", "20"])
+    func `a status that HTTP does not have is no answer`(status: String) async throws {
+        try await RawServer.run(answering: "HTTP/1.1 \(status) x\r\nContent-Length: 2\r\n\r\n{}") { port in
+            let url = "http://127.0.0.1:\(port)/"
+            let access = try ForwardAccess(url: url, logger: quiet)
+            let refused = try await problem { try await access.grant(for: request(), to: .subscribe, address: "a") }
+            #expect(refused?.status == .serviceUnavailable)
+            let keys = try TokenKeys(jwks: url, logger: quiet)
+            await #expect(throws: KeysUnavailable.self) { try await keys.load() }
+        }
     }
 
     @Test func `those who ask the same at the same time ask once`() async throws {
@@ -296,7 +362,12 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "app.example", "ftp://app.example/", "http://", "http://user:pw@app.example/"])
+    @Test(
+        arguments: [
+            "", "app.example", "ftp://app.example/", "http://", "http://user:pw@app.example/",
+            "http://app.example:65536/",
+            "http://app.example:0/", "http://app.example:/ a", "https://app.example/\u{E9}", "http:///authorize",
+        ])
     func `the URL to ask is one`(url: String) {
         #expect(throws: PolicyError.self) { try ForwardAccess(url: url, logger: quiet) }
     }

@@ -18,7 +18,8 @@ import Testing
     {
         var limits = KeySetLimits()
         configure(&limits)
-        return TokenVerifier(keys: try TokenKeys(jwks: server.url + "jwks", limits: limits, logger: quiet))
+        return TokenVerifier(
+            keys: try TokenKeys(jwks: server.url + "jwks", limits: limits, logger: quiet), audience: .any)
     }
 
     @Test func `keys are fetched once, whoever needs them first`() async throws {
@@ -137,7 +138,7 @@ import Testing
             if isAway.withLock({ $0 }) { throw Away() }
             return set
         }
-        let verifier = TokenVerifier(keys: keys)
+        let verifier = TokenVerifier(keys: keys, audience: .any)
         let known = try await token("{}", .es256, keyID: "one")
         let unknown = try await token("{}", .es256, keyID: "two")
         _ = try await verifier.verify(known)
@@ -159,7 +160,7 @@ import Testing
             let keys = try TokenKeys(jwks: server.url, logger: quiet)
             try await keys.load()
             try await keys.load()
-            _ = try await TokenVerifier(keys: keys).verify(token("{}", .eddsa))
+            _ = try await TokenVerifier(keys: keys, audience: .any).verify(token("{}", .eddsa))
             #expect(server.requests.count == 1)
             server.answer(.notFound, [:], "")
             let log = RecordingLog()
@@ -173,17 +174,51 @@ import Testing
     @Test func `nobody listens where the keys should be`() async throws {
         let keys = try TokenKeys(jwks: "http://127.0.0.1:1/", logger: quiet)
         let token = try await token("{}", .es256)
-        await #expect(throws: KeysUnavailable.self) { try await TokenVerifier(keys: keys).verify(token) }
+        await #expect(throws: KeysUnavailable.self) {
+            try await TokenVerifier(keys: keys, audience: .any).verify(token)
+        }
     }
 
     @Test(
         arguments: [
             "", "keys.json", "ftp://keys.example/", "https://", "https:///keys", "https://user:pw@keys.example/",
-            "http://keys.example/ x", "file:///keys",
+            "http://keys.example/ x", "file:///keys", "http://keys.example:0/", "http://keys.example:65536/",
+            "https://keys.example:99999999999999999999/", "http://keys.example:x/", "http://:80/",
+            "http://[fe80::1%25eth0]/",
+            "http://[::1/", "http://ke\u{FF59}s.example/", "http://keys.example/\u{301}", "http://keys.example\u{0}/",
+            "http://user@keys.example/", "HTTP:/keys.example/",
         ])
     func `a URL of a key set is one`(url: String) {
         let error = #expect(throws: KeyError.self) { try TokenKeys(jwks: url, logger: quiet) }
         #expect(error?.description.contains("pw") == false)
+    }
+
+    @Test func `a folder, a pipe or a device is no file of keys`() async throws {
+        let pipe = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID())").path()
+        #expect(mkfifo(pipe, 0o600) == 0)
+        defer { try? FileManager.default.removeItem(atPath: pipe) }
+        for path in [pipe, "/dev/zero", "/tmp"] {
+            let log = RecordingLog()
+            let keys = try TokenKeys(jwksFile: path, logger: log.logger)
+            await #expect(throws: KeysUnavailable.self) {
+                try await TestConnection.withPatience { try await keys.load() }
+            }
+            #expect(log.lines.first?.contains("not a file") == true)
+        }
+    }
+
+    @Test func `a file of keys has a bound`() async throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).json").path()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let text = TestKeys.jwks(TestKeys.jwk(.es256))
+        var limits = KeySetLimits.file
+        limits.maximumBytes = text.utf8.count
+        for (more, isTaken) in [("", true), (" ", false)] {
+            try (text + more).write(toFile: path, atomically: true, encoding: .utf8)
+            let keys = try TokenKeys(jwksFile: path, limits: limits, logger: quiet)
+            let isLoaded = (try? await keys.load()) != nil
+            #expect(isLoaded == isTaken)
+        }
     }
 
     @Test func `a file of keys may be a link to another one`() async throws {
@@ -200,7 +235,7 @@ import Testing
                 toFile: path, atomically: true, encoding: .utf8)
             try? FileManager.default.removeItem(atPath: link)
             try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
-            _ = try await TokenVerifier(keys: keys).verify(token("{}", .es256, keyID: name))
+            _ = try await TokenVerifier(keys: keys, audience: .any).verify(token("{}", .es256, keyID: name))
         }
     }
 
@@ -211,7 +246,7 @@ import Testing
         limits.timeToLive = .zero
         limits.minimumInterval = .zero
         limits.firstBackOff = .zero
-        let verifier = TokenVerifier(keys: try TokenKeys(jwksFile: path, limits: limits, logger: quiet))
+        let verifier = TokenVerifier(keys: try TokenKeys(jwksFile: path, limits: limits, logger: quiet), audience: .any)
         let one = try await token("{}", .es256, keyID: "one")
         let two = try await token("{}", .es256, keyID: "two")
         await #expect(throws: KeysUnavailable.self) { try await verifier.verify(one) }

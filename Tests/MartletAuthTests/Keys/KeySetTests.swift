@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletHTTP
 import Testing
 
 @testable import MartletAuth
@@ -13,7 +14,8 @@ import Testing
     private func verifier(_ keys: KeySet, algorithms: Set<TokenAlgorithm> = TokenAlgorithm.asymmetric) throws
         -> TokenVerifier
     {
-        TokenVerifier(keys: try TokenKeys(algorithms, KeySetLimits(), ContinuousClock(), quiet) { keys })
+        TokenVerifier(
+            keys: try TokenKeys(algorithms, KeySetLimits(), ContinuousClock(), quiet) { keys }, audience: .any)
     }
 
     @Test(arguments: TokenAlgorithm.asymmetric)
@@ -72,6 +74,15 @@ import Testing
     func `what is no key set is refused`(text: String) async throws {
         let error = await #expect(throws: KeyError.self) { try await keys(text) }
         #expect(error?.code == .malformedSet)
+    }
+
+    @Test func `a key is asked for by the bytes of its name`() async throws {
+        let text = TestKeys.jwks(TestKeys.jwk(.eddsa, ["kid": "K\u{E9}"]))
+        let verifier = try verifier(try await keys(text))
+        _ = try await verifier.verify(token("{}", .eddsa, keyID: "K\u{E9}"))
+        for name in ["Ke\u{301}", "\u{212A}\u{E9}"] {
+            #expect(try await refusal(of: token("{}", .eddsa, keyID: name), by: verifier)?.code == .unknownKey)
+        }
     }
 
     @Test func `a key set has 100 keys at most`() async throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JWTKit
+import MartletHTTP
 
 @testable import MartletAuth
 
@@ -27,5 +28,13 @@ extension TestKeys {
             (text ?? "").replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
         }
         return ["kty": "EC", "crv": curve, "x": url(parameters?.x), "y": url(parameters?.y)]
+    }
+}
+
+extension ES256PublicKey {
+    /// The coordinates of the point, one after the other.
+    var rawPoint: [UInt8] {
+        let parameters = parameters
+        return [parameters?.x, parameters?.y].flatMap { EncodedBytes.base64(($0 ?? "").utf8) ?? [] }
     }
 }

@@ -118,6 +118,17 @@ enum TestKeys {
         -----END PUBLIC KEY-----
         """
 
+    static let rsaPublicPKCS1 = """
+        -----BEGIN RSA PUBLIC KEY-----
+        MIIBCgKCAQEAqNu8hE13D+TqJjMQa/NiV3fFTaBhPVHokxrSeP5vnoCi3aYG/DCs
+        m+FmkkGMkCU7BqCFhrIGrVUX8g+wniFFabUbKXD19IlWtRuatVRqYvrbJf6tVmwU
+        DRdkUbPpY6wuPXiBVehQhgB6dJlDv695/ybLB7k+QKh4VTwmT/sa8h5FqQMYAS9D
+        PhKxCmXVoJOIPxKmzlScAbOXoWa8WO3dbSPm+vNk0zNbX/jfNmvzYMUkxf0QwM3P
+        +uREVvuxV1funPT7uZ+onQNPr/ngn4TOD2dT0IWvZwnmaL6H6c5KvsqXp0kjPmJo
+        GmUexmliSaLl19jiNYHhiLEkS8u6ymcwRQIDAQAB
+        -----END RSA PUBLIC KEY-----
+        """
+
     static let rsaCertificate = """
         -----BEGIN CERTIFICATE-----
         MIIDATCCAemgAwIBAgIUfd58WgHYueZbxqlf/phL2Vcu6NUwDQYJKoZIhvcNAQEL

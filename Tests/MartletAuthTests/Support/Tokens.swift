@@ -30,7 +30,7 @@ func token(header: String, claims: String = "{}", signature: [UInt8] = Array("si
 
 /// Verifies with the test secret at the time of these tests.
 func verifier(leeway: Duration = .zero) async throws -> TokenVerifier {
-    TokenVerifier(keys: try await TokenKeys(text: TestKeys.secret), leeway: leeway) { testTime }
+    TokenVerifier(keys: try await TokenKeys(text: TestKeys.secret), audience: .any, leeway: leeway) { testTime }
 }
 
 /// Why a token is refused. `nil`: it is not.

@@ -21,7 +21,7 @@ import Testing
     @Test(arguments: TokenAlgorithm.allCases)
     func `a token of any other algorithm than the configured one is refused`(pinned: TokenAlgorithm) async throws {
         let verifier = TokenVerifier(
-            keys: try await TokenKeys(text: TestKeys.publicText(pinned), algorithm: pinned))
+            keys: try await TokenKeys(text: TestKeys.publicText(pinned), algorithm: pinned), audience: .any)
         for algorithm in TokenAlgorithm.allCases where algorithm != pinned {
             let refusal = try await refusal(of: token("{}", algorithm), by: verifier)
             #expect(refusal?.code == .algorithmNotAllowed)
@@ -31,7 +31,7 @@ import Testing
     @Test(arguments: [TokenAlgorithm.rs256, .es256, .eddsa])
     func `a public key is never a secret`(pinned: TokenAlgorithm) async throws {
         let publicKey = TestKeys.publicText(pinned)
-        let verifier = TokenVerifier(keys: try await TokenKeys(text: publicKey, algorithm: pinned))
+        let verifier = TokenVerifier(keys: try await TokenKeys(text: publicKey, algorithm: pinned), audience: .any)
         for header in [#"{"alg":"HS256"}"#, #"{"alg":"\#(pinned)"}"#] {
             let input = "\(Base64URL.encode(header.utf8)).\(Base64URL.encode(#"{"sub":"root"}"#.utf8))"
             for key in [publicKey, publicKey + "\n"] {
@@ -60,7 +60,8 @@ import Testing
             let keys = try await TokenKeys(text: TestKeys.publicText(algorithm), algorithm: algorithm)
             for signature in [[], [0], [UInt8](repeating: 0, count: 64)] {
                 let token = token(header: #"{"alg":"\#(algorithm)"}"#, signature: signature)
-                #expect(try await refusal(of: token, by: TokenVerifier(keys: keys))?.code == .badSignature)
+                #expect(
+                    try await refusal(of: token, by: TokenVerifier(keys: keys, audience: .any))?.code == .badSignature)
             }
         }
     }

@@ -47,7 +47,7 @@ import Testing
             dump(try await TokenSigner(text: text), to: &dumped)
             let keys = try await TokenKeys(text: text)
             dump(keys, to: &dumped)
-            dump(TokenAuthenticator(subscriber: TokenVerifier(keys: keys), publisher: nil), to: &dumped)
+            dump(TokenAuthenticator(subscriber: TokenVerifier(keys: keys, audience: .any), publisher: nil), to: &dumped)
             dump(Secret(text.utf8), to: &dumped)
             dumped += "\(keys)\(Secret(text.utf8))\(String(reflecting: keys))"
         }

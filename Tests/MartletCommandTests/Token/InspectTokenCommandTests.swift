@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import MartletAuth
+import MartletHTTP
 import Testing
 
 @testable import MartletCommand
@@ -66,6 +67,23 @@ import Testing
         let report = try await report(claims, "--key-env", key)
         #expect(report.isRefused)
         #expect(report.text.split(separator: "\n").last?.contains(reason) == true)
+    }
+
+    @Test func `an audience and an issuer are shown, and checked where they are given`() async throws {
+        let claims = #"{"aud":["hub","\u001bother"],"iss":"https://login.example.com/"}"#
+        let good = try await report(
+            claims, "--key-env", "KEY", "--audience", "x", "--audience", "hub", "--issuer", "https://login.example.com/"
+        )
+        #expect(!good.isRefused)
+        #expect(good.text.contains(#"Audience    "hub", "\u{1b}other""#))
+        #expect(good.text.contains(#"Issuer      "https://login.example.com/""#))
+        #expect(good.text.contains("Good        signature, times, audience and issuer"))
+        for (option, claim) in [("--audience", "aud"), ("--issuer", "iss")] {
+            let refused = try await report(claims, option, "y")
+            #expect(refused.isRefused)
+            #expect(refused.text.split(separator: "\n").last?.contains(claim) == true)
+        }
+        #expect(try await report(#"{"nonce":"n"}"#).text.contains("ID token"))
     }
 
     @Test func `another algorithm than the key's is refused`() async throws {

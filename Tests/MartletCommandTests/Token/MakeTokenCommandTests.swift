@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import MartletAuth
+import MartletHTTP
 import Testing
 
 @testable import MartletCommand
@@ -18,7 +19,8 @@ import Testing
     private func verified(_ command: MakeTokenCommand) async throws -> VerifiedToken {
         let token = try await command.token(environment: environment, now: now)
         let now = now
-        return try await TokenVerifier(keys: try TokenKeys(text: environment["KEY"] ?? "")) { now }.verify(token)
+        return try await TokenVerifier(keys: try TokenKeys(text: environment["KEY"] ?? ""), audience: .any) { now }
+            .verify(token)
     }
 
     @Test func `a token grants what the options say`() async throws {
@@ -39,6 +41,15 @@ import Testing
         #expect(token.mercure == MercureClaim())
         #expect(token.subject == nil)
         #expect(token.expiry == now.addingTimeInterval(3600))
+        #expect(token.claims["aud"] == nil && token.claims["iss"] == nil)
+    }
+
+    @Test func `a token says whom it is for, and who made it`() async throws {
+        let one = try await verified(command("--audience", "hub", "--issuer", "me"))
+        #expect(one.claims["aud"] == .string("hub"))
+        #expect(one.claims["iss"] == .string("me"))
+        let two = try await verified(command("--audience", "hub", "--audience", "other"))
+        #expect(two.claims["aud"] == .array([.string("hub"), .string("other")]))
     }
 
     @Test func `the key may be in a file, and its last line end does not count`() async throws {
@@ -77,15 +88,19 @@ import Testing
     @Test(
         arguments: [
             (["--key-env", "MISSING"], "no variable MISSING"), ([], "--key-file or --key-env"),
-            (["--key-file", "/nowhere/key"], "/nowhere/key cannot be read"), (["--key-env", "SHORT"], "32 or more"),
+            (["--key-file", "/nowhere/key"], #""/nowhere/key" cannot be read"#),
+            (["--key-env", "SHORT"], "32 or more"),
             (["--key-env", "KEY", "--alg", "RS256"], "not a key for RS256"),
-            (["--key-env", "KEY", "--alg", "HS512"], "64 or more"),
+            (["--key-env", "KEY", "--alg", "HS512"], "64 or more"), (["--key-env", "SHORT"], "--key-env: "),
+            (["--key-env", "PLACE"], "--key-env: The key looks like the path of a file"),
         ] as [([String], String)])
     func `a key that cannot be used is a configuration error, and is not printed`(
         arguments: [String], message: String
     ) async throws {
         let command = try #require(try RootCommand.parseAsRoot(["token"] + arguments) as? MakeTokenCommand)
-        let environment = environment.merging(["SHORT": "sesame"]) { $1 }
+        let environment = environment.merging(["SHORT": "sesame", "PLACE": "/run/secrets/sesame-open-the-hub.pem"]) {
+            $1
+        }
         let error = await #expect(throws: SettingsError.self) {
             try await command.token(environment: environment, now: now)
         }
