@@ -20,7 +20,7 @@ public enum TokenAlgorithm: String, Hashable, Sendable, CaseIterable, CustomStri
     public static let asymmetric = Set(allCases.filter { !$0.isSymmetric })
 
     /// Whether who verifies can sign as well: HMAC.
-    public var isSymmetric: Bool { rawValue.hasPrefix("HS") }
+    public var isSymmetric: Bool { rawValue.hasPrefix("HS") }  // characters: a name of ours
 
     public var description: String { rawValue }
 
