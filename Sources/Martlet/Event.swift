@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// What a publisher hands to the hub: data for everybody who subscribes to a topic.
+///
+/// Two events are equal where all their texts have the same bytes: spellings of one text in Unicode are told apart.
 public struct Event: Hashable, Sendable {
     public var topic: Topic
     /// What the event is about besides: it reaches everybody who subscribes to any of its topics, once.
@@ -45,7 +49,19 @@ public struct Event: Hashable, Sendable {
     public var topics: [Topic] { [topic] + alternates }
 
     /// Whether the id is this one, byte for byte: two spellings of one text are two ids.
-    package func hasID(_ id: String) -> Bool { self.id?.utf8.elementsEqual(id.utf8) ?? false }
+    package func hasID(_ id: String) -> Bool { self.id?.isExactly(id) ?? false }
+
+    public static func == (a: Event, b: Event) -> Bool {
+        a.topic == b.topic && a.alternates == b.alternates && a.retry == b.retry && a.isPrivate == b.isPrivate
+            && a.texts == b.texts
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(topic)
+        hasher.combine(texts)
+    }
+
+    private var texts: [ExactText?] { [data, id, type, key].map { $0.map(ExactText.init) } }
 
     /// What the event counts for against bounds in bytes: its texts, and what keeping any event costs besides.
     public var byteCount: Int {
@@ -59,14 +75,14 @@ public struct Event: Hashable, Sendable {
     /// What an alternate topic costs in memory besides its name; an estimate.
     package static let alternateOverheadBytes = 32
 
-    /// Whether a closure holds for any of the topics.
-    func hasTopic(where condition: (Topic) -> Bool) -> Bool {
-        condition(topic) || alternates.contains(where: condition)
-    }
-}
     /// Calls back with each of the topics.
     func forEachTopic(_ body: (Topic) -> Void) {
         body(topic)
         alternates.forEach(body)
     }
 
+    /// Whether a closure holds for any of the topics.
+    func hasTopic(where condition: (Topic) -> Bool) -> Bool {
+        condition(topic) || alternates.contains(where: condition)
+    }
+}

@@ -38,8 +38,8 @@ extension Hub {
         #endif
     }
 
-    /// Whether the hub delivers, so that a load balancer may send it clients.
-    public var isReady: Bool { state.withLock { $0.phase == .running && !$0.isDraining } }
+    /// Whether the hub delivers and its log can accept events, so that a load balancer may send it clients.
+    public var isReady: Bool { state.withLock { $0.phase == .running && !$0.isDraining } && log.fault == nil }
 
     /// Whether new streams should go elsewhere, because this hub is about to stop.
     public var isDraining: Bool { state.withLock { $0.isDraining } }

@@ -45,10 +45,10 @@ public struct Limits: Sendable {
         try check(event.id, as: "id", atMost: idBytes, or: .invalidID)
         try check(event.type, as: "type", atMost: typeBytes, or: .invalidType)
         try check(event.key, as: "key", atMost: keyBytes, or: .invalidKey)
-        if event.id == Position.earliest.text {
+        if event.id?.isExactly(Position.earliest.text) == true {
             throw MartletError(.invalidID, field: "id", "The id \"earliest\" is reserved. Choose another.")
         }
-        if let id = event.id, id.first == " " || id.last == " " {
+        if let id = event.id, id.utf8.first == UInt8(ascii: " ") || id.utf8.last == UInt8(ascii: " ") {
             let message = "The id begins or ends with a space, which a browser does not send back. Leave it out."
             throw MartletError(.invalidID, field: "id", message)
         }

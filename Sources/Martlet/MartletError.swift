@@ -54,6 +54,9 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
 
     package static let reservedID = MartletError(
         .invalidID, field: "id", "The id has the form of the hub's own ids. Choose another, or leave it out.")
+    package static let invalidPosition = MartletError(
+        .invalidID, field: "id",
+        "A position is 1 to 128 bytes of ASCII without spaces, control characters and \"():<>?@[\\]{}.")
     package static let foreignPosition = MartletError(
         .invalidID, field: "id", "The position is not of this log. Resolve it first.")
     package static let keyReused = MartletError(

@@ -3,6 +3,7 @@
 import Logging
 import Martlet
 import MartletSQLite
+import MartletSupport
 
 #if Redis
 import MartletRedis
@@ -17,10 +18,10 @@ enum LogLocation: Equatable, Sendable {
     private static let sqlitePrefix = "sqlite:"
 
     init?(_ text: String) {
-        if text == "memory" {
+        if text.isExactly("memory") {
             self = .memory
-        } else if text.hasPrefix(Self.sqlitePrefix), text != Self.sqlitePrefix {
-            self = .sqlite(path: String(text.dropFirst(Self.sqlitePrefix.count)))
+        } else if let path = text.cutting(prefix: Self.sqlitePrefix), !path.isEmpty, !path.containsExactly(0) {
+            self = .sqlite(path: String(path))
         } else if let address = RedisAddress(text) {
             self = .redis(address)
         } else {

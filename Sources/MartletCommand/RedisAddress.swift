@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import Martlet
+import MartletSupport
 
 /// Where a stream of a Redis server is: `redis://[user:password@]host[:port][/database][?stream=name]`.
 struct RedisAddress: Equatable, Sendable {
@@ -19,11 +20,17 @@ struct RedisAddress: Equatable, Sendable {
     private static let mostNameBytes = 512
 
     init?(_ text: String) {
-        let prefixes = [Self.prefix, Self.encryptedPrefix]
-        guard let prefix = prefixes.first(where: text.hasPrefix) else { return nil }
-        isEncrypted = prefix == Self.encryptedPrefix
-        let parts = text.dropFirst(prefix.count).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        let place = parts[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        let rest: Substring
+        if let plain = text.cutting(prefix: Self.prefix) {
+            rest = plain
+        } else if let encrypted = text.cutting(prefix: Self.encryptedPrefix) {
+            rest = encrypted
+            isEncrypted = true
+        } else {
+            return nil
+        }
+        let parts = rest.splitExactly(at: UInt8(ascii: "?"), maxSplits: 1)
+        let place = parts[0].splitExactly(at: UInt8(ascii: "/"), maxSplits: 1)
         guard readAuthority(place[0]), place.count < 2 || readDatabase(place[1]),
             parts.count < 2 || readQuery(parts[1])
         else { return nil }
@@ -31,49 +38,67 @@ struct RedisAddress: Equatable, Sendable {
 
     /// The address as it may be shown.
     var text: String {
-        let host = host.contains(":") ? "[\(host)]" : host
+        let host = host.containsExactly(UInt8(ascii: ":")) ? "[\(host)]" : host
         let prefix = isEncrypted ? Self.encryptedPrefix : Self.prefix
         return "\(prefix)\(host):\(port)/\(database)?stream=\(stream)"
     }
 
     private mutating func readAuthority(_ text: Substring) -> Bool {
         var server = text
-        if let at = text.lastIndex(of: "@") {
-            server = text[at...].dropFirst()
-            let words = text[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let user = words[0].removingPercentEncoding, words.count == 2,
-                let password = words[1].removingPercentEncoding, !password.isEmpty
+        if let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) {
+            server = text[text.utf8.index(after: at)...]
+            guard let (user, password) = text[..<at].cutExactly(at: UInt8(ascii: ":")),
+                let user = user.percentDecodedText,
+                let password = password.percentDecodedText, !password.isEmpty
             else { return false }
             username = user.isEmpty ? nil : user
             self.password = Secret(text: password)
         }
-        var host = server
-        // The port stands behind the last colon, which an IPv6 address in brackets has within.
-        if let colon = server.lastIndex(of: ":"), !server[colon...].contains("]") {
-            guard let port = Int(server[colon...].dropFirst()), (1...65_535).contains(port) else { return false }
-            self.port = port
-            host = server[..<colon]
+        if let bracketed = server.cutting(prefix: "[") {
+            guard let (host, port) = bracketed.cutExactly(at: UInt8(ascii: "]")), isHost(host) else { return false }
+            self.host = String(host)
+            return port.isEmpty || (port.cutting(prefix: ":").map { readPort($0) } ?? false)
         }
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        self.host = String(host)
-        return !host.isEmpty && !host.contains { $0.isWhitespace || $0 == "/" }
+        let parts = server.splitExactly(at: UInt8(ascii: ":"), maxSplits: 1)
+        guard isHost(parts[0]) else { return false }
+        host = String(parts[0])
+        return parts.count < 2 || readPort(parts[1])
+    }
+
+    private func isHost(_ text: Substring) -> Bool {
+        !text.isEmpty && !text.unicodeScalars.contains { $0.properties.isWhitespace }
+            && !String(text).hasControlCharacters
+    }
+
+    private mutating func readPort(_ text: Substring) -> Bool {
+        guard text.utf8.allSatisfy(\.isDigit), let port = Int(text), (1...65_535).contains(port) else { return false }
+        self.port = port
+        return true
     }
 
     private mutating func readDatabase(_ text: Substring) -> Bool {
         if text.isEmpty { return true }
-        guard let database = Int(text), (0...Self.mostDatabase).contains(database) else { return false }
+        guard text.utf8.allSatisfy(\.isDigit), let database = Int(text), database <= Self.mostDatabase else {
+            return false
+        }
         self.database = database
         return true
     }
 
     private mutating func readQuery(_ text: Substring) -> Bool {
-        for pair in text.split(separator: "&") {
-            let words = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard words.count == 2, words[0] == "stream", let name = words[1].removingPercentEncoding, !name.isEmpty,
-                name.utf8.count <= Self.mostNameBytes
+        for pair in text.splitExactly(at: UInt8(ascii: "&")) where !pair.isEmpty {
+            guard let (field, value) = pair.cutExactly(at: UInt8(ascii: "=")), field.isExactly("stream"),
+                let name = value.percentDecodedText, (1...Self.mostNameBytes).contains(name.utf8.count)
             else { return false }
             stream = name
         }
         return true
+    }
+}
+
+extension Substring {
+    /// The text without percent-encoding; `nil` where it is none that stands for UTF-8.
+    fileprivate var percentDecodedText: String? {
+        utf8.percentDecoded().flatMap { String(validating: $0, as: UTF8.self) }
     }
 }

@@ -39,7 +39,10 @@ extension RouterMethods {
             "health/ready",
             answering: [
                 .get: { _, _ in
-                    guard hub.isReady else { throw Problem(.serviceUnavailable, "The hub is starting or stopping.") }
+                    guard hub.isReady else {
+                        let reason = hub.log.fault?.message ?? "The hub is starting or stopping."
+                        throw Problem(.serviceUnavailable, reason)
+                    }
                     return .text("ready")
                 }
             ])

@@ -6,13 +6,15 @@ import Dispatch
 import Martlet
 import Synchronization
 
-/// The thread of a ``RedisBoard``, which has its connection: does one thing after the other, each once.
+/// The thread of a ``RedisBoard``, which has its connection: does one thing after the other, each once. It starts when there
+/// is something to do.
 final class BoardWorker: Sendable {
     private typealias Job = @Sendable (Result<RedisConnection, any Error>) -> Bool
 
     private struct State {
         /// Each returns whether the connection is still good.
         var jobs: Deque<Job> = []
+        var isRunning = false
         var isStopped = false
     }
 
@@ -21,13 +23,17 @@ final class BoardWorker: Sendable {
 
     private let configuration: RedisLogConfiguration
     private let sockets = OpenSockets()
+    private let startThread: WorkThread.Starter
     private let state = Mutex(State())
     /// Counts the jobs that wait.
     private let semaphore = DispatchSemaphore(value: 0)
 
-    init(_ configuration: RedisLogConfiguration) {
+    init(
+        _ configuration: RedisLogConfiguration,
+        startThread: @escaping WorkThread.Starter = { body throws(ThreadError) in try WorkThread.start(body) }
+    ) {
         self.configuration = configuration
-        WorkThread.start { self.work() }
+        self.startThread = startThread
     }
 
     /// Ends the thread. What waits throws.
@@ -40,7 +46,7 @@ final class BoardWorker: Sendable {
     /// Runs a closure with a connection, on the thread.
     ///
     /// - Throws: ``MartletError`` of the code `storageFailed` where the server is away or does not do it, `overloaded`
-    ///   where too much waits.
+    ///   where too much waits or the system starts no thread.
     func run<Value: Sendable>(_ body: @escaping @Sendable (RedisConnection) throws -> Value) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             let job: Job = { connection in
@@ -55,6 +61,12 @@ final class BoardWorker: Sendable {
             let error: MartletError? = state.withLock { state in
                 if state.isStopped { return .logNotOpen }
                 guard state.jobs.count < Self.mostJobs else { return .logOverloaded }
+                do {
+                    if !state.isRunning { try startThread { self.work() } }
+                } catch {
+                    return MartletError(.overloaded, "\(error)")
+                }
+                state.isRunning = true
                 state.jobs.append(job)
                 return nil
             }

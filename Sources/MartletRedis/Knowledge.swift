@@ -6,7 +6,7 @@ import Martlet
 /// What a node knows of the stream without asking the server. A value.
 struct Knowledge {
     /// The lives of the stream that the node has seen, the newest last.
-    private(set) var epochs: [String] = []
+    private(set) var epochs: [Epoch] = []
     /// How far the tail has read, in the newest epoch.
     var tailed = StreamID.zero
     /// The state as the tail has seen it with what it has read last.
@@ -19,7 +19,7 @@ struct Knowledge {
     /// Older ones count as unknown.
     private static let mostEpochs = 16
 
-    var epoch: String? { epochs.last }
+    var epoch: Epoch? { epochs.last }
 
     /// What the server is told when it comes back, to find out whether it still has it.
     var newestPlace: StreamPlace? { epoch.map { StreamPlace($0, newest) } }
@@ -37,7 +37,7 @@ struct Knowledge {
     }
 
     /// There is such an entry.
-    mutating func see(_ id: StreamID, in epoch: String) {
+    mutating func see(_ id: StreamID, in epoch: Epoch) {
         if epoch == self.epoch { newest = max(newest, id) }
     }
 

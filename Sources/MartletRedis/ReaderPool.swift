@@ -22,22 +22,28 @@ final class ReaderPool: Sendable {
     private let configuration: RedisLogConfiguration
     private let sockets: OpenSockets
     private let reachability: Reachability
+    private let startThread: WorkThread.Starter
     private let state = Mutex(State())
     /// Counts the jobs that wait.
     private let semaphore = DispatchSemaphore(value: 0)
     /// Rung by nobody.
     private let pause = Bell()
 
-    init(_ configuration: RedisLogConfiguration, sockets: OpenSockets, reachability: Reachability) {
+    init(
+        _ configuration: RedisLogConfiguration, sockets: OpenSockets, reachability: Reachability,
+        startThread: @escaping WorkThread.Starter
+    ) {
         self.configuration = configuration
         self.sockets = sockets
         self.reachability = reachability
+        self.startThread = startThread
     }
 
     private var threads: Int { max(1, configuration.readers) }
 
-    func start() {
-        for _ in 0..<threads { WorkThread.start { self.work() } }
+    /// - Throws: ``ThreadError`` where there can be no threads. It is to be stopped then, too.
+    func start() throws(ThreadError) {
+        for _ in 0..<threads { try startThread { self.work() } }
     }
 
     func stop() {

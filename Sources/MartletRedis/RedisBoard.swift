@@ -48,7 +48,7 @@ public final class RedisBoard: NodeBoard {
 
     private func key(of node: NodeName) -> String { "\(nodesKey):\(node)" }
 
-    private static func milliseconds(of expiry: Duration) -> Int { max(1, Int(expiry / .milliseconds(1))) }
+    private static func milliseconds(of expiry: Duration) -> Int64 { max(1, expiry.wholeMilliseconds) }
 
     public func post(_ posting: NodePosting, as node: NodeName, for expiry: Duration) async throws {
         try check(posting)

@@ -2,6 +2,7 @@
 
 #if Redis
 public import Martlet
+import MartletSupport
 import Synchronization
 
 extension RedisLog {
@@ -100,7 +101,7 @@ extension RedisLog {
     }
 
     public func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
-        if id == Position.earliest.text { return Resolution(position: .earliest) }
+        if id.isExactly(Position.earliest.text) { return Resolution(position: .earliest) }
         let place = StreamPlace(id)
         if let place, knowledge.withLock({ $0.isCurrent(place) }) { return Resolution(position: place.position) }
         return try await readers.run { [self] stream in
@@ -130,12 +131,11 @@ extension RedisLog {
 
     public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
         try await readers.run { [self] stream in
-            let now = try stream.time()
             let state = try stream.read(after: nil, through: nil, count: 0).state
             if state.epoch != knowledge.withLock({ $0.epoch }) { learn(state) }
             guard let epoch = state.epoch else { throw LogUnreachable("The stream has not begun anew yet.") }
-            let milliseconds = UInt64(min(max(0, age / .milliseconds(1)), Double(now)))
-            let oldest = StreamID.before(milliseconds: now - min(now, milliseconds))
+            let age = min(state.clock, UInt64(max(0, age.wholeMilliseconds)))
+            let oldest = StreamID.before(milliseconds: state.clock - age)
             return try resolution(stream, at: StreamPlace(epoch, min(oldest, state.end)), state, for: selection)
         }
     }

@@ -11,24 +11,38 @@ extension RedisLog {
     private static let skipInterval = Duration.seconds(10)
 
     func startTail() {
-        WorkThread.start { [self] in
-            var tail = Tail()
-            var delay = RetryDelay(configuration.retryDelay)
-            while !sockets.isClosed {
-                do {
-                    try follow(&tail, &delay)
-                } catch let error as RedisError where !isOpen {
-                    failed(explain(error))
-                    break
-                } catch {
-                    guard !sockets.isClosed else { break }
-                    reachability.failed(error)
-                    retryBell.wait(atMost: delay.next())
-                }
-            }
-            hasTailEnded.store(true, ordering: .releasing)
-            tailEnded.fire()
+        do {
+            try startThread { [self] in runTail() }
+        } catch {
+            endTail()
+            failed(RedisLogError.noThread(error.description))
         }
+    }
+
+    private func runTail() {
+        var tail = Tail()
+        var delay = RetryDelay(configuration.retryDelay)
+        while !sockets.isClosed {
+            do {
+                try follow(&tail, &delay)
+            } catch let error as RedisError where !isOpen {
+                failed(explain(error))
+                break
+            } catch let error as ThreadError {
+                failed(RedisLogError.noThread(error.description))
+                break
+            } catch {
+                guard !sockets.isClosed else { break }
+                reachability.failed(error)
+                retryBell.wait(atMost: delay.next())
+            }
+        }
+        endTail()
+    }
+
+    private func endTail() {
+        hasTailEnded.store(true, ordering: .releasing)
+        tailEnded.fire()
     }
 
     /// Where the thread stands.
@@ -48,7 +62,7 @@ extension RedisLog {
         try reopen(stream, &tail)
         reachability.answered()
         delay.succeeded()
-        opened()
+        try opened()
         while !sockets.isClosed {
             guard buffer.waitForRoom(atMost: configuration.checkInterval) else { continue }
             guard let place = tail.place else { return }
@@ -69,7 +83,10 @@ extension RedisLog {
     /// Opens the stream. Where it has begun anew, everybody is told, and what is in it comes next.
     private func reopen(_ stream: Stream, _ tail: inout Tail) throws {
         let state = try stream.open(known: knowledge.withLock { $0.newestPlace })
-        guard let epoch = state.epoch else { throw LogUnreachable("The stream could not be begun.") }
+        guard let epoch = state.epoch else {
+            throw LogUnreachable(
+                "\(configuration.stream):log has no epoch of Martlet. Remove that key, or name another stream.")
+        }
         learn(state)
         guard let place = tail.place else {
             let start = StreamPlace(epoch, state.end)
@@ -78,7 +95,7 @@ extension RedisLog {
             return buffer.begin(at: start.position)
         }
         guard place.epoch != epoch else { return }
-        logger.warning("The stream has begun anew, so that history is lost.", metadata: ["epoch": "\(epoch)"])
+        logger.warning("The stream has begun anew, so that history is lost.", metadata: ["epoch": "\(epoch.text)"])
         // Where only what is remembered besides was lost, the events that were read are still there.
         let isThere = try place.id > state.removed && stream.contains(place.id)
         let start = StreamPlace(epoch, isThere ? place.id : state.trimmed)
@@ -156,7 +173,7 @@ extension RedisLog {
     }
 
     private func explain(_ error: RedisError) -> RedisLogError {
-        if error.description.contains("WRONGTYPE") { return .wrongType(key: configuration.stream) }
+        if error.description.utf8.contains("WRONGTYPE".utf8) { return .wrongType(key: configuration.stream) }
         return .unsupported(error.description)
     }
 
@@ -170,7 +187,7 @@ extension RedisLog {
     }
 
     /// There is such an entry.
-    func see(_ id: StreamID, in epoch: String) {
+    func see(_ id: StreamID, in epoch: Epoch) {
         knowledge.withLock { $0.see(id, in: epoch) }
         newestOnServer.withLock { $0 = max($0, id) }
     }

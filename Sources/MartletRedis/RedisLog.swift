@@ -43,15 +43,22 @@ public final class RedisLog: Log, SharedLog {
     let hasTailEnded = Atomic(false)
     /// What the thread of the tail waits at while the server is away.
     let retryBell = Bell()
+    let startThread: WorkThread.Starter
 
     /// - Parameters:
     ///   - configuration: Where the stream is, and every bound.
     ///   - logger: Where the log says how it does with the server; never what is in events, and no credentials.
-    public init(_ configuration: RedisLogConfiguration, logger: Logger = Logger(label: "martlet")) {
+    public convenience init(_ configuration: RedisLogConfiguration, logger: Logger = Logger(label: "martlet")) {
+        self.init(configuration, logger: logger) { body throws(ThreadError) in try WorkThread.start(body) }
+    }
+
+    init(_ configuration: RedisLogConfiguration, logger: Logger, startThread: @escaping WorkThread.Starter) {
         self.configuration = configuration
         self.logger = logger
+        self.startThread = startThread
         reachability = Reachability(of: configuration.name, logger: logger)
-        readers = ReaderPool(configuration, sockets: sockets, reachability: reachability)
+        readers = ReaderPool(
+            configuration, sockets: sockets, reachability: reachability, startThread: startThread)
         let writer = Writer(configuration, sockets: sockets)
         let owner = Owner()
         publisher = GroupPublisher(
@@ -65,7 +72,7 @@ public final class RedisLog: Log, SharedLog {
                 guard let log = owner.log else { throw MartletError.logNotOpen }
                 return try writer.send(group, for: log)
             },
-            idle: { if let log = owner.log { writer.tidy(for: log) } })
+            idle: { if let log = owner.log { writer.tidy(for: log) } }, startThread: startThread)
         buffer = TailBuffer(capacity: configuration.tailBytes) { owner.log?.covers($0, $1) ?? false }
         owner.set(self)
     }
@@ -110,20 +117,20 @@ public final class RedisLog: Log, SharedLog {
         await Task { try? await tailEnded.wait { hasTailEnded.load(ordering: .acquiring) ? () : nil } }.value
     }
 
-    /// The tail has found the server for the first time.
-    func opened() {
-        let isFirst = phase.withLock { phase in
-            guard case .opening = phase else { return false }
-            phase = .open
-            return true
+    /// The tail has found the server; again, where it has before.
+    ///
+    /// - Throws: ``ThreadError`` where the log cannot do its work.
+    func opened() throws(ThreadError) {
+        guard phase.withLock({ if case .opening = $0 { true } else { false } }) else { return }
+        try publisher.start()
+        try readers.start()
+        phase.withLock { phase in
+            if case .opening = phase { phase = .open }
         }
-        guard isFirst else { return }
-        publisher.start()
-        readers.start()
         changed.fire()
     }
 
-    /// The tail has found out that the log cannot be opened.
+    /// The log cannot be opened, however long one waits.
     func failed(_ error: any Error) {
         phase.withLock { phase in
             if case .opening = phase { phase = .failed(error) }

@@ -57,6 +57,6 @@ public struct RedisLogConfiguration: Sendable {
     }
 
     /// How the server is called in messages: without credentials.
-    var name: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)" }
+    var name: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)" }  // characters: a colon
 }
 #endif

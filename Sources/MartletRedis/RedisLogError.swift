@@ -7,6 +7,8 @@ public enum RedisLogError: Error, Equatable, CustomStringConvertible {
     case wrongType(key: String)
     /// The server does not know what the log needs.
     case unsupported(String)
+    /// The system starts no thread for the log.
+    case noThread(String)
     /// The log was closed.
     case closed
 
@@ -17,6 +19,7 @@ public enum RedisLogError: Error, Equatable, CustomStringConvertible {
                 + "stream: redis://…?stream=NAME."
         case .unsupported(let answer):
             "The server does not know a command that Martlet needs: \(answer). It has to be Redis 6.2 or newer, or Valkey."
+        case .noThread(let message): message
         case .closed: "The log is closed."
         }
     }

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GRDB
 public import Logging
 public import Martlet
 import Synchronization
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The embedded log that keeps history in a file: it survives the process, and as ``Durability`` says more than that.
 ///
@@ -18,7 +13,11 @@ import Foundation
 /// The file is this process's alone while it is open, and is looked through then: about a second for a million events.
 /// Where it was not closed before, a new epoch begins, and ids of the older ones stay known: who saw an event that was
 /// lost is told so. The index in memory takes 4 bytes for each event, 20 for each id that a publisher chose and for each
-/// idempotency key. Times are the wall clock's; an event is never older than the one before it.
+/// idempotency key. Ages do not depend on the wall clock while the log is open (``EventClock``).
+///
+/// If the file is damaged, removed or replaced while it is open, the log says so once, publishing throws `storageFailed` and
+/// ``fault`` says why, until the log is closed and opened again. A reader that meets events that cannot be read receives a
+/// gap and continues behind them.
 public final class SQLiteLog: Log {
     struct State {
         var phase = Phase.closed
@@ -29,6 +28,14 @@ public final class SQLiteLog: Log {
         var isWriting = false
         /// Something could not be removed; it is tried again after a while.
         var waitsToTrim = false
+        /// This was logged.
+        var cannotTidy = false
+        /// History cannot be read, and this was logged.
+        var cannotRead = false
+        /// It is time to check the files.
+        var mustCheck = false
+        /// What happened to the files.
+        var fault: FileFault?
         /// Publishing has failed, and that was said.
         var isFailing = false
         /// Something was removed, so that the file may be too large.
@@ -46,7 +53,8 @@ public final class SQLiteLog: Log {
     private let retention: Retention
     private let trimmedTopics: Int
     let logger: Logger
-    let now: @Sendable () -> Int64
+    private let clocks: MachineClocks
+    private let clock = Mutex<EventClock?>(nil)
     let gate: PublishGate<ContinuousClock>
     let state = Mutex(State())
     let appended = Signal()
@@ -70,21 +78,19 @@ public final class SQLiteLog: Log {
     ) {
         self.init(
             path: path, durability: durability, retention: retention, queue: queue, trimmedTopics: trimmedTopics,
-            logger: logger, now: { Int64(Date().timeIntervalSince1970 * 1000) })
+            logger: logger, clocks: .system)
     }
 
-    /// - Parameter now: What time it is, in milliseconds since 1970.
-    package init(
-        path: String, durability: Durability = .commit, retention: Retention = .sqlite,
-        queue: PublishQueue = PublishQueue(), trimmedTopics: Int = 65_536, logger: Logger = Logger(label: "martlet"),
-        now: @escaping @Sendable () -> Int64
+    init(
+        path: String, durability: Durability, retention: Retention, queue: PublishQueue, trimmedTopics: Int = 65_536,
+        logger: Logger, clocks: MachineClocks
     ) {
         self.path = path
         self.durability = durability
         self.retention = retention
         self.trimmedTopics = trimmedTopics
         self.logger = logger
-        self.now = now
+        self.clocks = clocks
         gate = PublishGate(queue, clock: ContinuousClock())
     }
 
@@ -93,11 +99,28 @@ public final class SQLiteLog: Log {
         if let history = try? history { return history.position(history.last) }
         let start = ContinuousClock.now
         let file = try LogFile(path)
-        let contents = try await file.recover(durability: durability, trimmedTopics: trimmedTopics)
-        let history = History(contents, in: file, retention: retention)
+        let contents: LogFile.Contents
+        let watch: FileWatch
+        do {
+            contents = try await file.recover(durability: durability, trimmedTopics: trimmedTopics)
+            watch = try FileWatch(file.path, file.lock)
+        } catch {
+            try? file.close()
+            throw error
+        }
+        let history = History(contents, in: file, watch, retention: retention) { [weak self] damage in
+            _ = self?.fail(.damaged("\(damage)"))
+        }
+        let newest = contents.index.time
+        clock.withLock { clock in
+            clock = EventClock(
+                wall: clocks.wall(), running: clocks.running(), newest: newest == 0 ? nil : .milliseconds(newest),
+                age: retention.age)
+        }
         state.withLock { state in
             state.phase = .open(history)
             state.recent = Recent(behind: history.last)
+            state.fault = nil
         }
         maintenance.start { [weak self] in self?.maintain() }
         logger.info(
@@ -117,7 +140,10 @@ public final class SQLiteLog: Log {
     ) async throws -> Slice {
         let history = try history
         let through = try offset(through, in: history) ?? 0
-        return try await history.read(selection, after: offset(after, in: history), through: through, limit: limit)
+        let after = try offset(after, in: history)
+        return try await reading {
+            try await history.read(selection, after: after, through: through, limit: limit)
+        }
     }
 
     public func tail(after: Position, limit: SliceLimit) async throws -> Slice {
@@ -126,7 +152,9 @@ public final class SQLiteLog: Log {
         let given = state.withLock { $0.recent.start }
         if after ?? 0 < given {
             // This was tailed before.
-            let slice = try await history.read(nil, after: after, through: given, limit: limit)
+            let slice = try await reading {
+                try await history.read(nil, after: after, through: given, limit: limit)
+            }
             if !slice.records.isEmpty || slice.gap != nil { return slice }
         }
         let slice = try await appended.wait {
@@ -142,26 +170,70 @@ public final class SQLiteLog: Log {
     }
 
     public func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
-        try await history.resolve(id, for: selection)
+        let history = try history
+        return try await reading { try await history.resolve(id, for: selection) }
     }
 
     public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
-        // Nothing is older than that, and it is a number of milliseconds.
-        let age = min(age, .seconds(1 << 40)).components
-        let milliseconds = age.seconds * 1000 + age.attoseconds / 1_000_000_000_000_000
-        return try await history.resolve(since: now() - milliseconds, for: selection)
+        let history = try history
+        let time = withClock { $0.time(since: age) }.wholeMilliseconds
+        return try await reading { try await history.resolve(since: time, for: selection) }
     }
 
     public func covers(_ a: Position, _ b: Position) -> Bool {
         guard b != .earliest else { return true }
-        guard a != .earliest, let history = try? history, case .at(let a) = history.segments.find(a, last: .max),
-            case .at(let b) = history.segments.find(b, last: .max)
+        guard a != .earliest, let history = try? history, case .at(let a) = history.segments.find(a.text, last: .max),
+            case .at(let b) = history.segments.find(b.text, last: .max)
         else { return false }
         return a >= b
     }
 
     /// What history holds, in events and in bytes as retention counts them.
     public var size: (events: Int, bytes: Int) { (try? history.size) ?? (0, 0) }
+
+    /// The time of the log in milliseconds.
+    func now() -> Int64 { withClock(\.time).wholeMilliseconds }
+
+    private func withClock(_ body: (EventClock) -> Duration) -> Duration {
+        clock.withLock { clock in
+            clock?.advance(wall: clocks.wall(), running: clocks.running())
+            return clock.map(body) ?? .zero
+        }
+    }
+
+    public var fault: MartletError? { state.withLock { $0.fault?.error() } }
+
+    /// Refuses every publish from now on.
+    ///
+    /// - Returns: the error for publishers.
+    func fail(_ fault: FileFault, mayHaveAccepted: Bool = false) -> MartletError {
+        let isNew = state.withLock { state in
+            defer { state.fault = state.fault ?? fault }
+            return state.fault == nil
+        }
+        if isNew {
+            logger.error(
+                "The files of the log have changed. Publishing fails until they are restored and the hub is restarted.",
+                metadata: ["path": "\(path)", "reason": "\(fault)"])
+        }
+        return fault.error(mayHaveAccepted: mayHaveAccepted)
+    }
+
+    /// Reads history. A failure of SQLite is logged once.
+    private func reading<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            let value = try await body()
+            state.withLock { $0.cannotRead = false }
+            return value
+        } catch let error as DatabaseError {
+            let isNew = state.withLock { state in
+                defer { state.cannotRead = true }
+                return !state.cannotRead
+            }
+            if isNew { logger.error("History cannot be read.", metadata: ["path": "\(path)", "error": "\(error)"]) }
+            throw MartletError(.storageFailed, "History cannot be read at the moment. Try again later.")
+        }
+    }
 
     /// What is open.
     var history: History {
@@ -175,7 +247,7 @@ public final class SQLiteLog: Log {
     /// The offset of a position of this log; `nil` for the earliest.
     private func offset(_ position: Position, in history: History) throws(MartletError) -> UInt64? {
         if position == .earliest { return nil }
-        guard case .at(let offset) = history.segments.find(position, last: .max) else {
+        guard case .at(let offset) = history.segments.find(position.text, last: .max) else {
             throw .foreignPosition
         }
         return offset

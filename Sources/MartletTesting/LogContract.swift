@@ -49,13 +49,13 @@ public enum LogContract {
 
     /// For every log: order, positions, slices, resuming, tailing and appending while all of history is there.
     public static let checks: [Check<any Log>] =
-        positionChecks + readingChecks + resumingChecks + tailChecks + appendingChecks + concurrencyChecks
+        positionChecks + readingChecks + resumingChecks + tailChecks + appendingChecks + textChecks + concurrencyChecks
 
     /// For every log: what it keeps and removes, and whom it tells of what was removed.
     ///
     /// Not checked: private events of several topics, and more topics than a log remembers, about which a log may tell
     /// somebody of a gap who has missed nothing.
-    public static let retentionChecks: [Check<any Log>] = historyChecks + gapChecks
+    public static let retentionChecks: [Check<any Log>] = historyChecks + gapChecks + removedTextChecks
 
     /// For a log whose history outlives its instances: everything that was acknowledged is there after a clean close and
     /// after a crash, and everything that was handed out before leads to the same place.

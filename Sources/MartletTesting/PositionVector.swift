@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// A position of a ``VectorLog``: how many events of each of its partitions a reader has.
 struct PositionVector: Hashable, Sendable {
@@ -12,14 +13,15 @@ struct PositionVector: Hashable, Sendable {
 
     /// The vector that a text such as `3.5` stands for. There is one text for each vector, so `03.5` is none.
     init?(_ text: String) {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, let first = UInt64(parts[0]), let second = UInt64(parts[1]) else { return nil }
+        guard let (first, second) = text.cutExactly(at: UInt8(ascii: ".")), let first = UInt64(first),
+            let second = UInt64(second)
+        else { return nil }
         self.init(counts: SIMD2(first, second))
-        guard self.text == text else { return nil }
+        guard self.text.isExactly(text) else { return nil }
     }
 
     var text: String { "\(counts[0]).\(counts[1])" }
-    var position: Position { Position(text) }
+    var position: Position { Position(checked: text) }
 
     subscript(partition: VectorLog.Partition) -> UInt64 {
         get { counts[partition.rawValue] }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// The events that a ``VectorLog`` keeps: two partitions, each numbered from 1. A value.
 struct VectorHistory {
@@ -139,7 +140,7 @@ struct VectorHistory {
     }
 
     func resolve(_ id: String, for selection: Selection) -> Resolution {
-        if id == Position.earliest.text { return Resolution(position: .earliest) }
+        if id.isExactly(Position.earliest.text) { return Resolution(position: .earliest) }
         guard let found = PositionVector(id) ?? earliestOccurrence(of: id, for: selection) else {
             return Resolution(position: .earliest, gap: .unknown)
         }

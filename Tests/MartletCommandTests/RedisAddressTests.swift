@@ -49,10 +49,24 @@ struct RedisAddressTests {
         arguments: [
             "redis://", "redis:///1", "redis://:6379", "redis://h:0", "redis://h:65536", "redis://h:x", "redis://h/x",
             "redis://h/-1", "redis://h?stream=", "redis://h?other=1", "redis://h?stream", "redis://user@h",
-            "redis://user:@h", "redis://a b", "redis://%zz:p@h", "http://h",
+            "redis://user:@h", "redis://a b", "redis://%zz:p@h", "redis://%ff:p@h", "redis://h:+1", "redis://::1",
+            "redis://[::1", "redis://[]", "redis://[::1]x", "redis://h/+1", "redis://h?stream=%ff", "http://h",
         ])
     func rubbish(text: String) {
         #expect(RedisAddress(text) == nil)
+    }
+
+    @Test("A combining mark behind a separator belongs to the next part")
+    func combiningMarks() throws {
+        let address = try #require(RedisAddress("redis://\u{301}u:\u{301}p@\u{301}h:7000/3?stream=\u{301}s"))
+        #expect(address.username == "\u{301}u")
+        #expect(address.password == Secret(text: "\u{301}p"))
+        #expect(address.host == "\u{301}h")
+        #expect(address.port == 7000)
+        #expect(address.database == 3)
+        #expect(address.stream == "\u{301}s")
+        #expect(LogLocation("sqlite:\u{301}.db") == .sqlite(path: "\u{301}.db"))
+        #expect(LogLocation("sqlite:a\0b") == nil)
     }
 
     @Test("What this build cannot do is said")

@@ -119,6 +119,59 @@ struct OthersTests {
         }
     }
 
+    @Test("A server clock that jumps ahead removes no event at once")
+    func clockAhead() async throws {
+        try await RedisServer.with { server in
+            let day: Int64 = 86_400_000
+            let log = server.log { $0.retention.age = .seconds(86_400) }
+            _ = try await log.open()
+            try await log.append("a", "1", "2")
+            // For the log this is the same as a clock that is 30 days ahead from now on.
+            let now = try #require(try server.run("HGET", "martlet:log", "clock").flatMap { Int64($0) })
+            let before = now - 30 * day
+            try server.run("HSET", "martlet:log", "clock", "\(before)")
+            try await until {
+                try server.run("HGET", "martlet:log", "clock").flatMap { Int64($0) }.map { $0 > before } ?? false
+            }
+            #expect(try await log.texts() == ["1", "2"])
+            let clock = try #require(try server.run("HGET", "martlet:log", "clock").flatMap { Int64($0) })
+            #expect(clock < before + day)
+            let since = try await log.resolve(since: .seconds(3600), for: .of("a"))
+            #expect(try await log.texts(after: since.position) == ["1", "2"])
+            await log.close()
+        }
+    }
+
+    @Test("Ages count again once the clock has caught up")
+    func clockCaughtUp() async throws {
+        try await RedisServer.with { server in
+            let log = server.log { $0.retention.age = .milliseconds(300) }
+            _ = try await log.open()
+            let clock = try #require(try server.run("HGET", "martlet:log", "clock").flatMap { Int64($0) })
+            try await log.append("a", "1")
+            try server.run("HSET", "martlet:log", "clock", "\(clock - 30_000)")
+            try await until { try server.run("XLEN", "martlet") == "0" }
+            await log.close()
+        }
+    }
+
+    @Test(
+        "A foreign value in place of the epoch is logged, and the log waits",
+        arguments: ["", "x", "ABCDEFGH", "abc\ndefg"])
+    func foreignEpoch(epoch: String) async throws {
+        try await RedisServer.with { server in
+            try server.run("HSET", "martlet:log", "epoch", epoch)
+            let recorded = RecordingLog()
+            let log = RedisLog(server.configuration, logger: recorded.logger)
+            let opening = Task { try await log.open() }
+            try await until { recorded.lines.contains { $0.contains("no epoch of Martlet") } }
+            try server.run("DEL", "martlet:log")
+            _ = try await opening.value
+            try await log.append("a", "1")
+            await log.close()
+        }
+    }
+
     @Test("Topics are remembered up to the bound")
     func topics() async throws {
         try await RedisServer.with { server in

@@ -137,10 +137,10 @@ struct RestartTests {
         let epochs = (0...Segments.most).map { _ in Epoch() }
         for (number, epoch) in epochs.enumerated() { segments.append(epoch, from: UInt64(10 * number + 1)) }
         #expect(segments.count == Segments.most)
-        #expect(segments.find(epochs[0].position(5), last: 100_000) == nil)
-        #expect(segments.find(epochs[1].position(15), last: 100_000) == .at(15))
-        #expect(segments.find(epochs[1].position(20), last: 100_000) == .at(20))
-        #expect(segments.find(epochs[1].position(21), last: 100_000) == .lost)
+        #expect(segments.find(epochs[0].position(5).text, last: 100_000) == nil)
+        #expect(segments.find(epochs[1].position(15).text, last: 100_000) == .at(15))
+        #expect(segments.find(epochs[1].position(20).text, last: 100_000) == .at(20))
+        #expect(segments.find(epochs[1].position(21).text, last: 100_000) == .lost)
         #expect(segments.position(20) == epochs[1].position(20))
         #expect(segments.position(21) == epochs[2].position(21))
         #expect(segments.position(3) == epochs[1].position(3))

@@ -78,9 +78,9 @@ import Testing
             #expect(client.text == "id: \(id)\n\n")
             // A position of a node that is further on: this one cannot place it yet.
             let epoch = try #require(id.split(separator: "-").first)
+            let place = try Position("\(epoch)-9")
             let ahead = Subscription(
-                hub: hub, selection: news, feed: try hub.open(news).0, start: .after(Position("\(epoch)-9")),
-                position: Position("\(epoch)-9"))
+                hub: hub, selection: news, feed: try hub.open(news).0, start: .after(place), position: place)
             let early = try await SinkClient(ahead)
             await early.loop.advanceTime(by: .seconds(15))
             try await early.read()

@@ -29,7 +29,7 @@ struct FeedPlacingTests {
             ("2.2", "caught up at 2.2"),
             ("0.3", "ahead"),
         ] {
-            let step = table.step(feed, .after(Position(place)), limit: SliceLimit(), covers: log.covers)
+            let step = table.step(feed, .after(Position(checked: place)), limit: SliceLimit(), covers: log.covers)
             #expect(step.description == expected)
         }
     }

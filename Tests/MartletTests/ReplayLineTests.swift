@@ -10,7 +10,7 @@ import Testing
 struct ReplayLineTests {
     private func request(_ offset: Int, framing: Framing = .chunked) -> Replayer.Request {
         Replayer.Request(
-            selection: .of("news"), after: Position("e-\(offset)"),
+            selection: .of("news"), after: Position(checked: "e-\(offset)"),
             through: Mark(sequence: SequenceNumber(rawValue: 100), position: Position("e-100")), framing: framing)
     }
 

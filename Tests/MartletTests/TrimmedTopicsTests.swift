@@ -57,6 +57,39 @@ struct TrimmedTopicsTests {
         }
     }
 
+    @Test("It reads what it has written, whatever a topic begins with")
+    func lines() throws {
+        let names = ["\u{301}x", "\u{200D}", "\u{1F3FB}", " x", " \u{301}x", "x ", "a b", "e 1", "\u{E9}", "e\u{301}"]
+        let topics = try names.map { try Topic($0) }
+        var trimmed = TrimmedTopics(capacity: 100)
+        for (number, topic) in topics.enumerated() {
+            let event = Event(
+                topic: topic, alternates: number % 3 == 1 ? ["other"] : [], data: "",
+                isPrivate: number % 2 == 1)
+            trimmed.insert(event, at: UInt64(number + 1))
+        }
+        var again = TrimmedTopics(capacity: 100)
+        let isRead = again.insert(lines: trimmed.lines)
+        #expect(isRead)
+        #expect(
+            Set(again.lines.utf8.split(separator: 0x0A).map(Array.init))
+                == Set(trimmed.lines.utf8.split(separator: 0x0A).map(Array.init)))
+        for (number, topic) in topics.enumerated() {
+            let selection = Selection(topics: [topic], includesPrivate: true)
+            #expect(again.contains(selection, after: UInt64(number)), "\(topic)")
+            #expect(!again.contains(selection, after: UInt64(number + 1)), "\(topic)")
+        }
+    }
+
+    @Test(
+        "It refuses damaged lines",
+        arguments: ["", "x", "0\n", "0\n1", "0\n1 e", "0\n1 e ", "0\n1 x a", "0\nx e a", "0 e a"])
+    func damagedLines(lines: String) {
+        var trimmed = TrimmedTopics(capacity: 100)
+        let isRead = trimmed.insert(lines: lines)
+        #expect(!isRead)
+    }
+
     @Test("It never denies that something was removed", arguments: [2, 3, 8])
     func honest(capacity: Int) throws {
         for seed in UInt64(0)..<20 {

@@ -49,7 +49,7 @@ struct VectorLogTests {
     @Test("A position covers another where it has as much of both partitions")
     func covers() {
         let log = VectorLog()
-        let places = ["0.0", "3.5", "5.3", "5.5"].map(Position.init)
+        let places: [Position] = ["0.0", "3.5", "5.3", "5.5"]
         let expected = [
             [true, false, false, false],
             [true, true, false, false],

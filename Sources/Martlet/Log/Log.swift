@@ -62,10 +62,16 @@ public protocol Log: Sendable {
     ///
     /// It is asked with a lock held: it looks at the two positions and calls nothing.
     func covers(_ a: Position, _ b: Position) -> Bool
+
+    /// Why the log accepts nothing until it is opened again, and what to do. `nil` if it works, or may recover.
+    /// Publishing throws this error, and a hub with such a log is not ready.
+    var fault: MartletError? { get }
 }
 
 extension Log {
     public func close() async {}
+
+    public var fault: MartletError? { nil }
 
     /// Accepts events, in this order, and returns once they are as safe as this log makes them.
     public func append(_ events: [Event]) async throws -> [Position] { try await append(events, once: nil) }

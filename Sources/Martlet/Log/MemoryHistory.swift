@@ -23,7 +23,7 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     /// When the newest event was accepted of those that were removed.
     private var trimmedTime: Instant?
 
-    /// How many times one slice holds an entry against a pattern, so that a rare topic does not hold up everybody else.
+    /// How many times one slice holds a topic against a pattern, so that a rare topic does not hold up everybody else.
     private static var mostScanned: Int { 4096 }
 
     init(trimmedTopics: Int) { trimmed = TrimmedTopics(capacity: trimmedTopics) }
@@ -83,14 +83,16 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         var bytes = 0
         var offset = max(first, (after ?? 0) + 1)
         let stop = min(through, last)
-        let pause = offset + UInt64(max(1, Self.mostScanned / max(1, selection?.patternCount ?? 1)))
+        let patterns = max(1, selection?.patternCount ?? 1)
+        var scanned = 0
         while offset <= stop {
-            if offset == pause {
+            guard scanned < Self.mostScanned else {
                 slice.end = epoch.position(offset - 1)
                 slice.isComplete = false
                 return slice
             }
             let entry = entries[Int(offset - first)]
+            scanned += patterns * (1 + entry.event.alternates.count)
             if selection?.contains(entry.event) ?? true {
                 guard limit.admits(entry.byteCount, behind: slice.records.count, of: bytes) else {
                     slice.end = epoch.position(offset - 1)
@@ -106,13 +108,13 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     }
 
     func resolve(_ id: String, for selection: Selection, in epoch: Epoch) -> Resolution {
-        if id == Position.earliest.text { return Resolution(position: .earliest) }
+        if id.isExactly(Position.earliest.text) { return Resolution(position: .earliest) }
         // Everything in history comes after it, and unlike the earliest it is of this epoch.
         let start = epoch.position(first - 1)
         // Whether an id exists that is not selected is nobody's business.
         let chosen = ids.all(id).first { selection.contains(entries[Int($0 - first)].event) }
-        guard let offset = epoch.offset(Position(id)) ?? chosen else {
-            return Resolution(position: start, gap: Epoch.isPosition(id) ? .epoch : .unknown)
+        guard let offset = epoch.offset(of: id) ?? chosen else {
+            return Resolution(position: start, gap: Epoch.parts(of: id) == nil ? .unknown : .epoch)
         }
         if offset > last { return Resolution(position: start, gap: .rolledBack) }
         if ids.hasLostAnOccurrence(id) || isTrimmed(selection, after: offset) {

@@ -52,7 +52,7 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, where the key was
     ///   given with other events, and where the tail stays behind for too long.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
-        for case let id? in events.lazy.map(\.id) where epoch.offset(Position(id)) != nil {
+        for case let id? in events.lazy.map(\.id) where epoch.offset(of: id) != nil {
             throw MartletError.reservedID
         }
         let offsets = try await gate.enter(tailed) { try self.tryAppend(events, once: key) }
@@ -91,7 +91,7 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
             let slice = state.withLock { state in
                 let last = state.history.last
                 let slice = state.history.read(nil, after: after, through: last, limit: limit, in: epoch)
-                state.tailed = epoch.offset(slice.end)
+                state.tailed = epoch.offset(of: slice.end.text)
                 let read = slice.records.reduce(0) { $0 + $1.event.byteCount }
                 state.backlogBytes = slice.isComplete ? 0 : max(0, state.backlogBytes - read)
                 return slice
@@ -119,7 +119,7 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
 
     public func covers(_ a: Position, _ b: Position) -> Bool {
         guard b != .earliest else { return true }
-        guard a != .earliest, let a = epoch.offset(a), let b = epoch.offset(b) else { return false }
+        guard a != .earliest, let a = epoch.offset(of: a.text), let b = epoch.offset(of: b.text) else { return false }
         return a >= b
     }
 
@@ -135,7 +135,7 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     /// The offset of a position of this log; `nil` for the earliest.
     private func offset(_ position: Position) throws(MartletError) -> UInt64? {
         if position == .earliest { return nil }
-        guard let offset = epoch.offset(position) else {
+        guard let offset = epoch.offset(of: position.text) else {
             throw .foreignPosition
         }
         return offset

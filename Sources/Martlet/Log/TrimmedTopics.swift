@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Remembers for each topic the last of its events that was removed from history, so that a client that has not
 /// missed anything of its topic is not told otherwise, however much of the others has gone.
 ///
@@ -55,19 +57,33 @@ package struct TrimmedTopics {
     ///
     /// - Returns: whether the lines are such; else some of them may have been taken in.
     package mutating func insert(lines: String) -> Bool {
-        let lines = lines.split(separator: "\n", omittingEmptySubsequences: false)
-        guard let first = lines.first, let floor = UInt64(first) else { return false }
-        self.floor = max(self.floor, floor)
+        let lines = lines.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(
+            Substring.init)
+        guard let floor = UInt64(lines[0]) else { return false }
+        raiseFloor(to: floor)
         for line in lines.dropFirst() {
-            let parts = line.split(separator: " ", maxSplits: 2)
-            guard parts.count == 3, let offset = UInt64(parts[0]), let audience = Audience(rawValue: String(parts[1])),
-                let topic = try? Topic(String(parts[2]))
+            guard let (offset, name) = line.cutExactly(at: UInt8(ascii: " ")), let offset = UInt64(offset),
+                insert(name, at: offset)
             else { return false }
-            last[Key(topic: topic, audience: audience)] = offset
-            forgetOlderHalf()
         }
         return true
     }
+
+    /// Remembers the last removed event of a topic and an audience.
+    ///
+    /// - Parameter name: The audience, a space, and the name of the topic, which may begin with anything.
+    /// - Returns: whether the name is such.
+    package mutating func insert(_ name: Substring, at offset: UInt64) -> Bool {
+        guard let (audience, topic) = name.cutExactly(at: UInt8(ascii: " ")),
+            let audience = Audience(rawValue: String(audience)), let topic = try? Topic(String(topic))
+        else { return false }
+        last[Key(topic: topic, audience: audience)] = offset
+        forgetOlderHalf()
+        return true
+    }
+
+    /// Events up to an offset may have been removed that are not remembered by topic.
+    package mutating func raiseFloor(to offset: UInt64) { floor = max(floor, offset) }
 
     /// Whether an event was removed that is selected and came after the offset.
     package func contains(_ selection: Selection, after offset: UInt64) -> Bool {

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// What one life of a node is called by the others: nothing that anybody chose, and nothing that comes again.
 public struct NodeName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    private let exact: ExactText
+
     /// Of a new name 16 digits and lower-case letters.
-    public let text: String
+    public var text: String { exact.string }
 
     /// A new name, told from all others by 80 random bits.
-    public init() { text = Epoch().text + Epoch().text }
+    public init() { self.init(text: Epoch().text + Epoch().text) }
 
     /// A name that was made before.
-    public init(text: String) { self.text = text }
+    public init(text: String) { exact = ExactText(text) }
 
     public var description: String { text }
 
-    public static func < (a: NodeName, b: NodeName) -> Bool { a.text < b.text }
+    public static func < (a: NodeName, b: NodeName) -> Bool { a.text.utf8.lexicographicallyPrecedes(b.text.utf8) }
 }

@@ -10,6 +10,8 @@ public struct Gap: Hashable, Sendable {
         case epoch
         /// The id was never given, or is one that a publisher chose and that is no longer in history.
         case unknown
+        /// Events in history that the client had not seen cannot be read.
+        case damaged
         /// The client saw events that the log lost.
         case rolledBack = "rolled-back"
     }

@@ -58,7 +58,7 @@ public final class StateTopic<Value: Codable & Sendable>: Sendable {
     @discardableResult
     public func set(_ value: Value) async throws -> String {
         let id = try await hub.publish(value, to: TypedTopic(topic))
-        let position = Position(id)
+        let position = try Position(id)
         state.withLock { state in
             state.learn(.success(TypedDelivery(value: value, id: id)), at: position, in: hub.log)
             if !hub.log.covers(state.position, position) { state.own = position }

@@ -3,6 +3,7 @@
 #if Redis
 import CHiredis
 import Martlet
+import MartletSupport
 
 /// A connection to the server, for one thread, which it blocks.
 ///
@@ -23,7 +24,7 @@ final class RedisConnection {
         to configuration: RedisLogConfiguration, sockets: OpenSockets, extraTime: Duration = .zero
     ) throws {
         let context = redisConnectWithTimeout(
-            configuration.host, Int32(configuration.port), timeval(configuration.connectTimeout))
+            configuration.host, Int32(clamping: configuration.port), timeval(configuration.connectTimeout))
         guard let context else { throw LogUnreachable("There is no memory for a connection.") }
         guard context.pointee.err == 0 else {
             defer { redisFree(context) }
@@ -126,22 +127,25 @@ struct RedisError: Error, CustomStringConvertible {
     /// As the server says it: a code in capitals, and what is wrong.
     let description: String
 
-    var code: Substring { description.prefix { $0 != " " } }
+    var code: ExactText { ExactText(String(description.splitExactly(at: UInt8(ascii: " "), maxSplits: 1)[0])) }
 
     /// Codes of what passes: the server starts, is no longer the main one, cannot write, has forgotten a script, or does not
     /// know who asks until somebody tells it.
-    private static let passing: Set<Substring> = [
-        "LOADING", "READONLY", "MASTERDOWN", "MISCONF", "NOSCRIPT", "BUSY", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN",
-        "NOAUTH", "WRONGPASS", "NOPERM", "UNBLOCKED",
-    ]
+    private static let passing = Set(
+        [
+            "LOADING", "READONLY", "MASTERDOWN", "MISCONF", "NOSCRIPT", "BUSY", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN",
+            "NOAUTH", "WRONGPASS", "NOPERM", "UNBLOCKED",
+        ].map(ExactText.init))
 
     static func explain(_ message: String) -> any Error {
         let error = RedisError(description: message)
-        if error.code == "OOM" {
+        if error.code == ExactText("OOM") {
             return MartletError(.storageFull, "There is no room for what is published. Nothing was; try again later.")
         }
-        return passing.contains(error.code) || message.hasPrefix("ERR AUTH") || message.hasPrefix("ERR max number")
-            ? LogUnreachable(message) : error
+        let isPassing =
+            passing.contains(error.code) || message.startsExactly(with: "ERR AUTH")
+            || message.startsExactly(with: "ERR max number")
+        return isPassing ? LogUnreachable(message) : error
     }
 }
 

@@ -8,7 +8,7 @@ import Martlet
 /// | key | |
 /// |---|---|
 /// | the stream | the events |
-/// | `…:log` | a hash: the `epoch`, up to where entries are counted (`first`, `last`, `bytes`), the newest that was removed (`trimmed`), up to where that is not known by topic (`floor`), and where entries were lost (`lost`) |
+/// | `…:log` | a hash: the `epoch`, up to where entries are counted (`first`, `last`, `bytes`), the newest that was removed (`trimmed`), up to where that is not known by topic (`floor`), where entries were lost (`lost`), and the time for ages (`clock`) |
 /// | `…:ids` | the ids of publishers: a sorted set of `id NUL entry`, and `id NUL` alone where an occurrence was removed |
 /// | `…:keys` | a hash: the first entry of each publish with an idempotency key |
 /// | `…:trimmed` | a hash: for each topic and audience, the last entry that was removed |
@@ -37,6 +37,8 @@ struct RedisScript: Sendable {
         local stream, log, ids, keys, topics = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
         local overhead, overheadOfAlternate = \#(Event.overheadBytes), \#(Event.alternateOverheadBytes)
         local mostCounted, mostRemoved = 1000, 1000
+        -- Each node tidies once a second.
+        local mostTick = 10000
 
         local function pad(id)
           local ms, n = string.match(id, '^(%d+)-(%d+)$')
@@ -53,13 +55,22 @@ struct RedisScript: Sendable {
 
         local s = {}
         local function load()
-          local v = redis.call('HMGET', log, 'epoch', 'first', 'last', 'bytes', 'trimmed', 'floor', 'lost')
-          s.epoch, s.first, s.last, s.bytes, s.trimmed, s.floor, s.lost =
-            v[1], v[2] or '', v[3] or '', tonumber(v[4] or 0), v[5] or '0-0', v[6] or '0-0', v[7] or ''
+          local v = redis.call('HMGET', log, 'epoch', 'first', 'last', 'bytes', 'trimmed', 'floor', 'lost', 'clock')
+          s.epoch, s.first, s.last, s.bytes, s.trimmed, s.floor, s.lost, s.clock =
+            v[1], v[2] or '', v[3] or '', tonumber(v[4] or 0), v[5] or '0-0', v[6] or '0-0', v[7] or '', tonumber(v[8] or 0)
         end
         local function save()
           redis.call('HSET', log, 'epoch', s.epoch, 'first', s.first, 'last', s.last,
-            'bytes', string.format('%.0f', s.bytes), 'trimmed', s.trimmed, 'floor', s.floor, 'lost', s.lost)
+            'bytes', string.format('%.0f', s.bytes), 'trimmed', s.trimmed, 'floor', s.floor, 'lost', s.lost,
+            'clock', string.format('%.0f', s.clock))
+        end
+        -- The time for ages: the clock of the server, followed by a number of milliseconds at most. So if that clock jumps,
+        -- history is not removed at once. The time never goes back.
+        local function tick(most)
+          local t = redis.call('TIME')
+          local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+          if s.clock == 0 or s.first == '' then s.clock = now
+          elseif now > s.clock then s.clock = math.min(now, s.clock + most) end
         end
         local function head()
           local entries = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
@@ -184,8 +195,7 @@ struct RedisScript: Sendable {
         local function trim(kept)
           if s.first == '' then return end
           local length = redis.call('XLEN', stream)
-          local now = redis.call('TIME')
-          local oldest = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - kept.age
+          local oldest = s.clock - kept.age
           if length <= kept.events + kept.slack and s.bytes <= kept.bytes and time(s.first) >= oldest then return end
           local removed, total, isEnough = {}, 0, false
           while not isEnough and total < mostRemoved do
@@ -218,7 +228,7 @@ struct RedisScript: Sendable {
         local proposed, known, newest = ARGV[1], ARGV[2], ARGV[3]
         local function begin()
           redis.call('DEL', log, ids, keys, topics)
-          s.epoch, s.first, s.last, s.bytes, s.trimmed, s.floor, s.lost = proposed, '', '', 0, '0-0', '0-0', ''
+          s.epoch, s.first, s.last, s.bytes, s.trimmed, s.floor, s.lost, s.clock = proposed, '', '', 0, '0-0', '0-0', '', 0
         end
         load()
         if not s.epoch then begin() end
@@ -240,8 +250,9 @@ struct RedisScript: Sendable {
             redis.pcall('XSETID', stream, newest)
           end
         end
+        tick(0)
         save()
-        return { s.epoch, s.trimmed, s.floor, s.lost, tail() }
+        return { s.epoch, s.trimmed, s.floor, s.lost, string.format('%.0f', s.clock), tail() }
         """#
 
     private static let appendBody = #"""
@@ -317,6 +328,7 @@ struct RedisScript: Sendable {
         if s.epoch ~= ARGV[1] then return { 'epoch' } end
         local left = catchUp()
         if left == 'gone' then return { 'epoch' } end
+        tick(mostTick)
         trim(keep(2))
         save()
         return { left and 'more' or 'done', tail() }

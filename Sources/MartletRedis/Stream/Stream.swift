@@ -2,6 +2,7 @@
 
 #if Redis
 import Martlet
+import MartletSupport
 
 /// The commands of a ``RedisLog`` on one connection.
 struct Stream {
@@ -38,7 +39,7 @@ struct Stream {
     func open(known: StreamPlace?) throws -> StreamState {
         var command = script(.open)
         command.append(Epoch().text)
-        command.append(known?.epoch ?? "")
+        command.append(known?.epoch.text ?? "")
         command.append(known.map { "\($0.id)" } ?? "")
         return try connection.run(command) { reply in
             let last = reply.elements.last?.text.flatMap { StreamID($0) } ?? .zero
@@ -48,12 +49,12 @@ struct Stream {
 
     /// Adds a group of publishes. Returns for each the ids of its entries, or `nil` where its key was given with something
     /// else; `nil` where the stream has begun anew.
-    func append(_ group: GroupPublisher.Group, in epoch: String) throws -> [[StreamID]?]? {
+    func append(_ group: GroupPublisher.Group, in epoch: Epoch) throws -> [[StreamID]?]? {
         var command = script(.append, node: group.id.node)
-        command.append(epoch)
+        command.append(epoch.text)
         appendRetention(to: &command)
         command.append(group.id.number)
-        command.append(Int(Self.answerLifetime / .milliseconds(1)))
+        command.append(Self.answerLifetime.wholeMilliseconds)
         command.append(group.publishes.count)
         for (events, key) in group.publishes {
             command.append(key ?? "")
@@ -66,7 +67,7 @@ struct Stream {
             }
         }
         return try connection.run(command) { reply in
-            guard reply.elements.first?.text == "done", reply.elements.count == 2 else { return nil }
+            guard reply.elements.first?.text?.isExactly("done") == true, reply.elements.count == 2 else { return nil }
             return reply.elements[1].elements.map { answer in
                 answer.text == nil ? answer.elements.compactMap { $0.text.flatMap { StreamID($0) } } : nil
             }
@@ -75,15 +76,15 @@ struct Stream {
 
     /// Counts what others have added and removes what is too much. Returns the newest entry, and whether there is more to
     /// do; `nil` where the stream has begun anew.
-    func tidy(in epoch: String) throws -> (last: StreamID, isDone: Bool)? {
+    func tidy(in epoch: Epoch) throws -> (last: StreamID, isDone: Bool)? {
         var command = script(.tidy)
-        command.append(epoch)
+        command.append(epoch.text)
         appendRetention(to: &command)
         return try connection.run(command) { reply in
-            guard let state = reply.elements.first?.text, state != "epoch", reply.elements.count == 2 else {
+            guard let state = reply.elements.first?.text, !state.isExactly("epoch"), reply.elements.count == 2 else {
                 return nil
             }
-            return (reply.elements[1].text.flatMap { StreamID($0) } ?? .zero, state == "done")
+            return (reply.elements[1].text.flatMap { StreamID($0) } ?? .zero, state.isExactly("done"))
         }
     }
 
@@ -103,7 +104,7 @@ struct Stream {
         // Of a large history some go at a time.
         command.append(min(1000, kept.events / 1024 * 16))
         command.append(kept.bytes)
-        command.append(Int(kept.age / .milliseconds(1)))
+        command.append(kept.age.wholeMilliseconds)
         command.append(configuration.trimmedTopics)
     }
 
@@ -147,7 +148,7 @@ struct Stream {
     ) throws -> (state: StreamState, entries: [StreamEntry]) {
         connection.send(
             RedisCommand(
-                "XREAD", "COUNT", "\(count)", "BLOCK", "\(Int(wait / .milliseconds(1)))", "STREAMS", keys.stream,
+                "XREAD", "COUNT", "\(count)", "BLOCK", "\(max(1, wait.wholeMilliseconds))", "STREAMS", keys.stream,
                 "\(after)"))
         connection.send(stateCommand)
         let entries = try connection.receive { reply in
@@ -197,25 +198,16 @@ struct Stream {
         return try ids.flatMap { _ in try connection.receive { entries($0.elements) } }
     }
 
-    /// The time of the server in milliseconds since 1970.
-    func time() throws -> UInt64 {
-        try connection.run(RedisCommand("TIME")) { reply in
-            let parts = reply.elements.compactMap { $0.text.flatMap { UInt64($0) } }
-            return parts.count == 2 ? parts[0] * 1000 + parts[1] / 1000 : 0
-        }
-    }
-
     /// Whether something was removed after an id that is selected, or may be.
     func isTrimmed(_ selection: Selection?, after id: StreamID, in state: StreamState) throws -> Bool {
         guard state.removed > id else { return false }
         guard let selection else { return true }
         // Only whether something is later is asked for, so that two numbers are enough.
         func offset(_ other: StreamID) -> UInt64 { other > id ? 1 : 0 }
-        var lines = "\(offset(state.floor))"
-        func add(_ name: String, _ removed: StreamID) {
-            guard (try? Topic(String(name.dropFirst(2)))) != nil else { return }
-            lines += "\n\(offset(removed)) \(name)"
-        }
+        var removed = TrimmedTopics(capacity: .max)
+        removed.raiseFloor(to: offset(state.floor))
+        /// - Parameter name: What is no topic is nobody's.
+        func add(_ name: String, _ id: StreamID) { _ = removed.insert(name[...], at: offset(id)) }
         let topics = selection.selectors.map(\.exactTopic)
         if topics.contains(nil) {
             try connection.run(RedisCommand("HGETALL", keys.trimmed)) { reply in
@@ -235,8 +227,7 @@ struct Stream {
                 }
             }
         }
-        var topicsRemoved = TrimmedTopics(capacity: .max)
-        return topicsRemoved.insert(lines: lines) ? topicsRemoved.contains(selection, after: 0) : true
+        return removed.contains(selection, after: 0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #if Redis
 import Martlet
+import MartletSupport
 
 /// An event as an entry of the stream. Others may add entries too, with `XADD martlet '*' topic orders/42 data shipped`.
 ///
@@ -68,29 +69,41 @@ extension Event {
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
             let value = fields[index + 1]
             let isGood =
-                switch fields[index].text {
-                case "topic": take(value.text, as: &topic)
-                case "data": take(value.text, as: &data)
-                case "id": take(value.text, as: &id)
-                case "type": take(value.text, as: &type)
-                case "retry": take(value.text, as: &retry)
-                case "key": take(value.text, as: &key)
-                case "private": take(value.text, as: &isPrivate)
-                case "alternate": takeAlternate(value.text)
+                switch ExactText(fields[index].text ?? "") {
+                case .topic: take(value.text, as: &topic)
+                case .data: take(value.text, as: &data)
+                case .id: take(value.text, as: &id)
+                case .type: take(value.text, as: &type)
+                case .retry: take(value.text, as: &retry)
+                case .key: take(value.text, as: &key)
+                case .isPrivate: take(value.text, as: &isPrivate)
+                case .alternate: takeAlternate(value.text)
                 default: true
                 }
             guard isGood else { return nil }
         }
-        guard let topic = topic.flatMap({ try? Topic($0) }), let data, ["1", "0", nil].contains(isPrivate) else {
-            return nil
-        }
+        guard let topic = topic.flatMap({ try? Topic($0) }), let data,
+            isPrivate.map({ $0.isExactly("1") || $0.isExactly("0") }) ?? true
+        else { return nil }
         let milliseconds = retry.flatMap { Int($0) }
         guard (retry == nil) == (milliseconds == nil) else { return nil }
         self.init(
             topic: topic, alternates: alternates, data: data, id: id, type: type, retry: milliseconds, key: key,
-            isPrivate: isPrivate == "1")
+            isPrivate: isPrivate?.isExactly("1") == true)
         // An id that could be taken for a place in the stream would not lead to the event.
         guard (try? limits.check(self)) != nil, id.map({ StreamPlace($0) == nil }) ?? true else { return nil }
     }
+}
+
+/// The names of the fields.
+extension ExactText {
+    fileprivate static let topic = ExactText("topic")
+    fileprivate static let data = ExactText("data")
+    fileprivate static let id = ExactText("id")
+    fileprivate static let type = ExactText("type")
+    fileprivate static let retry = ExactText("retry")
+    fileprivate static let key = ExactText("key")
+    fileprivate static let isPrivate = ExactText("private")
+    fileprivate static let alternate = ExactText("alternate")
 }
 #endif

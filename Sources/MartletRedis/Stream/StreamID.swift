@@ -2,6 +2,7 @@
 
 #if Redis
 import Martlet
+import MartletSupport
 
 /// The id of an entry of a stream, such as `1700000000000-0`: milliseconds, and which of that millisecond it is.
 struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
@@ -17,14 +18,14 @@ struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
 
     /// An id as the server writes it: without signs and leading zeros.
     init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 2, let milliseconds = Self.number(parts[0]), let number = Self.number(parts[1])
+        guard let (milliseconds, number) = text.cutExactly(at: UInt8(ascii: "-")),
+            let milliseconds = Self.number(milliseconds), let number = Self.number(number)
         else { return nil }
         self.init(milliseconds: milliseconds, number: number)
     }
 
     private static func number(_ digits: some StringProtocol) -> UInt64? {
-        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.utf8.count == 1 || digits.first != "0"
+        guard digits.utf8.allSatisfy(\.isDigit), digits.utf8.count == 1 || digits.utf8.first != UInt8(ascii: "0")
         else { return nil }
         return UInt64(digits)
     }
@@ -43,23 +44,21 @@ struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
 
 /// A place in a stream of one epoch, which is written `k3v9x2ma-1700000000000-0`.
 struct StreamPlace: Hashable, Sendable {
-    var epoch: String
+    var epoch: Epoch
     var id: StreamID
 
-    init(_ epoch: String, _ id: StreamID) {
+    init(_ epoch: Epoch, _ id: StreamID) {
         self.epoch = epoch
         self.id = id
     }
 
     /// `nil` where a text has not the form of a place, of whatever epoch.
     init?(_ text: String) {
-        guard let dash = text.utf8.firstIndex(of: UInt8(ascii: "-")), let id = StreamID(text[dash...].dropFirst()),
-            case let epoch = text[..<dash], epoch.utf8.count == 8,
-            epoch.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) })
+        guard let (epoch, id) = text.cutExactly(at: UInt8(ascii: "-")), let epoch = Epoch(epoch), let id = StreamID(id)
         else { return nil }
-        self.init(String(epoch), id)
+        self.init(epoch, id)
     }
 
-    var position: Position { Position("\(epoch)-\(id)") }
+    var position: Position { Position(checked: "\(epoch.text)-\(id)") }
 }
 #endif

@@ -2,6 +2,7 @@
 
 #if Redis
 import Martlet
+import MartletSupport
 
 /// What the server remembers of the stream besides its entries.
 struct StreamState: Hashable, Sendable {
@@ -11,13 +12,15 @@ struct StreamState: Hashable, Sendable {
         var through: StreamID
     }
 
-    /// Which life of the stream this is; `nil` where it has not begun.
-    var epoch: String?
+    /// Which life of the stream this is; `nil` where it has not begun, or where others have written something else there.
+    var epoch: Epoch?
     /// The newest entry that retention has removed.
     var trimmed: StreamID
     /// What was removed up to here may be of any topic.
     var floor: StreamID
     var loss: Loss?
+    /// The time for ages in milliseconds since 1970, when a node tidied last.
+    var clock: UInt64
     /// The newest entry.
     var last: StreamID
 
@@ -26,18 +29,22 @@ struct StreamState: Hashable, Sendable {
     /// Behind everything that there ever was.
     var end: StreamID { max(last, removed, loss?.through ?? .zero) }
 
-    static let fields = ["epoch", "trimmed", "floor", "lost"]
+    static let fields = ["epoch", "trimmed", "floor", "lost", "clock"]
 
     /// - Parameters:
     ///   - fields: The values of ``fields``.
     ///   - last: The newest entry.
     init(_ fields: some Collection<RedisReply>, last: StreamID) {
         let texts = fields.map(\.text)
-        epoch = texts.first ?? nil
+        epoch = (texts.first ?? nil).flatMap { Epoch($0) }
         trimmed = Self.id(texts, 1)
         floor = Self.id(texts, 2)
-        let lost = (texts.count > 3 ? texts[3] : nil)?.split(separator: " ").compactMap { StreamID($0) } ?? []
-        if lost.count == 2 { loss = Loss(after: lost[0], through: lost[1]) }
+        if let lost = texts.count > 3 ? texts[3] : nil, let (after, through) = lost.cutExactly(at: UInt8(ascii: " ")),
+            let after = StreamID(after), let through = StreamID(through)
+        {
+            loss = Loss(after: after, through: through)
+        }
+        clock = (texts.count > 4 ? texts[4] : nil).flatMap { UInt64($0) } ?? 0
         self.last = last
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What is in the file is not what was written to it.
-enum Damage: Error {
+enum Damage: Error, CustomStringConvertible {
     case event(UInt64)
     case table(String)
 

@@ -2,6 +2,7 @@
 
 import GRDB
 import Martlet
+import MartletSupport
 
 /// An event as it is kept in the file.
 struct EventRow {
@@ -88,12 +89,16 @@ extension EventRow {
                 statement.withBytes(column) { checksum.combine($0) }
             }
         }
-        offset = UInt64(bitPattern: statement.number(0))
+        offset = try statement.offset(0)
         guard checksum.value == statement.number(Self.checksum) else { throw Damage.event(offset) }
         time = statement.number(1)
+        let alternates = statement.text(3)?.splitExactly(at: UInt8(ascii: "\n")) ?? []
+        guard let topic = try? Topic(statement.text(2) ?? ""),
+            let alternates = try? alternates.map({ try Topic(String($0)) })
+        else { throw Damage.event(offset) }
         event = Event(
-            topic: try Topic(statement.text(2) ?? ""),
-            alternates: try (statement.text(3) ?? "").split(separator: "\n").map { try Topic(String($0)) },
+            topic: topic,
+            alternates: alternates,
             data: statement.text(4) ?? "",
             id: statement.text(5),
             type: statement.text(7),
@@ -102,8 +107,13 @@ extension EventRow {
             isPrivate: statement.number(10) == 1
         )
         repeatsID = statement.number(6) == 1
-        publish = statement.text(11).map { Publish(key: $0, count: Int(statement.number(12))) }
+        let publishCount = statement.number(12)
+        publish = statement.text(11).map { Publish(key: $0, count: Int(publishCount)) }
+        guard publish == nil || (1...Self.mostPublished).contains(publishCount) else { throw Damage.event(offset) }
     }
+
+    /// More events than any publish has.
+    private static let mostPublished: Int64 = 1 << 32
 
     /// Gives the rows of a range to a closure, in their order, until it returns `false`.
     ///

@@ -13,11 +13,15 @@ struct FileHeader {
     private static let versionPlace = 60
     private static let applicationPlace = 68
 
-    init(of path: String) throws(SQLiteLogError) {
+    /// - Parameter descriptor: Of the file, which is left open.
+    init(of path: String, _ descriptor: CInt) throws(SQLiteLogError) {
         self.path = path
-        guard let file = FileHandle(forReadingAtPath: path), let data = try? file.read(upToCount: Self.size) ?? Data()
-        else { throw SQLiteLogError(.unavailable, "The log \(path) cannot be read. See whose file it is.") }
-        bytes = Array(data)
+        var bytes = [UInt8](repeating: 0, count: Self.size)
+        let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count >= 0 else {
+            throw SQLiteLogError(.unavailable, "The log \(path) cannot be read: \(SystemError()).")
+        }
+        self.bytes = Array(bytes.prefix(count))
     }
 
     /// Throws where the file is not a log that this version knows.

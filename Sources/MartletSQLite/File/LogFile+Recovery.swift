@@ -52,7 +52,7 @@ extension LogFile {
     }
 
     /// Whether the pages of the database fit together. What is in the rows is checked as they are read.
-    private static func check(_ database: Database) throws {
+    static func check(_ database: Database) throws {
         try database.forEachRow("PRAGMA quick_check(1)") { row in
             let result = row.text(0) ?? ""
             guard result == "ok" else { throw Damage.table(result) }

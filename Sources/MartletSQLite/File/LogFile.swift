@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
 import Foundation
 import GRDB
+import Martlet
+import Synchronization
 
 /// The file of a log, which this process has for itself: a SQLite database in WAL mode, with one connection that writes and
 /// some that read, each on a thread of its own.
 final class LogFile: Sendable {
     let path: String
     let pool: DatabasePool
-    private let lock: FileLock
+    let lock: FileLock
 
     /// "Mrtl", by which a file is known to be a log.
     static let applicationID: Int32 = 0x4D72_746C
@@ -30,12 +33,14 @@ final class LogFile: Sendable {
     ///
     /// - Throws: ``SQLiteLogError`` where the file is not for this process. It is not touched then.
     init(_ path: String) throws {
+        let path = try LogPath.resolve(path)
         self.path = path
+        if !Self.exists(path) { try Self.create(path) }
         lock = try FileLock(for: path)
-        if FileManager.default.fileExists(atPath: path) {
-            try FileHeader(of: path).check()
-        } else {
-            try Self.create(path)
+        try FileHeader(of: path, lock.descriptor).check()
+        for name in [path + "-wal", path + "-shm"] {
+            guard let kind = (try? FileStatus(of: name, followsLink: false))?.otherKind else { continue }
+            throw SQLiteLogError(.foreign, "\(name) is \(kind), not the file that belongs to the log. Remove it.")
         }
         var configuration = Configuration()
         configuration.label = "martlet-log"
@@ -55,18 +60,65 @@ final class LogFile: Sendable {
             }
         }
         pool = try Self.explain(path) { try DatabasePool(path: path, configuration: configuration) }
+        do {
+            try Self.explain(path) { try Self.openReaders(of: pool) }
+        } catch {
+            // Before the lock is released.
+            try? pool.close()
+            throw error
+        }
     }
 
-    /// Makes an empty log. The file gets its name when it is complete.
+    private static func exists(_ path: String) -> Bool {
+        do {
+            _ = try FileStatus(of: path, followsLink: false)
+            return true
+        } catch {
+            return error.code != ENOENT
+        }
+    }
+
+    /// Opens all reading connections. Later the path may lead to another file.
+    private static func openReaders(of pool: DatabasePool) throws {
+        let (arrived, done) = (DispatchGroup(), DispatchGroup())
+        let failure = Mutex<(any Error)?>(nil)
+        for _ in 0..<readers {
+            arrived.enter()
+            done.enter()
+        }
+        for _ in 0..<readers {
+            pool.asyncRead { database in
+                do {
+                    _ = try Int.fetchOne(database.get(), sql: "SELECT count(*) FROM state")
+                    arrived.leave()
+                    // Keeps this connection busy until the others are open.
+                    arrived.wait()
+                } catch {
+                    failure.withLock { $0 = error }
+                    arrived.leave()
+                }
+                done.leave()
+            }
+        }
+        done.wait()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    /// Creates an empty log that only its owner can read. The file gets its name when it is complete, unless another process
+    /// has created one by then.
     private static func create(_ path: String) throws {
-        let journal = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
-        guard journal?[.size] as? Int ?? 0 == 0 else {
+        guard (try? FileStatus(of: path + "-wal"))?.size ?? 0 == 0 else {
             throw SQLiteLogError(
                 .damaged,
                 "There is \(path)-wal but no \(path). Restore that, or remove the other to begin without history.")
         }
-        let draft = path + "-new"
-        for name in [draft, draft + "-wal", draft + "-journal"] { try? FileManager.default.removeItem(atPath: name) }
+        let draft = "\(path)-new-\(Epoch().text)"
+        let descriptor = open(draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw SQLiteLogError(.unavailable, "The log \(path) cannot be made: \(SystemError()).")
+        }
+        Foundation.close(descriptor)
+        defer { for name in [draft, draft + "-journal"] { unlink(name) } }
         try explain(path) {
             let queue = try DatabaseQueue(path: draft)
             try queue.writeWithoutTransaction { database in
@@ -82,14 +134,22 @@ final class LogFile: Sendable {
                 }
             }
             try queue.close()
-            try FileManager.default.moveItem(atPath: draft, toPath: path)
+        }
+        // Unlike a rename, this does not replace an existing file.
+        if link(draft, path) == 0 || errno == EEXIST { return }
+        // Some file systems have no hard links.
+        guard !exists(path), rename(draft, path) == 0 else {
+            throw SQLiteLogError(.unavailable, "The log \(path) cannot be made: \(SystemError()).")
         }
     }
 
-    func close() throws {
-        // Who is alone brings the write-ahead log home when it closes.
-        pool.invalidateReadOnlyConnections()
+    /// - Parameter leavesFiles: Whether the files stay as they are, because they are damaged or another log's.
+    func close(leavesFiles: Bool = false) throws {
+        // If the writing connection is the last one, closing it checkpoints the write-ahead log and removes the file of that
+        // name. Reading connections cannot do this.
+        if !leavesFiles { pool.invalidateReadOnlyConnections() }
         try pool.close()
+        lock.release()
     }
 
     /// Says what went wrong with which file.
@@ -109,8 +169,6 @@ final class LogFile: Sendable {
         } catch let error as DatabaseError {
             throw SQLiteLogError(
                 .unavailable, "The log \(path) cannot be used: \(error.message ?? "\(error.resultCode)").")
-        } catch let error as CocoaError {
-            throw SQLiteLogError(.unavailable, "The log \(path) cannot be used: \(error.localizedDescription)")
         }
     }
 }

@@ -24,7 +24,7 @@ enum LogState {
         try database.forEachRow("SELECT clean, last, checksum FROM state") { row in
             let (clean, last) = (row.number(0), row.number(1))
             guard row.number(2) == checksum(clean, last, nil) else { throw Damage.table("how it was left has changed") }
-            if clean == 1 { end = UInt64(last) }
+            if clean == 1 { end = last == 0 ? 0 : try row.offset(1) }
         }
         return end
     }
@@ -43,7 +43,8 @@ enum LogState {
         try database.forEachRow("SELECT number, epoch, first, checksum FROM segment ORDER BY number") { row in
             let (number, epoch, first) = (row.number(0), row.text(1) ?? "", row.number(2))
             guard row.number(3) == checksum(number, first, epoch) else { throw Damage.table("its epochs have changed") }
-            segments.append(Epoch(text: epoch), from: UInt64(first))
+            guard let epoch = Epoch(epoch) else { throw Damage.table("one of its epochs is none") }
+            segments.append(epoch, from: try row.offset(2))
         }
         return segments
     }

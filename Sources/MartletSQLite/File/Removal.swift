@@ -84,12 +84,12 @@ struct Removal {
     ///   - removal: What is to be remembered besides.
     static func fold(_ topics: @autoclosure () -> TrimmedTopics, with removal: Removal, in database: Database) throws {
         try database.forEachRow("SELECT count(*), max(last), max(time) FROM removal") { row in
-            let (count, last, time) = (row.number(0), row.number(1), row.number(2))
-            guard count > mostRows else { return }
+            guard row.number(0) > mostRows else { return }
+            let (last, time) = (try row.offset(1), row.number(2))
             var topics = topics()
             for (offset, event) in removal.events { topics.insert(event, at: offset) }
             try database.execute(sql: "DELETE FROM removal")
-            try insert(topics, last: UInt64(last), time: time, into: database)
+            try insert(topics, last: last, time: time, into: database)
         }
     }
 
@@ -97,7 +97,7 @@ struct Removal {
     static func restore(_ topics: inout TrimmedTopics, from database: Database) throws -> (last: UInt64, time: Int64?) {
         var newest: (last: UInt64, time: Int64?) = (0, nil)
         try database.forEachRow("SELECT last, time, topics, checksum FROM removal ORDER BY last") { row in
-            let (last, time, lines) = (UInt64(bitPattern: row.number(0)), row.number(1), row.text(2) ?? "")
+            let (last, time, lines) = (try row.offset(0), row.number(1), row.text(2) ?? "")
             guard checksum(last, time, lines) == row.number(3), topics.insert(lines: lines) else {
                 throw Damage.table("what it says of removed events has changed")
             }

@@ -37,12 +37,12 @@ struct Segments {
         case lost
     }
 
-    /// What a position stands for; `nil` if it is of none of the epochs.
+    /// What an id stands for as a position; `nil` if it is of none of the epochs.
     ///
     /// - Parameter last: The offset of the last event.
-    func find(_ position: Position, last: UInt64) -> Place? {
-        guard let (epoch, offset) = Epoch.parts(of: position.text),
-            let index = segments.lastIndex(where: { $0.epoch.text == epoch })
+    func find(_ id: String, last: UInt64) -> Place? {
+        guard let (epoch, offset) = Epoch.parts(of: id),
+            let index = segments.lastIndex(where: { $0.epoch == epoch })
         else { return nil }
         let end = index + 1 < segments.count ? segments[index + 1].first - 1 : last
         return offset <= end ? .at(offset) : .lost

@@ -70,6 +70,15 @@ extension Statement {
 
     func number(_ column: CInt) -> Int64 { sqlite3_column_int64(sqliteStatement, column) }
 
+    /// Which event it is, counted from 1.
+    ///
+    /// - Throws: ``Damage`` where it is none that there could be.
+    func offset(_ column: CInt) throws -> UInt64 {
+        let number = number(column)
+        guard (1...1 << 62).contains(number) else { throw Damage.table("one of its events has no number") }
+        return UInt64(number)
+    }
+
     func optionalNumber(_ column: CInt) -> Int64? { isNull(column) ? nil : number(column) }
 
     func text(_ column: CInt) -> String? {

@@ -46,15 +46,50 @@ extension History {
                 var slice = try await read(selection, tags, next...through, limit)
                 slice.gap = gap
                 return slice
-            } catch let damage as Damage {
+            } catch let unreadable as Unreadable {
                 // What is missing may have been removed since the index was asked, or is being removed.
                 let (isRemoved, isLeaving) = index.withLock { ($0.first > first, $0.leaving >= next) }
-                if !isRemoved {
-                    guard isLeaving else { throw SQLiteLogError.damaged(file.path, damage.description) }
+                if isRemoved { continue }
+                if isLeaving {
                     try await Task.sleep(for: Self.pause)
+                    continue
                 }
+                damaged(unreadable.error)
+                let place = position(unreadable.offset - 1)
+                if gap != nil { return Slice(records: [], end: place, isComplete: false, gap: gap) }
+                return try await skip(from: unreadable.offset, through: through)
             }
         }
+    }
+
+    /// An event that cannot be read and may be selected.
+    private struct Unreadable: Error {
+        let offset: UInt64
+        let error: any Error
+    }
+
+    /// Continues behind events that cannot be read.
+    private func skip(from offset: UInt64, through: UInt64) async throws -> Slice {
+        let last = try await file.pool.read { database in
+            var (bad, step) = (offset, 1 as UInt64)
+            // Doubles the step, so that much damage does not take long; then searches for its end.
+            while bad < through, !Self.isReadable(min(bad + step, through), in: database) {
+                bad = min(bad + step, through)
+                step *= 2
+            }
+            var good = min(bad + step, through + 1)
+            while bad < through, good - bad > 1 {
+                let middle = bad + (good - bad) / 2
+                if Self.isReadable(middle, in: database) { good = middle } else { bad = middle }
+            }
+            return bad
+        }
+        return Slice(
+            records: [], end: position(last), isComplete: last == through, gap: position(last), gapReason: .damaged)
+    }
+
+    private static func isReadable(_ offset: UInt64, in database: Database) -> Bool {
+        ((try? EventRow.read(offset, from: database)) ?? nil) != nil
     }
 
     private func read(
@@ -82,18 +117,40 @@ extension History {
                 slice.isComplete = false
             }
             end(at: plan.through)
-            switch plan.offsets {
-            case .range(let range):
-                let next = try EventRow.read(range, from: database) { row in
-                    add(row)
-                    return !isFull
+            do {
+                switch plan.offsets {
+                case .range(let range):
+                    var next = range.lowerBound
+                    while !isFull, next <= range.upperBound {
+                        do {
+                            try EventRow.read(next...range.upperBound, from: database) { row in
+                                add(row)
+                                next = row.offset + 1
+                                return !isFull
+                            }
+                            if !isFull, next <= range.upperBound { throw Damage.event(next) }
+                        } catch  where error.isDamage {
+                            let isWanted = index.withLock { $0.mayBeSelected(tags, at: next) }
+                            if isWanted { throw Unreadable(offset: next, error: error) }
+                            next += 1
+                        }
+                    }
+                case .some(let some):
+                    for offset in some where !isFull {
+                        do {
+                            guard let row = try EventRow.read(offset, from: database) else {
+                                throw Damage.event(offset)
+                            }
+                            add(row)
+                        } catch  where error.isDamage {
+                            throw Unreadable(offset: offset, error: error)
+                        }
+                    }
                 }
-                guard isFull || next > range.upperBound else { throw Damage.event(next) }
-            case .some(let some):
-                for offset in some where !isFull {
-                    guard let row = try EventRow.read(offset, from: database) else { throw Damage.event(offset) }
-                    add(row)
-                }
+            } catch let unreadable as Unreadable {
+                // The events before it come first.
+                guard !slice.records.isEmpty else { throw unreadable }
+                end(at: unreadable.offset - 1)
             }
             return slice
         }

@@ -2,6 +2,7 @@
 
 import GRDB
 import Martlet
+import MartletSupport
 import Synchronization
 
 extension History {
@@ -9,8 +10,8 @@ extension History {
     private static let mostOccurrences = 256
 
     func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
-        if id == Position.earliest.text { return Resolution(position: .earliest) }
-        switch segments.find(Position(id), last: last) {
+        if id.isExactly(Position.earliest.text) { return Resolution(position: .earliest) }
+        switch segments.find(id, last: last) {
         case .at(let offset): return resolution(at: offset, for: selection)
         case .lost: return Resolution(position: start, gap: .rolledBack)
         case nil: break
@@ -20,10 +21,20 @@ extension History {
         }
         let found = offsets.isEmpty ? nil : try await find(id, at: Array(offsets), for: selection)
         guard let found, found.offset >= first else {
-            return Resolution(position: start, gap: Epoch.isPosition(id) ? .epoch : .unknown)
+            return Resolution(position: start, gap: Epoch.parts(of: id) == nil ? .unknown : .epoch)
         }
         if found.isLater { return Resolution(position: start, gap: .trimmed) }
         return resolution(at: found.offset, for: selection)
+    }
+
+    /// The result of a closure that reads; `nil` if it finds damage.
+    private func readable<Value>(_ body: () throws -> Value) throws -> Value? {
+        do {
+            return try body()
+        } catch  where error.isDamage {
+            damaged(error)
+            return nil
+        }
     }
 
     /// Finds the first event with an id that is selected, and whether there was another with that id which was removed.
@@ -34,7 +45,8 @@ extension History {
         try await file.pool.read { database in
             var isLater: Bool?
             for offset in offsets {
-                guard let row = try EventRow.read(offset, from: database), row.event.hasID(id) else { continue }
+                guard let row = try readable({ try EventRow.read(offset, from: database) }) ?? nil, row.event.hasID(id)
+                else { continue }
                 isLater = isLater ?? row.repeatsID
                 if selection.contains(row.event) { return (offset, isLater ?? false) }
             }
@@ -52,8 +64,9 @@ extension History {
             var (low, high) = (offsets.lowerBound, offsets.upperBound)
             while low < high {
                 let middle = low + (high - low) / 2
-                // What was removed meanwhile is older than what is left.
-                let isOlder = try EventRow.read(middle, from: database).map { $0.time < time } ?? true
+                // A row that was removed in the meantime is older than the rest; one that cannot be read may not be.
+                let row = try readable { try EventRow.read(middle, from: database) }
+                let isOlder = row.map { $0.map { $0.time < time } ?? true } ?? false
                 if isOlder { low = middle + 1 } else { high = middle }
             }
             return low
@@ -82,7 +95,7 @@ extension History {
     func publish(key: String, in database: Database) throws -> Range<UInt64>? {
         for offset in index.withLock({ $0.publishes.offsets(of: key) }) {
             guard let publish = try EventRow.read(offset, from: database)?.publish else { continue }
-            if publish.key.utf8.elementsEqual(key.utf8) { return offset..<offset + UInt64(publish.count) }
+            if publish.key.isExactly(key) { return offset..<offset + UInt64(publish.count) }
         }
         return nil
     }

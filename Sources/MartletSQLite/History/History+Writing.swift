@@ -55,7 +55,9 @@ extension History {
         }
     }
 
-    private func isTooOld(_ event: Int64, at time: Int64) -> Bool { .milliseconds(time - event) > retention.age }
+    private func isTooOld(_ event: Int64, at time: Int64) -> Bool {
+        .milliseconds(time) - .milliseconds(event) > retention.age
+    }
 
     private func remove(
         counting rows: [EventRow], at time: Int64, through tailed: UInt64, in database: Database

@@ -6,17 +6,27 @@ import Synchronization
 
 /// The events in a file that is open, and the index that finds them.
 ///
+/// A reader that meets damage receives a gap and continues behind it, and the log is told.
+///
 /// The connection that writes is the only one that changes the index, after what it wrote was committed. So the index never
 /// knows of an event that is not in the file yet, and what a reader does not find any more was removed meanwhile.
 final class History: Sendable {
     let file: LogFile
     let segments: Segments
+    let watch: FileWatch
     let retention: Retention
+    /// Called with what was found if the file contains something else than what was written.
+    let damaged: @Sendable (any Error) -> Void
     let index: Mutex<HistoryIndex>
 
-    init(_ contents: LogFile.Contents, in file: LogFile, retention: Retention) {
+    init(
+        _ contents: LogFile.Contents, in file: LogFile, _ watch: FileWatch, retention: Retention,
+        damaged: @escaping @Sendable (any Error) -> Void
+    ) {
         self.file = file
+        self.watch = watch
         self.retention = retention
+        self.damaged = damaged
         segments = contents.segments
         index = Mutex(contents.index)
     }

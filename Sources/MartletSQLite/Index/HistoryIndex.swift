@@ -14,8 +14,8 @@ struct HistoryIndex {
     var leaving: UInt64 = 0
     /// As retention counts.
     private(set) var byteCount = 0
-    /// The time of the newest event.
-    private(set) var time: Int64 = 0
+    /// The time of the newest event that there ever was; 0 for none.
+    private(set) var time: Int64
     /// A time that the oldest event is not older than; `nil` where there is none.
     private(set) var oldest: Int64?
     private(set) var topics: TopicColumn
@@ -32,6 +32,7 @@ struct HistoryIndex {
         topics = TopicColumn(from: first)
         self.trimmed = trimmed
         self.trimmedTime = trimmedTime
+        time = trimmedTime ?? 0
     }
 
     var count: Int { Int(last + 1 - first) }
@@ -58,6 +59,12 @@ struct HistoryIndex {
         publishes.removeFirst(through: removal.last)
         for event in removal.events { trimmed.insert(event.event, at: event.offset) }
         trimmedTime = removal.time ?? trimmedTime
+    }
+
+    /// Whether the event at an offset may be of one of these topics; of any, where none are given.
+    func mayBeSelected(_ tags: Set<TopicColumn.Tag>?, at offset: UInt64) -> Bool {
+        guard let tags, (first...last).contains(offset) else { return true }
+        return !topics.find(tags, in: offset...offset, atMost: 1).isEmpty
     }
 
     /// Whether something selected is no longer there that came after an offset.

@@ -126,13 +126,16 @@ extension LogContract {
         },
     ]
 
-    /// Resumes after every place, for every selection.
+    /// Resumes after every place among the events that were appended first, for every selection.
     ///
     /// - Parameter mayForgetTopics: Whether the log may have forgotten which topics have nothing removed, so that only who
     ///   stands behind everything that was removed can rely on it.
-    static func checkResuming(_ history: HistoryProbe, kept: Set<Event>, mayForgetTopics: Bool = false) async throws {
-        for (place, rest) in history.places.prefix(SampleEvents.history.count + 1) {
-            for selection in SampleEvents.selections {
+    static func checkResuming(
+        _ history: HistoryProbe, kept: Set<Event>, _ events: [Event] = SampleEvents.history,
+        _ selections: [Selection] = SampleEvents.selections, mayForgetTopics: Bool = false
+    ) async throws {
+        for (place, rest) in history.places.prefix(events.count + 1) {
+            for selection in selections {
                 let selected = rest.filter(selection.contains)
                 let left = selected.filter(kept.contains)
                 let resolution = try await history.log.resolve(place.text, for: selection)

@@ -6,7 +6,7 @@ import Martlet
 extension LogContract {
     static func restartChecks(_ ending: RestartableLog.Ending) -> [Check<RestartableLog>] {
         let end = ending.rawValue
-        return [
+        return restartedTextChecks(ending) + [
             Check("What was accepted is there after \(end), once and in order, and more goes behind it") {
                 try await appendInManyLives($0, ending)
             },

@@ -41,6 +41,57 @@ enum SampleEvents {
         Event(topic: topics[number % topics.count], data: "\(number)", id: "chosen:\(number)")
     }
 
+    /// Texts that begin with a scalar which joins the character before it, and texts that are canonically equivalent.
+    private static let spellings = [
+        "\u{301}x", "x", "\u{200D}x", "\u{FE0F}x", "\u{20DD}", "\u{1F3FB}x", " x", " \u{301}x", "x ", "\u{E9}",
+        "e\u{301}",
+        "\u{212A}", "K", "\u{37E}", ";",
+    ]
+
+    /// Pairs of texts that are canonically equivalent and have different bytes.
+    private static let equivalents = [
+        ("\u{E9}", "e\u{301}"), ("\u{212A}", "K"), ("a\u{316}\u{301}", "a\u{301}\u{316}"),
+    ]
+
+    static let spelledTopics: [Topic] = spellings.map(topic)
+
+    /// One event for each spelling, which it has in its topic and in every other text.
+    static let spelled: [Event] = spellings.enumerated().map { number, text in
+        Event(
+            topic: topic(text), alternates: number % 3 == 0 ? [topic(spellings[(number + 1) % spellings.count])] : [],
+            data: text, id: "of \(text).", type: text, key: text)
+    }
+
+    /// The same with one topic each.
+    static let spelledApart: [Event] = spelled.map { Event(topic: $0.topic, data: $0.data) }
+
+    /// Pairs of events that differ in the spelling of one text.
+    static let otherSpellings: [(Event, Event)] = equivalents.flatMap { text, other in
+        let event = Event(topic: topic(text), alternates: [topic(text)], data: text, id: text, type: text, key: text)
+        let changes: [WritableKeyPath<Event, String?>] = [\.id, \.type, \.key]
+        var others = changes.map { change in
+            var changed = event
+            changed[keyPath: change] = other
+            return changed
+        }
+        others += [\Event.topic, \Event.alternates[0]].map { (change: WritableKeyPath<Event, Topic>) in
+            var changed = event
+            changed[keyPath: change] = topic(other)
+            return changed
+        }
+        var changed = event
+        changed.data = other
+        return (others + [changed]).map { (event, $0) }
+    }
+
+    private static func topic(_ name: String) -> Topic {
+        do {
+            return try Topic(name)
+        } catch {
+            preconditionFailure("\(name.debugDescription) is not a topic: \(error)")
+        }
+    }
+
     /// Events of one topic, told apart by their data.
     static func numbered(_ numbers: Range<Int>, _ topic: Topic = topics[0]) -> [Event] {
         numbers.map { Event(topic: topic, data: "\($0)") }

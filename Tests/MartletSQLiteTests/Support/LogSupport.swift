@@ -5,28 +5,47 @@ import GRDB
 import Logging
 import Martlet
 import Synchronization
+import TestSupport
 
 @testable import MartletSQLite
 
-/// A wall clock that goes on when it is told to.
-final class WallClock: Sendable {
-    private let milliseconds = Mutex<Int64>(1_700_000_000_000)
+/// The clocks of a machine, which go on when they are told to.
+final class TestClocks: Sendable {
+    private struct State {
+        var wall = Duration.seconds(1_700_000_000)
+        var running = Duration.zero
+    }
 
-    var now: Int64 { milliseconds.withLock { $0 } }
+    private let state = Mutex(State())
 
-    func advance(by seconds: Int64) { milliseconds.withLock { $0 += seconds * 1000 } }
+    var machine: MachineClocks {
+        MachineClocks(wall: { self.state.withLock { $0.wall } }, running: { self.state.withLock { $0.running } })
+    }
+
+    /// What the wall clock says, in milliseconds.
+    var now: Int64 { state.withLock { $0.wall }.wholeMilliseconds }
+
+    /// Time passes.
+    func advance(by seconds: Int64) {
+        state.withLock { state in
+            state.wall += .seconds(seconds)
+            state.running += .seconds(seconds)
+        }
+    }
+
+    /// Somebody sets the wall clock.
+    func step(by seconds: Int64) { state.withLock { $0.wall += .seconds(seconds) } }
 }
 
 extension TemporaryFolder {
-    /// A log in a file of the folder, which says nothing.
+    /// A log in a file of the folder, which says nothing unless somebody listens.
     func log(
         _ name: String, durability: Durability = .commit, retention: Retention = .sqlite,
-        queue: PublishQueue = PublishQueue(),
-        now: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
+        queue: PublishQueue = PublishQueue(), logger: Logger = quiet, clocks: MachineClocks = .system
     ) -> SQLiteLog {
         SQLiteLog(
-            path: path(name), durability: durability, retention: retention, queue: queue,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, now: now)
+            path: path(name), durability: durability, retention: retention, queue: queue, logger: logger,
+            clocks: clocks)
     }
 }
 

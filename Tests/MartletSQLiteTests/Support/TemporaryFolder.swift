@@ -21,5 +21,38 @@ struct TemporaryFolder {
 
     func size(_ name: String) throws -> Int { try bytes(name).count }
 
+    /// What is in the folder, or in one within it.
+    func names(_ folder: String = ".") throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: path(folder)).sorted()
+    }
+
+    /// Changes bytes of a file where they are.
+    func overwrite(_ name: String, at place: Int, with bytes: [UInt8]) throws {
+        let file = try FileHandle(forUpdating: url.appending(path: name))
+        try file.seek(toOffset: UInt64(place))
+        try file.write(contentsOf: Data(bytes))
+        try file.close()
+    }
+
+    func truncate(_ name: String, to size: Int) throws {
+        let file = try FileHandle(forUpdating: url.appending(path: name))
+        try file.truncate(atOffset: UInt64(size))
+        try file.close()
+    }
+
+    func move(_ name: String, to other: String) throws {
+        guard rename(path(name), path(other)) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    }
+
+    /// A socket by a relative name, as paths of sockets are short.
+    func makeSocket(_ name: String) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.currentDirectoryURL = url
+        process.arguments = ["python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(name)')"]
+        try process.run()
+        process.waitUntilExit()
+    }
+
     func remove(_ name: String) { try? FileManager.default.removeItem(at: url.appending(path: name)) }
 }

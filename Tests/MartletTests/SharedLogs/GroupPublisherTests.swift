@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Logging
 import Martlet
 import Synchronization
@@ -28,7 +29,8 @@ struct GroupPublisherTests {
                 state.groups.append((group.id, group.publishes.flatMap(\.events).map(\.data)))
                 if let error = state.failures.popLast() { throw error }
                 return group.publishes.map { publish in
-                    publish.key == "used" ? .failure(.keyReused) : .success(publish.events.map { Position($0.data) })
+                    publish.key == "used"
+                        ? .failure(.keyReused) : .success(publish.events.map { Position(checked: $0.data) })
                 }
             }
         }
@@ -39,14 +41,21 @@ struct GroupPublisherTests {
     private func publisher(
         publishes: Int = 100, groupEvents: Int = 100, patience: Duration = .seconds(30)
     ) -> GroupPublisher {
-        let publisher = GroupPublisher(
+        let publisher = notStarted(publishes: publishes, groupEvents: groupEvents, patience: patience)
+        do { try publisher.start() } catch { Issue.record(error) }
+        return publisher
+    }
+
+    private func notStarted(
+        publishes: Int = 100, groupEvents: Int = 100, patience: Duration = .seconds(30),
+        startThread: @escaping WorkThread.Starter = { body throws(ThreadError) in try WorkThread.start(body) }
+    ) -> GroupPublisher {
+        GroupPublisher(
             node: "node",
             limits: .init(publishes: publishes, bytes: 1 << 20, groupEvents: groupEvents, groupBytes: 1 << 20),
             patience: patience, delay: .milliseconds(1)...Duration.milliseconds(2), idleTime: .seconds(60),
             reachability: Reachability(of: "test", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }),
-            send: server.send)
-        publisher.start()
-        return publisher
+            send: server.send, startThread: startThread)
     }
 
     private func event(_ text: String) -> [Event] { [Event(topic: "a", data: text)] }
@@ -59,6 +68,18 @@ struct GroupPublisherTests {
             ($0 as? MartletError)?.code == .keyReused
         }
         #expect(try await publisher.publish(event("4"), once: "new") == [Position("4")])
+        await publisher.stop()
+    }
+
+    @Test("Without a thread, every publish is refused, and stopping returns")
+    func noThread() async throws {
+        let publisher = notStarted { _ throws(ThreadError) in throw ThreadError(EAGAIN) }
+        let waiting = Task { try await publisher.publish(event("1"), once: nil) }
+        // Refused before or after the start that fails.
+        await Task.yield()
+        #expect(throws: ThreadError.self) { try publisher.start() }
+        await #expect(throws: MartletError.self) { try await waiting.value }
+        await #expect(throws: MartletError.self) { try await publisher.publish(event("2"), once: nil) }
         await publisher.stop()
     }
 

@@ -9,14 +9,15 @@ struct TailBufferTests {
     private let buffer = TailBuffer(capacity: 1000) { (Int($0.text) ?? 0) >= (Int($1.text) ?? 0) }
 
     private func record(_ number: Int) -> Record {
-        Record(position: Position("\(number)"), event: Event(topic: "a", data: "\(number)"))
+        Record(position: Position(checked: "\(number)"), event: Event(topic: "a", data: "\(number)"))
     }
 
     private func records(_ numbers: ClosedRange<Int>) -> [Record] { numbers.map(record) }
 
     /// History holds every number.
     private func tail(after place: Int, events: Int = 100) async throws -> Slice {
-        try await buffer.tail(after: Position("\(place)"), limit: SliceLimit(events: events)) { after, through in
+        try await buffer.tail(after: Position(checked: "\(place)"), limit: SliceLimit(events: events)) {
+            after, through in
             let (first, last) = (Int(after.text) ?? 0, Int(through.text) ?? 0)
             return Slice(records: records(first + 1...last), end: through, isComplete: true)
         }

@@ -14,7 +14,9 @@ enum BrokenLogFault: CaseIterable {
     case readsPastTheEnd
     case endsASliceTooFar
     case claimsAGap
-    case hasUnsafePositions
+    case hasOnePosition
+    case changesSpellings
+    case takesAnySpelling
     case coversEverything
     case forgetsAPosition
     case resolvesToTheTail
@@ -54,7 +56,9 @@ enum BrokenLogFault: CaseIterable {
         case .ignoresTheLimit, .endsASliceTooFar: "Reading in slices of any size gives the same as reading at once"
         case .readsPastTheEnd: "Reading up to a position gives everything up to there and nothing behind it"
         case .claimsAGap: "An empty log is read to its end at once"
-        case .hasUnsafePositions: "Positions are short, safe in a header, and all different"
+        case .hasOnePosition: "Positions are all different"
+        case .changesSpellings: "Every text comes back byte for byte"
+        case .takesAnySpelling: "A key with another spelling of the same events is refused"
         case .coversEverything: "A position covers itself and everything before it, and nothing behind it"
         case .forgetsAPosition: "Appending no events does nothing"
         case .resolvesToTheTail: "Who goes on from any event that he has read gets exactly the rest"

@@ -10,7 +10,7 @@ extension Mark {
 }
 
 extension Position {
-    static func at(_ number: UInt64) -> Position { Position("\(number)") }
+    static func at(_ number: UInt64) -> Position { Position(checked: "\(number)") }
 
     /// ``Log/covers(_:_:)`` of that log.
     static func covers(_ a: Position, _ b: Position) -> Bool {

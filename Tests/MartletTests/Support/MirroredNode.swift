@@ -8,7 +8,7 @@ struct MirroredNode: Log {
     let log: VectorLog
 
     private func mirror(_ position: Position) -> Position {
-        position == .earliest ? position : Position(mirror(position.text))
+        position == .earliest ? position : Position(checked: mirror(position.text))
     }
 
     private func mirror(_ text: String) -> String { text.split(separator: ".").reversed().joined(separator: ".") }

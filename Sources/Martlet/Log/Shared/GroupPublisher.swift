@@ -31,6 +31,7 @@ package final class GroupPublisher: Sendable {
     private let reachability: Reachability
     private let send: Send
     private let idle: @Sendable () -> Void
+    private let startThread: WorkThread.Starter
     private let state: Mutex<State>
     private let bell = Bell()
     private let ended = Signal()
@@ -47,7 +48,8 @@ package final class GroupPublisher: Sendable {
     package init(
         node: String, limits: PublishBacklog.Limits, patience: Duration, delay: ClosedRange<Duration>,
         idleTime: Duration, reachability: Reachability, send: @escaping Send,
-        idle: @escaping @Sendable () -> Void = {}
+        idle: @escaping @Sendable () -> Void = {},
+        startThread: @escaping WorkThread.Starter = { body throws(ThreadError) in try WorkThread.start(body) }
     ) {
         self.node = node
         self.patience = patience
@@ -56,16 +58,29 @@ package final class GroupPublisher: Sendable {
         self.reachability = reachability
         self.send = send
         self.idle = idle
+        self.startThread = startThread
         state = Mutex(State(backlog: PublishBacklog(limits)))
     }
 
     /// Starts the thread, where it was not stopped already. Called once.
-    package func start() {
+    ///
+    /// - Throws: ``ThreadError`` if it does not start. Then every publish is refused.
+    package func start() throws(ThreadError) {
         let isDue = state.withLock { state in
             state.isStarted = !state.isStopped
             return state.isStarted
         }
-        if isDue { WorkThread.start { self.run() } }
+        guard isDue else { return }
+        do {
+            try startThread { self.run() }
+        } catch {
+            state.withLock { state in
+                state.isStarted = false
+                state.isStopped = true
+            }
+            refuseRest()
+            throw error
+        }
     }
 
     /// Refuses what waits and ends the thread, once what is on its way has come or failed.
@@ -117,12 +132,14 @@ package final class GroupPublisher: Sendable {
             }
             if state.withLock({ $0.backlog.isEmpty && !$0.isStopped }) { bell.wait(atMost: nextIdle - .now) }
         }
-        let rest = state.withLock { state in
-            state.hasEnded = true
-            return state.backlog.takeAll()
-        }
-        for publish in rest { publish.continuation.resume(throwing: MartletError.logNotOpen) }
+        state.withLock { $0.hasEnded = true }
+        refuseRest()
         ended.fire()
+    }
+
+    private func refuseRest() {
+        let rest = state.withLock { $0.backlog.takeAll() }
+        for publish in rest { publish.continuation.resume(throwing: MartletError.logNotOpen) }
     }
 
     private func send(_ publishes: [PublishBacklog.Publish], as id: RecordID) {

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import Testing
+
+@Suite("Positions")
+struct PositionTests {
+    @Test("A position is 1 to 128 bytes that are safe in headers and in JSON")
+    func valid() throws {
+        for text in ["0", "k3v9x2ma-1042", "3.5", "a/b+c=d_e~", String(repeating: "x", count: 128)] {
+            #expect(try Position(text).text == text)
+        }
+    }
+
+    @Test(
+        "Any other text is refused",
+        arguments: [
+            "", " ", "a b", "a\n", "a\0", "\"", "\\", "a:b", "{}", "(1)", "<1>", "a@b", "\u{7F}", "\u{E9}", "\u{212A}",
+            "1\u{301}", String(repeating: "x", count: 129),
+        ])
+    func invalid(text: String) {
+        let error = #expect(throws: MartletError.self) { try Position(text) }
+        #expect(error?.code == .invalidID)
+    }
+
+    @Test(
+        "An id with another spelling of an epoch or a number is unknown",
+        arguments: ["K", "\u{212A}", "k\u{301}", "\u{301}"])
+    func otherSpelling(first: String) async throws {
+        let log = MemoryLog(clock: ContinuousClock())
+        let end = try await log.append([Event(topic: "news", data: "1")])[0].text
+        let selection = Selection(topics: ["news"])
+        #expect(try await log.resolve(end, for: selection).gap == nil)
+        #expect(try await log.resolve(first + end.dropFirst(), for: selection).gap == .unknown)
+        #expect(try await log.resolve(end + "\u{301}", for: selection).gap == .unknown)
+        let zeros = end.replacing("-", with: "-0", maxReplacements: 1)
+        #expect(try await log.resolve(zeros, for: selection).gap == .unknown)
+    }
+}
