@@ -11,9 +11,12 @@ struct ProcessUsageTests {
         """
     private static let status = "Name:\tmy (odd) name\nVmPeak:\t  105736 kB\nVmRSS:\t    9380 kB\nThreads:\t5\n"
 
-    @Test("Processor time and memory are read, whatever the name of the program")
-    func parses() throws {
-        let usage = try #require(ProcessUsage(stat: Self.stat, status: Self.status, ticksPerSecond: 100))
+    @Test(
+        "Processor time and memory are read, whatever the name of the program",
+        arguments: ["my (odd) name", ")", "\u{301}) S 1", "\u{FFFD}", ""])
+    func parses(name: String) throws {
+        let stat = Self.stat.replacing("my (odd) name", with: name)
+        let usage = try #require(ProcessUsage(stat: stat, status: Self.status, ticksPerSecond: 100))
         #expect(usage.userSeconds == 2.5)
         #expect(usage.systemSeconds == 0.75)
         #expect(usage.residentBytes == 9380 * 1024)
@@ -24,6 +27,7 @@ struct ProcessUsageTests {
         arguments: [
             ("", status), ("4242 (x) S 1 2 3", status), ("no name", status), (stat, ""), (stat, "VmRSS:\t9380"),
             (stat, "VmRSS:\tx kB"), (stat.replacing("250", with: "x"), status),
+            (stat, "VmRSS:\t9223372036854775807 kB"),
         ]
     )
     func malformed(stat: String, status: String) {
