@@ -27,7 +27,8 @@ struct ServeSettingsTests {
         "history-events": "7", "history-bytes": "1GiB",
         "history-age": "7d", "window-bytes": "65536", "max-connections": "100",
         "max-connection-age": "1h", "max-shard-lag": "1MiB", "publish-queue": "5", "publish-timeout": "1s",
-        "metrics-port": "9000", "shards": "3", "write-timeout": "9s", "replay-budget": "4MiB",
+        "metrics-port": "9000", "shards": "3", "write-timeout": "9s", "idle-timeout": "8s",
+        "replay-budget": "4MiB",
         "grace": "0", "demo": "true",
         "publisher-key": "file:\(keyFile)", "publisher-alg": "HS384", "subscriber-jwks": "file:/keys.json",
         "subscriber-alg": "ES256", "publisher-audience": "hub", "publisher-issuer": "https://a/",
@@ -58,6 +59,8 @@ struct ServeSettingsTests {
         settings.metricsPort = 9000
         settings.shards = 3
         settings.writeTimeout = .seconds(9)
+        settings.idleTimeout = .seconds(20)
+        settings.idleTimeout = .seconds(8)
         settings.replayBudget = 4 << 20
         settings.grace = .zero
         settings.demo = true
@@ -171,6 +174,8 @@ struct ServeSettingsTests {
             ("max-connections", "1", "2147483647", "0", "2147483648"),
             ("grace", "0", "1h", "-1s", "3600001ms"),
             ("max-shard-lag", "64KiB", "1TiB", "65535", "1099511627777"),
+            ("write-timeout", "1s", "1h", "999ms", "3600001ms"),
+            ("idle-timeout", "1s", "1h", "999ms", "3600001ms"),
             ("replay-budget", "2MiB", "1TiB", "2097151", "1099511627777"),
             ("metrics-port", "0", "65535", "-1", "65536"),
             ("token-leeway", "0", "5m", "-1s", "300001ms"),
