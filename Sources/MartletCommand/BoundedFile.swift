@@ -23,7 +23,10 @@ enum BoundedFile {
 
     /// - Throws: ``SettingsError`` where the file cannot be read, or has more bytes.
     static func bytes(at path: String, atMost most: Int, for source: String) throws(SettingsError) -> Data {
-        guard let file = FileHandle(forReadingAtPath: path), let bytes = try? file.read(upToCount: most + 1) else {
+        // The system would take what is before the NUL for the path.
+        guard !path.utf8.contains(0), let file = FileHandle(forReadingAtPath: path),
+            let bytes = try? file.read(upToCount: most + 1)
+        else {
             throw SettingsError("\(source): the file \(path.debugDescription) cannot be read")
         }
         guard bytes.count <= most else {

@@ -2,6 +2,7 @@
 """The hub as clients of the Mercure ecosystem use it: tokens of another library, a published client, pages with cookies."""
 
 import json
+import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from mercure_publisher import MercureConfig, MercurePublisher
 from mercure_publisher.exceptions import MercurePublishError
 from playwright.sync_api import Browser, Page
 
-from support import DEADLINE, HOST, Curl, Martlet, request, wait_until
+from support import DEADLINE, HOST, Curl, Martlet, martlet, plain_environment, request, wait_until
 from tokens import Key, KeySetServer
 
 HUB = "/.well-known/mercure"
@@ -123,6 +124,37 @@ def test_keys_rotate_and_go_away(start_server: StartServer) -> None:
         keys.status = 500
         assert publish(server, token, ("topic", "a"))[0] == 200
         assert keys.requests < 10
+
+
+def test_a_key_set_needs_an_audience() -> None:
+    result = subprocess.run(
+        [martlet(), "serve", "--port", "0", "--publisher-jwks", "https://login.example.com/jwks.json", "--anonymous"],
+        env=plain_environment(), capture_output=True, text=True, timeout=DEADLINE, check=False,
+    )
+    assert result.returncode == 2
+    assert "publisher-audience" in result.stderr and "allow-any-audience" in result.stderr
+
+
+def test_a_token_is_of_the_issuer_and_of_the_kind_that_is_taken(start_server: StartServer) -> None:
+    key = Key.make("HS256")
+    environment = reference_environment(key, key, "anonymous") | {"MARTLET_PUBLISHER_ISSUER": "https://a/ https://b/"}
+    server = start_server(environment=environment)
+    assert publish(server, key.token(publish=["*"], iss="https://b/"), ("topic", "a"))[0] == 200
+    for claims, reason in [({"iss": "https://b"}, "iss"), ({}, "iss"), ({"iss": "https://b/", "nonce": "n"}, "ID token")]:
+        status, body = publish(server, key.token(publish=["*"], **claims), ("topic", "a"))
+        assert status == 401 and reason in body
+
+
+@pytest.mark.parametrize("kind", ["public", "JWK", "URL"])
+def test_what_others_may_have_is_no_secret(kind: str) -> None:
+    key = Key.make("RS256")
+    text = {"public": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC", "JWK": json.dumps(key.jwk), "URL": "https://a.example/jwks"}
+    environment = plain_environment() | {"MARTLET_PUBLISHER_KEY": text[kind], "MARTLET_ANONYMOUS": "true"}
+    result = subprocess.run(
+        [martlet(), "serve", "--port", "0"], env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("martlet: publisher-key: ") and text[kind] not in result.stderr
 
 
 def test_refusals_say_why_and_never_repeat_the_token(start_server: StartServer) -> None:

@@ -90,7 +90,7 @@ extension SettingFormat<String> {
     static var location: Self {
         Self(
             valueName: "url", expectation: "\(url.expectation), or file: and a path",
-            parse: { text in Secret.path(in: text).map { $0.isEmpty ? nil : text } ?? url.parse(text) },
+            parse: { text in Secret.path(in: text).map { file.parse($0) == nil ? nil : text } ?? url.parse(text) },
             describe: { $0 })
     }
 

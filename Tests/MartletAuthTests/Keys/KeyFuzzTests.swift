@@ -11,6 +11,9 @@ import Testing
 /// Keys come from files, variables and the network, and libraries read them that stop the process at what they think
 /// impossible.
 @Suite struct KeyFuzzTests {
+    /// Reading a key takes some milliseconds here, a hundred times as long as reading a token.
+    private static let count = (FuzzSettings.count ?? 50_000) / 100
+
     private static let pieces = [
         "-----BEGIN ", "-----END ", "-----", "PUBLIC KEY", "PRIVATE KEY", "CERTIFICATE", "RSA ", "EC ", "\n", "\\n",
         "\\",
@@ -26,8 +29,8 @@ import Testing
             TestKeys.rsaCertificate, TestKeys.ecPrivateWithParameters, TestKeys.eddsa.publicKey.pemRepresentation,
             TestKeys.jwks(TestKeys.jwk(.es256)), TestKeys.secret, TestKeys.rsaModulus,
         ]
-        var input = FuzzInput(pieces: Self.pieces, count: 500)
-        while await input.next(from: corpus) {
+        var input = FuzzInput(pieces: Self.pieces)
+        while input.number < Self.count, await input.next(from: corpus) {
             await Task.yield()
             do { _ = try await TokenKeys(text: input.text) } catch let error as KeyError {
                 if input.bytes.count > 20, error.message.contains(input.text) {
@@ -45,8 +48,8 @@ import Testing
             TestKeys.ecCertificate, TestKeys.rsaCertificate, TestKeys.es384.pemRepresentation,
             TestKeys.es512.publicKey.pemRepresentation, TestKeys.eddsa.pemRepresentation,
         ].compactMap { PEMText.firstKey(in: $0.utf8)?.bytes }
-        var input = FuzzInput(pieces: Self.pieces, count: 500)
-        while await input.next() {
+        var input = FuzzInput(pieces: Self.pieces)
+        while input.number < Self.count, await input.next() {
             var bytes = input.choose(corpus)
             for byte in input.bytes.prefix(input.choose([1, 2, 4, 8])) {
                 bytes[input.choose(Array(bytes.indices))] = byte
@@ -72,8 +75,8 @@ import Testing
         ]
         let names = ["kty", "n", "e", "crv", "x", "y", "d", "use", "key_ops", "alg", "kid", "x5c", "k"]
         let good: [TokenAlgorithm] = [.rs256, .es256, .es384, .es512, .eddsa]
-        var input = FuzzInput(pieces: Self.pieces, count: 300)
-        while await input.next() {
+        var input = FuzzInput(pieces: Self.pieces)
+        while input.number < Self.count, await input.next() {
             guard case .object(var key) = TestKeys.jwk(input.choose(good)) else { continue }
             for _ in 0..<input.choose([1, 1, 2, 3]) {
                 key[input.choose(names)] = try JSONValue(parsing: input.choose(values).utf8)

@@ -85,7 +85,8 @@ struct AccessSettingsTests {
         "Malformed values are refused",
         arguments: [
             ("publisher-alg", "none"), ("publisher-alg", "hs256"), ("publisher-jwks", "https://"),
-            ("publisher-jwks", "/keys.json"), ("publisher-jwks", "file:"), ("authorize-url", "file:/x"),
+            ("publisher-jwks", "/keys.json"), ("publisher-jwks", "file:"), ("publisher-jwks", "file:/k\u{0}"),
+            ("authorize-url", "file:/x"),
             ("publisher-audience", ""), ("subscriber-issuer", " , "), ("publisher-jwks", "http://127.0.0.1:65536/k"),
             ("subscriber-jwks", "https://a.example:99999/k"), ("publisher-jwks", "https://\u{301}a.example/"),
             ("authorize-url", "http://a.example:0/"), ("authorize-url", "http://user@a.example/"),
@@ -177,7 +178,7 @@ struct AccessSettingsTests {
         #expect(try await problem(longest) == nil)
         #expect(try #require(try await problem(longest + [0x61])).hasSuffix("is longer than 65536 bytes"))
         #expect(try #require(try await problem(Data([0x30, 0x82, 0x01, 0xFF]))).contains("is not text"))
-        for path in ["/dev/zero", "/tmp"] {
+        for path in ["/dev/zero", "/tmp", "\(place)\u{0}"] {
             let key = ["publisher-key": "file:\(path)", "anonymous": "true"]
             #expect(try await MartletCommandTests.problem(commandLine: key) != nil)
         }
