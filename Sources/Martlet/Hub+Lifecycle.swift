@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 import Synchronization
 
 extension Hub {
@@ -104,8 +105,7 @@ extension Hub {
 
     func start(at end: Position) throws {
         #if os(Linux)
-        let shards = try (0..<configuration.shards).map { _ in try SocketShard(hub: self) }
-        for shard in shards { shard.start() }
+        let shards = try startShards()
         state.withLock { $0.socketShards = shards }
         #endif
         state.withLock { state in
@@ -117,6 +117,26 @@ extension Hub {
         }
         changed.fire()
     }
+
+    #if os(Linux)
+    /// As many shards as are configured, or as there may be threads for. Without any, streams stay with the event loops of
+    /// their connections.
+    private func startShards() throws -> [SocketShard] {
+        let shards = try (0..<configuration.shards).map { _ in try SocketShard(hub: self) }
+        var started: [SocketShard] = []
+        do {
+            for shard in shards {
+                try shard.start(startThread)
+                started.append(shard)
+            }
+        } catch {
+            logger.warning(
+                "Too few threads write to clients. Without any, the event loops write to them.",
+                metadata: ["error": "\(error)", "threads": "\(started.count)", "wanted": "\(shards.count)"])
+        }
+        return started
+    }
+    #endif
 
     /// Ends what reads events in this process, and closes what is still open.
     func stop() async {

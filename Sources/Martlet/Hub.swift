@@ -29,20 +29,32 @@ public final class Hub: Service {
     /// Fires when publishers do not need to wait for shards any more.
     let progressed = Signal()
     let metrics: HubMetrics
-    private let logger: Logger
+    let logger: Logger
+    let startThread: WorkThread.Starter
 
     /// - Parameters:
     ///   - log: Where events are kept; by default in memory.
     ///   - configuration: Bounds and times.
     ///   - logger: Where the hub says what happens to it; never what is in events.
     ///   - metrics: What counts; by default what the process has set up.
-    public init(
+    public convenience init(
         log: any Log = MemoryLog(clock: ContinuousClock()),
         configuration: HubConfiguration = HubConfiguration(),
         logger: Logger = Logger(label: "martlet"),
         metrics: any MetricsFactory = MetricsSystem.factory
     ) {
+        self.init(log: log, configuration: configuration, logger: logger, metrics: metrics) {
+            body throws(ThreadError) in try WorkThread.start(body)
+        }
+    }
+
+    /// - Parameter startThread: Starts the threads that write to clients.
+    init(
+        log: any Log, configuration: HubConfiguration, logger: Logger, metrics: any MetricsFactory,
+        startThread: @escaping WorkThread.Starter
+    ) {
         self.log = log
+        self.startThread = startThread
         self.configuration = configuration
         self.logger = logger
         self.metrics = HubMetrics(metrics, hasSharedLog: log is any SharedLog)

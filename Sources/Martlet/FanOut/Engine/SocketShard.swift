@@ -55,17 +55,10 @@ final class SocketShard: Shard, Sendable {
 
     // MARK: From any thread
 
-    func start() {
+    /// - Throws: ``ThreadError`` where the process may start no more threads. Nothing is to be done with the shard then.
+    func start(_ startThread: WorkThread.Starter) throws(ThreadError) {
         // The thread holds the shard until it ends.
-        let shard = Unmanaged.passRetained(self).toOpaque()
-        var thread = pthread_t()
-        pthread_create(
-            &thread, nil,
-            { argument in
-                argument.map { Unmanaged<SocketShard>.fromOpaque($0).takeRetainedValue().run() }
-                return nil
-            }, shard)
-        pthread_detach(thread)
+        try startThread { self.run() }
     }
 
     /// Takes over a socket that does not block, to the end of its life. Called on an event loop: the thread is woken once
