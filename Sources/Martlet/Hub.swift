@@ -22,7 +22,7 @@ public final class Hub: Service {
     public let configuration: HubConfiguration
     let replayer: Replayer
     let state = Mutex(State())
-    let router = Router()
+    let router = EventRouter()
     /// Fires when the hub starts or stops, has read of the log, or a stream has ended.
     let changed = Signal()
     let leases = LeaseBook()

@@ -38,6 +38,11 @@ struct ConnectionBook {
     /// All connections in the order in which they began.
     var inOrder: [ActiveConnection.Entry] { Self.inOrder(entries.values) }
 
+    /// The connections that another book does not have, in the order in which they began.
+    func entries(notIn other: ConnectionBook) -> [ActiveConnection.Entry] {
+        Self.inOrder(entries.lazy.filter { other.entries[$0.key] == nil }.map(\.value))
+    }
+
     /// The connections that are subscribed to a selector, in the order in which they began.
     func entries(to selector: String) -> [ActiveConnection.Entry] {
         Self.inOrder(subscribers[ExactText(selector)]?.compactMap { entries[$0] } ?? [])

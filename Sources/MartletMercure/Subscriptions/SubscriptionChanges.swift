@@ -7,7 +7,7 @@ struct SubscriptionChanges: Sendable {
     let began: [ActiveConnection.Entry]
 
     init(from before: ConnectionBook, to now: ConnectionBook) {
-        ended = before.inOrder.filter { now[$0.subscriber] == nil }
-        began = now.inOrder.filter { before[$0.subscriber] == nil }
+        ended = before.entries(notIn: now)
+        began = now.entries(notIn: before)
     }
 }

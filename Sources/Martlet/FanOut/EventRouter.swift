@@ -7,7 +7,7 @@ import Synchronization
 /// Looking for patterns may take long, so it happens outside the hub's lock: the lock is taken once to see which feeds have
 /// been opened and closed, and again to give the events to the feeds that were found. A feed that was opened in between
 /// is looked after then (see ``FeedTable/append(_:routes:time:)``). Groups come one after the other, each as a whole.
-actor Router {
+actor EventRouter {
     private var index = PatternIndex()
 
     func deliver(_ slice: Slice, to hub: Hub) {
