@@ -140,7 +140,8 @@ def test_a_token_is_of_the_issuer_and_of_the_kind_that_is_taken(start_server: St
     environment = reference_environment(key, key, "anonymous") | {"MARTLET_PUBLISHER_ISSUER": "https://a/ https://b/"}
     server = start_server(environment=environment)
     assert publish(server, key.token(publish=["*"], iss="https://b/"), ("topic", "a"))[0] == 200
-    for claims, reason in [({"iss": "https://b"}, "iss"), ({}, "iss"), ({"iss": "https://b/", "nonce": "n"}, "ID token")]:
+    identity = {"iss": "https://b/", "nonce": "n"}
+    for claims, reason in [({"iss": "https://b"}, "iss"), ({}, "iss"), (identity, "ID token")]:
         status, body = publish(server, key.token(publish=["*"], **claims), ("topic", "a"))
         assert status == 401 and reason in body
 
@@ -148,10 +149,15 @@ def test_a_token_is_of_the_issuer_and_of_the_kind_that_is_taken(start_server: St
 @pytest.mark.parametrize("kind", ["public", "JWK", "URL"])
 def test_what_others_may_have_is_no_secret(kind: str) -> None:
     key = Key.make("RS256")
-    text = {"public": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC", "JWK": json.dumps(key.jwk), "URL": "https://a.example/jwks"}
+    text = {
+        "public": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC",
+        "JWK": json.dumps(key.jwk),
+        "URL": "https://a.example/jwks",
+    }
     environment = plain_environment() | {"MARTLET_PUBLISHER_KEY": text[kind], "MARTLET_ANONYMOUS": "true"}
     result = subprocess.run(
-        [martlet(), "serve", "--port", "0"], env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False
+        [martlet(), "serve", "--port", "0"],
+        env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False,
     )
     assert result.returncode == 2
     assert result.stderr.startswith("martlet: publisher-key: ") and text[kind] not in result.stderr
