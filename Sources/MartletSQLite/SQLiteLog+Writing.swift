@@ -75,12 +75,14 @@ extension SQLiteLog {
             attempt("Old events cannot be removed.") {
                 try history.watch.check(database)
                 try history.trim(at: now(), tailed: tailed, in: database)
+                try history.watch.note()
                 self.state.withLock { $0.mayShrink = true }
             }
         } else if state.fault == nil, state.mayShrink {
             attempt("The file cannot be made smaller.") {
                 try history.watch.check(database)
                 let isLeft = try history.shrink(in: database)
+                try history.watch.note()
                 self.state.withLock { $0.mayShrink = isLeft }
             }
         } else {
@@ -89,7 +91,6 @@ extension SQLiteLog {
                 return state.isWriting
             }
         }
-        history.watch.note()
         return true
     }
 
@@ -121,7 +122,7 @@ extension SQLiteLog {
             let commit = try history.commit(group, at: now(), tailed: tailed, in: database)
             isCommitted = true
             // Events in a file that no path leads to are not acknowledged.
-            try history.watch.checkPlaces()
+            try history.watch.note()
             let hasFailed = state.withLock { state in
                 for row in commit.rows { state.recent.append(row.event, at: history.position(row.offset)) }
                 defer { state.isFailing = false }

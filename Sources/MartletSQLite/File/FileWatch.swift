@@ -40,33 +40,19 @@ final class FileWatch: Sendable {
             journal = try FileStatus(of: path + "-wal").identity
             memory = try FileStatus(of: path + "-shm").identity
         } catch {
-            throw SQLiteLogError(.unavailable, "The files beside \(path) are gone: \(error). Try again.")
+            throw SQLiteLogError.hasChanged(path, error)
         }
-        try checkPlaces()
-        note()
+        do { try note() } catch { throw SQLiteLogError.hasChanged(path, error) }
     }
 
     /// Whether another file has taken the place of the write-ahead log.
     var hasForeignJournal: Bool { (try? FileStatus(of: journalPath)).map { $0.identity != journal } ?? false }
 
-    /// Throws if a file is no longer in its place.
-    func checkPlaces() throws(FileFault) {
-        for (path, identity) in [(path, file), (journalPath, journal), (memoryPath, memory)] {
-            let status: FileStatus
-            do {
-                status = try FileStatus(of: path)
-            } catch {
-                throw .gone(error.code == ENOENT ? "\(path) was removed" : "\(path) cannot be found: \(error)")
-            }
-            guard status.identity == identity else { throw .gone("\(path) was replaced") }
-        }
-    }
-
     /// Throws if the files are neither as the writing connection left them nor as another program leaves them that uses
     /// SQLite.
     func check(_ database: Database) throws {
-        try checkPlaces()
-        let (now, before) = (measure(), known.withLock { $0 })
+        _ = try size(of: memoryPath, memory)
+        let (now, before) = (try look(), known.withLock { $0 })
         let isChanged = now.header != before.header || now.size < before.size
         let isJournalCut = now.journalSize < before.journalSize
         guard isChanged || isJournalCut else { return }
@@ -79,7 +65,7 @@ final class FileWatch: Sendable {
         } catch  where error.isDamage {
             throw FileFault.damaged("\(path) was changed: \(error)")
         }
-        note()
+        try note()
     }
 
     /// Throws if the write-ahead log is shorter than the pages that it contains for SQLite.
@@ -89,22 +75,38 @@ final class FileWatch: Sendable {
         try database.forEachRow("PRAGMA wal_checkpoint(PASSIVE)") { pages = max(0, $0.number(1)) }
         let pageSize = try Int64.fetchOne(database, sql: "PRAGMA page_size") ?? 0
         let needed = pages == 0 ? 0 : Self.journalHeaderSize + pages * (Self.frameHeaderSize + pageSize)
-        guard measure().journalSize >= needed else { throw FileFault.damaged("\(journalPath) was cut") }
+        guard try size(of: journalPath, journal) >= needed else { throw FileFault.damaged("\(journalPath) was cut") }
     }
 
-    /// Remembers how the writing connection has left the files.
-    func note() {
-        let now = measure()
+    /// Remembers how the writing connection has left the files. Throws if a file is no longer in its place.
+    func note() throws(FileFault) {
+        let now = try look()
         known.withLock { $0 = now }
     }
 
-    private func measure() -> Known {
-        var known = Known()
-        known.size = (try? FileStatus(of: descriptor))?.size ?? 0
-        known.journalSize = (try? FileStatus(of: journalPath))?.size ?? 0
-        known.header = Array(
+    private func look() throws(FileFault) -> Known {
+        let header = [UInt8](
             unsafeUninitializedCapacity: Self.headerSize,
             initializingWith: { bytes, count in count = max(0, pread(descriptor, bytes.baseAddress, bytes.count, 0)) })
-        return known
+        return Known(
+            size: try size(of: path, file), journalSize: try size(of: journalPath, journal), header: header)
+    }
+
+    /// The size of a file. Throws if it is no longer in its place.
+    private func size(of path: String, _ identity: FileIdentity) throws(FileFault) -> Int64 {
+        let status: FileStatus
+        do {
+            status = try FileStatus(of: path)
+        } catch {
+            throw .gone(error.code == ENOENT ? "\(path) was removed" : "\(path) cannot be found: \(error)")
+        }
+        guard status.identity == identity else { throw .gone("\(path) was replaced") }
+        return status.size
+    }
+}
+
+extension SQLiteLogError {
+    fileprivate static func hasChanged(_ path: String, _ reason: any Error) -> SQLiteLogError {
+        SQLiteLogError(.unavailable, "The files of \(path) have changed while they were opened: \(reason). Try again.")
     }
 }
