@@ -27,9 +27,9 @@ extension Hub {
         var logHealth: SharedLogHealth?
         /// `nil` until the log is open.
         var feeds: FeedTable?
-        /// Those who write from event loops, by event loop.
         /// The end of the log when it was opened.
         var start: Position?
+        /// Those who write from event loops, by event loop.
         var channelShards: [ObjectIdentifier: ChannelShard] = [:]
         #if os(Linux)
         /// Those who write from threads of their own.
@@ -162,14 +162,20 @@ extension Hub {
     /// A server of the hub has refused a connection because it has too many.
     package func connectionRefused() { metrics.connectionRefused() }
 
-    /// How many sockets the hub has taken over from a server.
-    package var socketCount: Int { state.withLock { $0.sockets } }
+    /// Calls a closure with the number of sockets that the hub has taken over from servers. It takes over none meanwhile.
+    package func withSocketCount<Value: Sendable>(_ body: (Int) -> Value) -> Value {
+        state.withLock { body($0.sockets) }
+    }
 
-    func streamOpened(onOwnSocket: Bool = false) {
+    package var socketCount: Int { withSocketCount { $0 } }
+
+    /// - Parameter handOff: Called when the stream counts.
+    func streamOpened(onOwnSocket: Bool = false, _ handOff: () -> Void = {}) {
         metrics.streamOpened()
         state.withLock { state in
             state.arrivals += 1
             if onOwnSocket { state.sockets += 1 }
+            handOff()
         }
     }
 

@@ -7,7 +7,7 @@ import UnixSignals
 
 /// Runs the services until SIGTERM or SIGINT, which shuts them down gracefully from the last to the first.
 ///
-/// A second signal ends the process at once, with 128 plus the signal's number as the exit code.
+/// A second signal ends the process at once, with 128 plus the signal's number as the exit code. SIGHUP is ignored.
 ///
 /// - Throws: What a service throws, after the others were cancelled.
 func runUntilSignalled(
@@ -15,11 +15,11 @@ func runUntilSignalled(
     patience: Duration,
     logger: Logger
 ) async throws {
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     try await run(services: services, until: signals, patience: patience, logger: logger) { _exit(128 + $0.rawValue) }
 }
 
-/// Runs the services until the first of `signals`.
+/// Runs the services until the first of `signals` that is not SIGHUP.
 ///
 /// - Parameters:
 ///   - patience: How long the services may take to shut down before they are cancelled.
@@ -38,7 +38,9 @@ func run(
         tasks.addTask {
             var isStopping = false
             for await signal in signals {
-                if isStopping {
+                if signal == .sighup {
+                    logger.info("Ignoring SIGHUP; restart the process to have it read its settings again")
+                } else if isStopping {
                     abort(signal)
                 } else {
                     isStopping = true

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Hummingbird
+import HummingbirdCore
 import Logging
 import Martlet
 import MartletHTTP
@@ -18,6 +19,10 @@ import CLinux
 enum Serve {
     /// How many connections may wait to be accepted; the kernel may allow fewer.
     private static let backlog = 4096
+
+    /// How many connections the server of `metrics-port` may have. Their descriptors are among those that
+    /// `max-connections` leaves.
+    private static let operationsConnections = 64
 
     /// How long after the grace period requests in progress may take to end.
     private static let leeway = Duration.seconds(5)
@@ -56,12 +61,9 @@ enum Serve {
             services.append(.init(service: publisher, failureTerminationBehavior: .ignore))
         }
         if let port = settings.metricsPort {
-            services.append(.init(service: operations(hub, metrics, port: port, settings, logger)))
+            services.append(.init(service: operations(hub, metrics, on: port, settings, logger)))
         }
-        services.append(
-            .init(
-                service: EventLoopService(
-                    try application(hub, exchange, metrics, access, settings, logger), on: eventLoops)))
+        services.append(.init(service: try application(hub, exchange, metrics, access, settings, logger)))
         services.append(.init(service: DrainService(hub)))
         // A file that cannot be used is found out before anybody is served. A server may be away: the hub waits for it,
         // and is not ready meanwhile.
@@ -77,23 +79,19 @@ enum Serve {
 
     /// What is for whoever operates the hub, on a port of its own.
     private static func operations(
-        _ hub: Hub, _ metrics: PrometheusRegistry, port: Int, _ settings: ServeSettings, _ logger: Logger
+        _ hub: Hub, _ metrics: PrometheusRegistry, on port: Int, _ settings: ServeSettings, _ logger: Logger
     ) -> some Service {
-        let router = Router()
+        let router = Router(context: EventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         router.addHealth(of: hub)
         if Loopback.contains(settings.host) {
             router.add(middleware: LocalHostMiddleware(advice: "To read the metrics under another name, set host."))
         }
         router.addMetrics(as: PrometheusRegistry.contentType, metrics.render)
-        return Application(
-            router: router,
-            configuration: .init(address: .hostname(settings.host, port: port)),
-            onServerRunning: { channel in
-                logger.info("Metrics are on port \(channel.localAddress?.port ?? port)")
-            },
-            logger: quieter(logger)
+        let server = HTTPServerBuilder.bounded(
+            for: hub, maximumConnections: operationsConnections, idleTimeout: settings.idleTimeout, countsStreams: false
         )
+        return listener(router, server, on: port, settings, logger) { logger.info("Metrics are on port \($0)") }
     }
 
     private static func application(
@@ -120,22 +118,36 @@ enum Serve {
             router.addStreamControl(
                 of: hub, access: access.control, tickets: access.tickets, onRevocation: access.forget)
         }
-        return Application(
+        let server = HTTPServerBuilder.eventStreams(
+            of: hub, maximumConnections: settings.maxConnections, idleTimeout: settings.idleTimeout)
+        return listener(router, server, on: settings.port, settings, logger) { port in
+            let host = settings.host.utf8.contains(UInt8(ascii: ":")) ? "[\(settings.host)]" : settings.host
+            let url = "http://\(host):\(port)"
+            let state = hub.isReady ? "is ready" : "listens, and is ready once its log is there"
+            logger.info(
+                "Martlet \(state). Open \(url)/ or: curl -N \(url)/events/demo",
+                metadata: ["max-connections": "\(settings.maxConnections)", "log": "\(settings.log.text)"]
+            )
+        }
+    }
+
+    /// A server on a port of the host. Every listener of the hub is made here, so that each has its bounds.
+    private static func listener(
+        _ router: Router<EventStreamRequestContext>, _ server: HTTPServerBuilder, on port: Int,
+        _ settings: ServeSettings, _ logger: Logger, onRunning: @escaping @Sendable (_ port: Int) -> Void
+    ) -> some Service {
+        let application = Application(
             router: router,
-            server: .eventStreams(of: hub, maximumConnections: settings.maxConnections),
-            configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: backlog),
+            server: server,
+            configuration: .init(address: .hostname(settings.host, port: port), backlog: backlog),
             onServerRunning: { channel in
-                let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
-                let url = "http://\(host):\(channel.localAddress?.port ?? settings.port)"
-                let state = hub.isReady ? "is ready" : "listens, and is ready once its log is there"
-                logger.info(
-                    "Martlet \(state). Open \(url)/ or: curl -N \(url)/events/demo",
-                    metadata: ["max-connections": "\(settings.maxConnections)", "log": "\(settings.log.text)"]
-                )
+                AcceptPause.add(to: channel, logger: logger)
+                onRunning(channel.localAddress?.port ?? port)
             },
             eventLoopGroupProvider: .shared(eventLoops),
             logger: quieter(logger)
         )
+        return EventLoopService(application, on: eventLoops)
     }
 
     /// What the libraries underneath say at `info` is not for who runs a hub.

@@ -31,6 +31,8 @@ struct ServeSettings: Equatable, Sendable {
     var shards: Int
     /// How long a client may take nothing of what is written to it.
     var writeTimeout = HubConfiguration().writeTimeout
+    /// How long a connection may be without a request, and a request without more of its body.
+    var idleTimeout = Duration.seconds(60)
     /// Bytes of history in memory for streams that catch up.
     var replayBudget = HubConfiguration().replayBytes
     /// How long the streams are given to end at shutdown.
@@ -122,6 +124,9 @@ struct ServeSettings: Equatable, Sendable {
         Setting(
             "write-timeout", \.writeTimeout, .duration(.seconds(1) ... .seconds(3600)),
             help: "Time after which a client that takes nothing is disconnected"),
+        Setting(
+            "idle-timeout", \.idleTimeout, .duration(.seconds(1) ... .seconds(3600)),
+            help: "Time after which a connection is closed that sends no request, or too little of one"),
         Setting(
             "replay-budget", \.replayBudget, .bytes((2 << 20)...(1 << 40)),
             help: "Bytes of history in memory for streams that catch up"),

@@ -24,7 +24,9 @@ extension RouterMethods where Context: ChannelRequestContext {
         let subscribe = SubscribeRoute<Context>(hub: hub, access: access)
         let publish = PublishRoute<Context>(hub: hub, access: access, maximumBodyBytes: maximumBodyBytes)
         for path: RouterPath in ["events", "events/**"] {
-            on(path, answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond])
+            on(
+                path, answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond],
+                streaming: [.get, .head])
         }
         return self
     }
@@ -70,7 +72,13 @@ extension RouterMethods {
 
     /// Answers some methods of a path, OPTIONS besides, and every other with 405 and what is allowed. HEAD is answered
     /// like GET where it has no handler of its own. No answer is to be sniffed for its type.
-    package func on(_ path: RouterPath, answering handlers: [HTTPRequest.Method: Handler]) {
+    ///
+    /// - Parameter streams: The methods that answer with event streams, and so send away who comes above the limit of
+    ///   connections. The others are refused then.
+    package func on(
+        _ path: RouterPath, answering handlers: [HTTPRequest.Method: Handler],
+        streaming streams: Set<HTTPRequest.Method> = []
+    ) {
         var handlers = handlers
         if let get = handlers[.get], handlers[.head] == nil {
             handlers[.head] = { request, context in try await get(request, context).createHeadResponse() }
@@ -78,7 +86,9 @@ extension RouterMethods {
         let allowed = (handlers.keys.map(\.rawValue) + ["OPTIONS"]).sorted().joined(separator: ", ")
         handlers[.options] = { _, _ in Response(status: .noContent, headers: [.allow: allowed]) }
         for method in HTTPRequest.Method.known {
+            let isRefusable = method != .options && !streams.contains(method)
             on(path, method: method) { [handler = handlers[method]] request, context in
+                if isRefusable { try Connection.checkLimit() }
                 guard var response = try await handler?(request, context) else {
                     throw Problem(
                         .methodNotAllowed, "\(request.method.rawValue) is not possible here, only \(allowed).",

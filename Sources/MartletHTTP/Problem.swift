@@ -5,6 +5,7 @@ public import HTTPTypes
 public import Hummingbird
 import Logging
 public import Martlet
+import MartletSupport
 import NIOCore
 import NIOHTTP1
 
@@ -97,6 +98,10 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
         do {
             return try await next(request, context)
         } catch let error as HTTPError where error.status == .notFound {
+            if request.method == .options, request.head.path?.isExactly("*") == true {
+                return Response(
+                    status: .noContent, headers: [.allow: "GET, HEAD, OPTIONS, POST", .xContentTypeOptions: "nosniff"])
+            }
             guard HTTPRequest.Method.known.contains(request.method) else {
                 throw Problem(.notImplemented, "\(request.method.rawValue) is not a method that this server knows.")
             }

@@ -2,6 +2,7 @@
 
 import Logging
 import ServiceLifecycle
+import TestSupport
 import Testing
 import UnixSignals
 
@@ -23,6 +24,7 @@ struct RunUntilSignalledTests {
     private let signals = AsyncStream<UnixSignal>.makeStream()
 
     private func runWork(
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         abort: @escaping @Sendable (UnixSignal) -> Void = { Issue.record("Aborted by \($0)") },
         body: @escaping @Sendable () async throws -> Void
     ) async throws {
@@ -30,7 +32,7 @@ struct RunUntilSignalledTests {
             services: [.init(service: Work(body: body))],
             until: signals.stream,
             patience: .seconds(60),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            logger: logger,
             abort: abort
         )
     }
@@ -43,6 +45,17 @@ struct RunUntilSignalledTests {
                 try await gracefulShutdown()
                 shutDown()
             }
+        }
+    }
+
+    @Test("SIGHUP is ignored and logged, before a shutdown and during it")
+    func hangup() async throws {
+        let log = RecordingLog()
+        for signal in [UnixSignal.sighup, .sighup, .sigterm, .sighup] { signals.continuation.yield(signal) }
+        signals.continuation.finish()
+        try await runWork(logger: log.logger) {
+            try await gracefulShutdown()
+            while log.lines.count(where: { $0.hasPrefix("info Ignoring SIGHUP") }) < 3 { await Task.yield() }
         }
     }
 

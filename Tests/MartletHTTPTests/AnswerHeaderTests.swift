@@ -20,7 +20,7 @@ import Testing
             ("GET", "/health/live", 200), ("GET", "/health/ready", 200), ("HEAD", "/health/live", 200),
             ("POST", "/health/live", 405), ("GET", "/", 200), ("HEAD", "/", 200), ("OPTIONS", "/", 204),
             ("GET", "/nowhere", 404), ("PROPFIND", "/events/a", 501), ("DELETE", "/events/a", 405),
-            ("OPTIONS", "/events/a", 204), ("HEAD", "/events/a", 200), ("GET", "/events", 400),
+            ("OPTIONS", "/events/a", 204), ("OPTIONS", "*", 204), ("HEAD", "/events/a", 200), ("GET", "/events", 400),
             ("GET", "/events/%00", 400),
             ("POST", "/events/a", 200), ("POST", "/events", 415), ("POST", "/events/a?retry=x", 400),
             ("HEAD", "/api/events/stream", 200), ("HEAD", "/own/stream", 200), ("HEAD", "/own/hub", 200),

@@ -116,7 +116,7 @@ import Testing
         try await TestServer.run(maximumConnections: 2) { server in
             let first = try await TestEventSource(port: server.port, path: "/events/a")
             let second = try await TestEventSource(port: server.port, path: "/events/a")
-            let refused = try await server.request("GET", "/events/a")
+            let refused = try await server.request("POST", "/events/a", body: "x")
             #expect(refused.status == 503)
             #expect(refused.header("retry-after") == "5")
             #expect(refused.header("content-type") == "application/problem+json")

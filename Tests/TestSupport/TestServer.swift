@@ -2,6 +2,7 @@
 
 package import Hummingbird
 package import HummingbirdCore
+package import Logging
 package import Martlet
 package import MartletHTTP
 import MartletTesting
@@ -30,6 +31,8 @@ package struct TestServer: Sendable {
         speaking server: HTTPServerBuilder? = nil,
         arrangement: Arrangement = .outerGroup,
         maximumConnections: Int = .max,
+        idleTimeout: Duration = .seconds(60),
+        logger: Logger = quiet,
         access: Access<EventStreamRequestContext> = .local,
         adding routes: (Router<EventStreamRequestContext>) -> Void = { _ in },
         _ body: @Sendable @escaping (TestServer) async throws -> Value
@@ -44,9 +47,9 @@ package struct TestServer: Sendable {
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
             router: router,
-            server: server ?? .eventStreams(of: hub, maximumConnections: maximumConnections),
+            server: server ?? .eventStreams(of: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout),
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { port.yield($0.localAddress?.port ?? 0) }, logger: quiet)
+            onServerRunning: { port.yield($0.localAddress?.port ?? 0) }, logger: logger)
         let services: [any Service]
         switch arrangement {
         case .outerGroup:

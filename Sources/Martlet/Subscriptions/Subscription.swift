@@ -37,16 +37,18 @@ package final class Subscription: Sendable {
     ///   - opening: What comes before the events. The head of the response is written already.
     ///   - handler: Encodes what the application writes. What is written here does not pass it.
     ///   - framing: How the response is framed.
+    ///   - handOff: Called when the socket of the channel begins to count in ``Hub/withSocketCount(_:)``, which waits.
     /// - Returns: whether the stream goes on without the channel.
     package func stream(
-        _ opening: [WireBytes] = [], to channel: any Channel, before handler: some ChannelHandler, framing: Framing
+        _ opening: [WireBytes] = [], to channel: any Channel, before handler: some ChannelHandler, framing: Framing,
+        handOff: () -> Void = {}
     ) throws -> Bool {
         let context = try channel.pipeline.syncOperations.context(handler: handler)
         for block in opening { context.write(NIOAny(block.framed(as: framing)), promise: nil) }
         context.flush()
         #if os(Linux)
         if let shard = hub.nextSocketShard(), let socket = channel.duplicateSocket(behind: handler) {
-            shard.adopt(self, socket: socket, framing: framing, from: channel.eventLoop)
+            shard.adopt(self, socket: socket, framing: framing, from: channel.eventLoop, handOff: handOff)
             // The connection goes on with the duplicate.
             channel.close(promise: nil)
             return true

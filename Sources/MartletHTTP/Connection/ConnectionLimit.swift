@@ -6,25 +6,45 @@ import Synchronization
 /// Counts the connections of a server, also those that its hub has taken over, so that it refuses new ones while it can
 /// still say so. What is open stays open.
 final class ConnectionLimit: Sendable {
-    private let maximum: Int
-    private let hub: Hub
-    private let count = Atomic(0)
-
-    /// What a client that is refused is told to wait.
-    let retryAfter = Duration.seconds(5)
-    /// How long a connection that is refused may stay open without a request.
-    let patience = Duration.seconds(2)
-
-    init(maximum: Int, hub: Hub) {
-        self.maximum = maximum
-        self.hub = hub
+    /// What becomes of a new connection.
+    enum Admission {
+        case admitted
+        /// Its first request is refused; see ``Connection/isAboveLimit``.
+        case refused
+        /// It is closed at once, and not counted.
+        case closed
     }
 
-    /// Counts a connection. Returns whether it is within the limit; it counts in any case, until it is closed.
-    func open() -> Bool {
-        let isWithin = count.add(1, ordering: .relaxed).newValue + hub.socketCount <= maximum
-        if !isWithin { hub.connectionRefused() }
-        return isWithin
+    private let maximum: Int
+    private let hub: Hub
+    private let countsStreams: Bool
+    private let count = Atomic(0)
+
+    /// How many connections above the limit are answered at the same time.
+    static let mostRefusals = 128
+    /// When a client that is refused may try again.
+    static let retryAfter = Duration.seconds(5)
+    /// How long a connection that is refused may stay open without a request.
+    static let patience = Duration.seconds(2)
+
+    /// - Parameter countsStreams: Whether the sockets that the hub has taken over are connections of this server.
+    init(maximum: Int, hub: Hub, countsStreams: Bool) {
+        self.maximum = maximum
+        self.hub = hub
+        self.countsStreams = countsStreams
+    }
+
+    /// Counts a connection until ``close()``, unless it is closed at once.
+    func open() -> Admission {
+        // No stream is handed off meanwhile, so that each connection counts once: as a channel or as a socket.
+        let admission = hub.withSocketCount { sockets in
+            let excess = count.load(ordering: .relaxed) + 1 + (countsStreams ? sockets : 0) - maximum
+            guard excess <= Self.mostRefusals else { return Admission.closed }
+            count.add(1, ordering: .relaxed)
+            return excess <= 0 ? .admitted : .refused
+        }
+        if admission != .admitted { hub.connectionRefused() }
+        return admission
     }
 
     func close() { count.subtract(1, ordering: .relaxed) }

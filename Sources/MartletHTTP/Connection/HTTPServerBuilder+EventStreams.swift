@@ -4,44 +4,93 @@ public import HummingbirdCore
 import Logging
 public import Martlet
 import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+import Synchronization
 
 extension HTTPServerBuilder {
     /// An HTTP/1.1 server for the streams of a hub: as `http1()`, and HTTP/1.0 clients are answered as such, connections
-    /// are limited, and the streams of the hub end when the server shuts down.
+    /// are limited in number, time and bytes, and the streams of the hub end when the server shuts down.
+    ///
+    /// A client must take what it is sent within the hub's ``HubConfiguration/writeTimeout``: all of it, or 64 KiB.
     ///
     /// - Parameters:
     ///   - hub: The hub whose routes the application has.
-    ///   - maximumConnections: Above it, new connections are answered with 503 and `Retry-After`; open ones stay.
-    ///   - idleTimeout: How long a connection stays open on which nothing comes while a request is expected.
+    ///   - maximumConnections: Above it, event streams are answered with the time to come back, other routes of a hub with
+    ///     503 and `Retry-After`, and the connection ends; open ones stay. Far above it, connections are closed at once.
+    ///   - idleTimeout: How long a connection stays open on which no request comes, or less than 64 KiB of a request.
     public static func eventStreams(
         of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60)
     ) -> HTTPServerBuilder {
-        let limit = ConnectionLimit(maximum: maximumConnections, hub: hub)
+        bounded(for: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, countsStreams: true)
+    }
+
+    /// - Parameter countsStreams: Whether streams that the hub has taken over count as connections. They do on the server
+    ///   that has the routes for them.
+    package static func bounded(
+        for hub: Hub, maximumConnections: Int, idleTimeout: Duration, countsStreams: Bool
+    ) -> HTTPServerBuilder {
+        let limit = ConnectionLimit(maximum: maximumConnections, hub: hub, countsStreams: countsStreams)
+        let bounds = ConnectionBounds(
+            idleTimeout: TimeAmount(idleTimeout), writeTimeout: TimeAmount(hub.configuration.writeTimeout))
         return HTTPServerBuilder { responder in
             EventStreamChannel(
-                base: HTTP1Channel(
-                    responder: responder, configuration: .init(idleTimeout: TimeAmount(idleTimeout))),
-                limit: limit,
-                hub: hub
-            )
+                responder: { request, writer, channel in
+                    try await responder(request.asking(.current), writer, channel)
+                },
+                bounds: bounds, limit: limit, hub: hub)
         }
     }
 }
 
-private struct EventStreamChannel: ServerChildChannel {
-    let base: HTTP1Channel
+private struct EventStreamChannel: HTTPChannelHandler {
+    let responder: Responder
+    let bounds: ConnectionBounds
     let limit: ConnectionLimit
     let hub: Hub
+    let isListenerGuarded = Once()
 
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
-        base.setup(channel: channel, logger: logger).flatMapThrowing { value in
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Connection> {
+        channel.eventLoop.makeCompletedFuture {
+            if isListenerGuarded.isFirst(), let listener = channel.parent {
+                AcceptPause.add(to: listener, logger: logger)
+            }
+            let admission = limit.open()
+            guard admission != .closed else {
+                channel.close(promise: nil)
+                throw ChannelError.ioOnClosedChannel
+            }
+            let decoder = RequestDecoder()
+            let output = OutputWatch(timeout: bounds.writeTimeout, logger: logger)
+            let handler = ConnectionHandler(
+                bounds, limit: limit, isAboveLimit: admission == .refused, decoder: decoder, output: output, hub: hub,
+                logger: logger)
+            channel.closeFuture.assumeIsolated().whenComplete { _ in handler.leaveLimit() }
             let pipeline = channel.pipeline.syncOperations
-            let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
-            try pipeline.addHandler(ConnectionHandler(limit: limit, hub: hub), position: .before(codec))
-            return value
+            try pipeline.addHandlers([
+                output, HTTPResponseEncoder(), ByteToMessageHandler(decoder), handler,
+                HTTP1ToHTTPServerCodec(secure: false),
+            ])
+            return Connection(
+                requests: try NIOAsyncChannel(
+                    wrappingChannelSynchronously: channel,
+                    configuration: .init(isOutboundHalfClosureEnabled: true)),
+                isAboveLimit: admission == .refused,
+                handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
         }
     }
 
-    func handle(value: HTTP1Channel.Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+    func handle(value connection: Connection, logger: Logger) async {
+        await Connection.$current.withValue(connection) {
+            await handleHTTP(asyncChannel: connection.requests, logger: logger)
+        }
+    }
+}
+
+/// Tells its first caller from the others.
+private final class Once: Sendable {
+    private let hasBeen = Atomic(false)
+
+    func isFirst() -> Bool { !hasBeen.exchange(true, ordering: .relaxed) }
 }

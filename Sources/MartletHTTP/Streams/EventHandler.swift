@@ -14,6 +14,9 @@ struct EventHandler<Context: RequestContext>: Sendable {
     /// The handler begins before the head of the answer is written, so that what it throws can be answered. It goes on when
     /// this returns, and is cancelled when nobody wants the answer.
     func respond(to request: Request, context: Context) async throws -> Response {
+        if Connection.isAboveLimit {
+            return .comeBack(after: .random(in: options.retry), headers: .eventStream(to: request))
+        }
         let body = EventStreamBody(options: options, logger: context.logger)
         let outbox = body.outbox
         let lastEventID = request.resumeID(try RequestTarget(request).query)

@@ -17,7 +17,7 @@ struct EventStreamBody: Sendable {
     func responseBody(_ feed: @escaping @Sendable () async throws -> Void) -> ResponseBody {
         ResponseBody { writer in
             defer { outbox.close() }
-            try await write(to: writer, while: feed)
+            if !Connection.isAboveLimit { try await write(to: writer, while: feed) }
             try await writer.write(WireBytes.retry(.random(in: options.retry)).plain)
             try await writer.finish(nil)
         }

@@ -18,7 +18,7 @@ extension Subscription {
     package func response(
         on channel: any Channel, headers: HTTPFields, first: ServerSentEvent? = nil
     ) throws -> Response {
-        if hub.isDraining { return .comeBack(after: hub.retry(), headers: headers) }
+        if hub.sendsAway { return .comeBack(after: hub.retry(), headers: headers) }
         let opening = try opening(retry: hub.retry()) + (first.map { [try WireBytes($0)] } ?? [])
         return Response(
             status: .ok, headers: headers,
@@ -42,8 +42,13 @@ extension Subscription {
         guard let encoder = try? pipeline.handler(type: HTTPResponseEncoder.self) else {
             return try stream(opening, to: channel, before: try channel.addBodyEncoder(), framing: .plain)
         }
-        let isHTTP10 = (try? pipeline.handler(type: ConnectionHandler.self))?.isHTTP10 ?? false
-        return try stream(opening, to: channel, before: encoder, framing: isHTTP10 ? .plain : .chunked)
+        guard let connection = try? pipeline.handler(type: ConnectionHandler.self) else {
+            return try stream(opening, to: channel, before: encoder, framing: .chunked)
+        }
+        connection.beginStreaming()
+        return try stream(
+            opening, to: channel, before: encoder, framing: connection.isHTTP10 ? .plain : .chunked,
+            handOff: connection.leaveLimit)
     }
 
     private func opening(retry: Duration) -> [WireBytes] {
@@ -63,12 +68,15 @@ extension Hub {
         }
     }
 
+    /// Whether the client of the current task is sent away and told when to come again.
+    package var sendsAway: Bool { isDraining || Connection.isAboveLimit }
+
     private static let passingErrors: Set<MartletError.Code> = [.notRunning, .overloaded, .storageFailed]
 }
 
 extension Response {
     /// An event stream that ends with the time to wait: any other status would make `EventSource` give up for good.
-    fileprivate static func comeBack(after retry: Duration, headers: HTTPFields = .eventStream) -> Response {
+    static func comeBack(after retry: Duration, headers: HTTPFields = .eventStream) -> Response {
         let opening = WireBytes.opening(after: nil, retry: retry)
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: opening.plain))
     }

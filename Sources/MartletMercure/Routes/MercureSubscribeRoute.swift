@@ -16,7 +16,7 @@ struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
         try await hub.unlessAway {
             let (subscription, headers, connection) = try await subscribe(request, context)
             // Who is about to be sent away is not announced.
-            if !hub.isDraining { connection?.activate() }
+            if !hub.sendsAway { connection?.activate() }
             return try subscription.response(on: context.channel, headers: headers)
         }
     }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import HummingbirdCore
+import MartletSupport
+import NIOCore
+import NIOHTTPTypes
+
+/// A connection of a server for event streams, as the tasks that answer its requests know it.
+struct Connection: ServerChildChannelValue {
+    typealias Requests = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+
+    /// The one whose request the task answers; `nil` under other servers.
+    @TaskLocal static var current: Connection?
+
+    /// Whether the task answers a request of a connection for which there is no room: event streams are sent away with the
+    /// time to come back, and the other routes of a hub answer 503. The connection ends with the answer.
+    static var isAboveLimit: Bool { current?.isAboveLimit ?? false }
+
+    /// Throws 503 above the limit.
+    static func checkLimit() throws(Problem) {
+        guard isAboveLimit else { return }
+        throw Problem(
+            .serviceUnavailable, "The server has all the connections it may have. Try again later.",
+            headers: [.retryAfter: "\(ConnectionLimit.retryAfter.components.seconds)"])
+    }
+
+    let requests: Requests
+    let isAboveLimit: Bool
+    let handler: NIOLoopBound<ConnectionHandler>
+
+    var channel: any Channel { requests.channel }
+
+    /// Has the client send the body, if it waits to be asked for it.
+    func askForBody() {
+        if channel.eventLoop.inEventLoop {
+            handler.value.askForBody()
+        } else {
+            channel.eventLoop.execute { [handler] in handler.value.askForBody() }
+        }
+    }
+}
+
+extension Request {
+    /// The request with a body that the client is asked for when it is first read, and not where an answer comes before.
+    func asking(_ connection: Connection?) -> Request {
+        guard let connection, headers.contains(.expect) else { return self }
+        var request = self
+        request.body = RequestBody(asyncSequence: AskedBody(base: body, connection: connection))
+        return request
+    }
+}
+
+private struct AskedBody: AsyncSequence, Sendable {
+    typealias Element = ByteBuffer
+
+    let base: RequestBody
+    let connection: Connection
+
+    func makeAsyncIterator() -> Iterator { Iterator(base: base.makeAsyncIterator(), connection: connection) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        var base: RequestBody.AsyncIterator
+        var connection: Connection?
+
+        mutating func next() async throws -> ByteBuffer? {
+            connection?.askForBody()
+            connection = nil
+            return try await base.next()
+        }
+    }
+}
