@@ -56,7 +56,7 @@ struct URITemplateParser {
 
     /// A number from 1 to 9999 that does not begin with 0.
     private mutating func skipLength() -> Bool {
-        guard rest.first != "0", skip(where: \.isDigit) else { return false }
+        guard rest.first != "0", skip(where: \.isDigit) else { return false }  // characters: scalars
         var digits = 1
         while digits < 4, skip(where: \.isDigit) { digits += 1 }
         return true
@@ -65,7 +65,7 @@ struct URITemplateParser {
     /// `%` and two hex digits.
     private mutating func skipTriplet() -> Bool {
         let triplet = rest.prefix(3)
-        guard triplet.count == 3, triplet.first == "%" else { return false }
+        guard triplet.count == 3, triplet.first == "%" else { return false }  // characters: scalars
         guard triplet.dropFirst().allSatisfy(\.properties.isASCIIHexDigit) else { return false }
         rest.removeFirst(3)
         return true

@@ -63,8 +63,11 @@ final class SocketShard: Shard, Sendable {
 
     /// Takes over a socket that does not block, to the end of its life. Called on an event loop: the thread is woken once
     /// for all that come in one turn of the loop.
-    func adopt(_ subscription: Subscription, socket: Int32, framing: Framing, from eventLoop: any EventLoop) {
-        hub.streamOpened(onOwnSocket: true)
+    func adopt(
+        _ subscription: Subscription, socket: Int32, framing: Framing, from eventLoop: any EventLoop,
+        handOff: () -> Void
+    ) {
+        hub.streamOpened(onOwnSocket: true, handOff)
         let (isTooLate, isFirst) = mailbox.withLock { mailbox in
             guard !mailbox.hasEnded else { return (true, false) }
             mailbox.adopted.append((subscription, socket, framing))
