@@ -128,7 +128,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func leaveLimit() {
         guard isCounted else { return }
         isCounted = false
-        limit.close()
+        limit.close(isAboveLimit ? .refused : .admitted)
     }
 
     // MARK: Requests

@@ -18,7 +18,9 @@ final class ConnectionLimit: Sendable {
     private let maximum: Int
     private let hub: Hub
     private let countsStreams: Bool
-    private let count = Atomic(0)
+    private let admitted = Atomic(0)
+    /// Those that are refused take nobody's place.
+    private let refused = Atomic(0)
 
     /// How many connections above the limit are answered at the same time.
     static let mostRefusals = 128
@@ -34,18 +36,27 @@ final class ConnectionLimit: Sendable {
         self.countsStreams = countsStreams
     }
 
-    /// Counts a connection until ``close()``, unless it is closed at once.
+    /// Counts a connection until ``close(_:)``, unless it is closed at once.
     func open() -> Admission {
         // No stream is handed off meanwhile, so that each connection counts once: as a channel or as a socket.
         let admission = hub.withSocketCount { sockets in
-            let excess = count.load(ordering: .relaxed) + 1 + (countsStreams ? sockets : 0) - maximum
-            guard excess <= Self.mostRefusals else { return Admission.closed }
-            count.add(1, ordering: .relaxed)
-            return excess <= 0 ? .admitted : .refused
+            if admitted.load(ordering: .relaxed) + (countsStreams ? sockets : 0) < maximum {
+                admitted.add(1, ordering: .relaxed)
+                return Admission.admitted
+            }
+            guard refused.load(ordering: .relaxed) < Self.mostRefusals else { return .closed }
+            refused.add(1, ordering: .relaxed)
+            return .refused
         }
         if admission != .admitted { hub.connectionRefused() }
         return admission
     }
 
-    func close() { count.subtract(1, ordering: .relaxed) }
+    func close(_ admission: Admission) {
+        switch admission {
+        case .admitted: admitted.subtract(1, ordering: .relaxed)
+        case .refused: refused.subtract(1, ordering: .relaxed)
+        case .closed: break
+        }
+    }
 }

@@ -109,10 +109,14 @@ import Testing
         for _ in 0..<2 { #expect(limit.open() == .admitted) }
         for _ in 0..<ConnectionLimit.mostRefusals { #expect(limit.open() == .refused) }
         for _ in 0..<3 { #expect(limit.open() == .closed) }
-        limit.close()
+        limit.close(.refused)
         #expect(limit.open() == .refused)
-        for _ in 0..<(ConnectionLimit.mostRefusals + 1) { limit.close() }
+        // One that is refused and still open takes nobody's place.
+        limit.close(.admitted)
         #expect(limit.open() == .admitted)
+        #expect(limit.open() == .closed)
+        for _ in 0..<ConnectionLimit.mostRefusals { limit.close(.refused) }
+        #expect(limit.open() == .refused)
         #expect(ConnectionLimit(maximum: .max, hub: quickHub(), countsStreams: true).open() == .admitted)
     }
 
