@@ -156,7 +156,7 @@ struct FeedTable {
         if event.isPrivate { reached = reached.filter { sees($0, route.grants) } }
         guard !event.alternates.isEmpty || !route.feeds.isEmpty || !late.isEmpty else { return reached }
         // Some may have been closed since they were looked up.
-        let routed = route.feeds.filter { place(of: $0) != nil }
+        let routed = route.feeds.allSatisfy { isOpen($0) } ? route.feeds : route.feeds.filter { isOpen($0) }
         guard !event.alternates.isEmpty || !reached.isEmpty || !late.isEmpty else { return routed }
         var seen = Set(reached)
         for topic in event.alternates {
@@ -296,6 +296,8 @@ struct FeedTable {
     func step(_ id: FeedID, _ cursor: Cursor, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
         place(of: id).flatMap { feeds[$0]?.step(cursor, tail: tail, limit: limit, covers: covers) } ?? .caughtUp(tail)
     }
+
+    private func isOpen(_ id: FeedID) -> Bool { place(of: id) != nil }
 
     /// Where a feed is; `nil` if it is gone.
     private func place(of id: FeedID) -> Int? {

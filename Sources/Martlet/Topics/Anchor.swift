@@ -8,6 +8,9 @@ struct Anchor: Hashable, Sendable {
     let length: Int
     fileprivate let hash: UInt64
 
+    /// The hash of the text needs no other: its base is random.
+    func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+
     /// The anchor of the empty text.
     static let none = Anchor(length: 0, hash: 0)
 

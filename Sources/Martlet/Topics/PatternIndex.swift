@@ -99,19 +99,22 @@ struct PatternIndex {
         let found = find(event)
         guard event.isPrivate else {
             return Route(
-                feeds: union(of: found) { Array($0.blindAskers.feeds) + $0.grantedAskers.feeds + $0.seeingAskers.feeds }
-            )
+                feeds: union(of: found) { entry, feeds in
+                    feeds += entry.blindAskers.feeds
+                    feeds += entry.grantedAskers.feeds
+                    feeds += entry.seeingAskers.feeds
+                })
         }
         let grants = Set(found.lazy.filter { !$0.grantees.isEmpty }.map(\.selector))
         let askers = found.reduce(0) { $0 + $1.grantedAskers.count }
         let grantees = found.reduce(0) { $0 + $1.grantees.count }
-        let seeing = union(of: found) { $0.seeingAskers.feeds }
+        let seeing = union(of: found) { $1 += $0.seeingAskers.feeds }
         if askers <= grantees {
-            let granted = union(of: found) { $0.grantedAskers.feeds }
+            let granted = union(of: found) { $1 += $0.grantedAskers.feeds }
             return Route(feeds: seeing + granted.filter { !isDisjoint(selections[$0]?.grants, grants) }, grants: grants)
         }
         let asked = Set(found.lazy.filter { !$0.grantedAskers.isEmpty }.map(\.selector))
-        let granted = union(of: found) { $0.grantees.feeds }
+        let granted = union(of: found) { $1 += $0.grantees.feeds }
         return Route(feeds: seeing + granted.filter { !isDisjoint(selections[$0]?.selectors, asked) }, grants: grants)
     }
 
@@ -140,11 +143,13 @@ struct PatternIndex {
         return found
     }
 
-    /// The feeds that a closure picks of all entries, each once.
-    private func union(of entries: [Entry], _ feeds: (Entry) -> some Sequence<FeedID>) -> [FeedID] {
-        guard entries.count > 1 else { return entries.first.map { Array(feeds($0)) } ?? [] }
+    /// The feeds that a closure adds for each entry, each once. For one entry it adds none twice.
+    private func union(of entries: [Entry], _ add: (Entry, inout [FeedID]) -> Void) -> [FeedID] {
+        var feeds: [FeedID] = []
+        for entry in entries { add(entry, &feeds) }
+        guard entries.count > 1 else { return feeds }
         var seen: Set<FeedID> = []
-        return entries.flatMap { feeds($0).filter { seen.insert($0).inserted } }
+        return feeds.filter { seen.insert($0).inserted }
     }
 }
 

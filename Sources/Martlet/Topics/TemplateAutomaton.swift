@@ -48,7 +48,7 @@ struct TemplateAutomaton: Sendable {
     var width: Int { rows.width }
 
     func matches(_ text: ArraySlice<UInt8>) -> Bool {
-        var active = BitRows(bits: stateCount)
+        var active = BitRow(width: width)
         active.insert(0)
         leaveExpressions(&active)
         var rest = text.makeIterator()
@@ -59,7 +59,9 @@ struct TemplateAutomaton: Sendable {
                     return false
                 }
                 let before = active
-                for byte in [byte, high, low] { step(&active, over: byte, keeping: .other) }
+                step(&active, over: byte, keeping: .other)
+                step(&active, over: high, keeping: .other)
+                step(&active, over: low, keeping: .other)
                 keepTriplet(from: before, in: &active)
             } else {
                 step(&active, over: byte, keeping: TopicByteKind(byte))
@@ -108,7 +110,7 @@ struct TemplateAutomaton: Sendable {
         rows.insert(state, row: Row.exits)
     }
 
-    private func step(_ active: inout BitRows, over byte: UInt8, keeping kind: TopicByteKind) {
+    private func step(_ active: inout BitRow, over byte: UInt8, keeping kind: TopicByteKind) {
         let place = bytes.firstIndex(of: byte)
         var carry: UInt64 = 0
         for word in 0..<active.width {
@@ -119,7 +121,7 @@ struct TemplateAutomaton: Sendable {
     }
 
     /// Adds the states of before a triplet that keep it: a triplet is in every value that a plain byte is in.
-    private func keepTriplet(from before: BitRows, in active: inout BitRows) {
+    private func keepTriplet(from before: BitRow, in active: inout BitRow) {
         for word in 0..<active.width { active[word] |= before[word] & rows[word, row: Row.keeping(.plain)] }
     }
 
@@ -128,7 +130,7 @@ struct TemplateAutomaton: Sendable {
     /// Where expressions follow each other, their states are a run of ones in `insides`, and the lowest active one
     /// leads to every exit above it, up to the first state behind the run. When the active ones are added to the run,
     /// it is just these bits that are carried into.
-    private func leaveExpressions(_ active: inout BitRows) {
+    private func leaveExpressions(_ active: inout BitRow) {
         var carry: UInt64 = 0
         for word in 0..<active.width {
             let run = rows[word, row: Row.insides]

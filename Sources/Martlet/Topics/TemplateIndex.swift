@@ -88,7 +88,9 @@ private struct TemplateNode<Value> {
         for length in lengths.keys where length <= topic.bytes.count {
             for start in Self.starts(of: length, in: topic.bytes.count, depth) {
                 let anchor = topic.anchor(at: start, length: length)
-                guard let branch = branches[anchor], visited.insert(anchor).inserted else { continue }
+                guard let branch = branches[anchor] else { continue }
+                // Text in the middle may come several times.
+                if depth > 1, !visited.insert(anchor).inserted { continue }
                 guard branch.visit(topic, depth: depth + 1, body) else { return false }
             }
         }
