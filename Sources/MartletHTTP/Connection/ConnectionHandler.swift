@@ -155,6 +155,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func receive(_ request: HTTPRequestHead, _ context: ChannelHandlerContext) {
         var request = request
         do {
+            try request.checkMethod()
             try request.checkSize()
             try request.settleTarget()
             try request.checkTransferCoding()
@@ -163,8 +164,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
             return refuse(error, request, context)
         }
         let upgradeOffer = request.upgradeOffer
-        // What follows CONNECT would not be HTTP.
-        let closes = isAboveLimit || request.isLast || request.method == .CONNECT || upgradeOffer == .unclear
+        let closes = isAboveLimit || request.isLast || upgradeOffer == .unclear
         exchanges.append(
             Exchange(isHTTP10: request.isHTTP10, isHead: request.method == .HEAD, closes: closes))
         incoming = Incoming(

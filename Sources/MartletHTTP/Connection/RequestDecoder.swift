@@ -80,6 +80,8 @@ final class RequestDecoder: ByteToMessageDecoder {
 
     private func problem(_ error: HTTPParserError, _ buffer: ByteBuffer) -> any Error {
         let bytes = buffer.readableBytesView
+        let line = bytes.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
+        let version = line.suffix(" HTTP/1.1".utf8.count)
         switch error {
         // Bytes behind the last request.
         case .closedConnection:
@@ -87,12 +89,10 @@ final class RequestDecoder: ByteToMessageDecoder {
         case .headerOverflow:
             let isTarget = isInTarget && !bytes.prefix(ConnectionBounds.targetBytes).contains(UInt8(ascii: "\n"))
             return isTarget ? Problem.targetTooLong : .fieldsTooLarge
-        case .invalidMethod:
-            let line = bytes.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
-            guard line.suffix(10).starts(with: " HTTP/1.".utf8) || line.suffix(9).starts(with: " HTTP/1.".utf8) else {
-                return Problem(error)
-            }
+        case .invalidMethod where version.starts(with: " HTTP/1.".utf8):
             return Problem(.notImplemented, "This server does not know the method. Use GET or POST.")
+        case .invalidVersion where !version.starts(with: " HTTP/".utf8) || version.starts(with: " HTTP/1.".utf8):
+            return Problem(.badRequest, "A request line ends with HTTP/1.1 or HTTP/1.0, then CR and LF.")
         default:
             return Problem(error)
         }

@@ -14,6 +14,13 @@ extension HTTPRequestHead {
         case unclear
     }
 
+    /// Refuses CONNECT. What follows it would not be HTTP.
+    ///
+    /// - Throws: ``Problem`` of status 501.
+    func checkMethod() throws(Problem) {
+        guard method != .CONNECT else { throw Problem(.notImplemented, "This server is no proxy. Leave CONNECT out.") }
+    }
+
     /// - Throws: ``Problem`` of status 414 or 431.
     func checkSize() throws(Problem) {
         guard uri.utf8.count <= ConnectionBounds.targetBytes else { throw .targetTooLong }
