@@ -329,6 +329,7 @@ let package = Package(
                 .nioCore,
                 .nioHTTP1,
                 .nioPosix,
+                .serviceLifecycle,
             ],
             swiftSettings: settings
         ),

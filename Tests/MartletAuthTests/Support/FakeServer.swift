@@ -5,6 +5,7 @@ import Hummingbird
 import HummingbirdCore
 import MartletTesting
 import NIOCore
+import ServiceLifecycle
 import Synchronization
 
 /// An HTTP server on a free port of this machine that answers as a test says, for as long as a closure runs.
@@ -37,7 +38,7 @@ final class FakeServer: Sendable {
             state.requests.append(request.head)
             return state.answer
         }
-        return try await answer(request)
+        return try await cancelWhenGracefulShutdown { try await answer(request) }
     }
 
     static func run(_ body: @escaping @Sendable (FakeServer) async throws -> Void) async throws {
@@ -50,12 +51,17 @@ final class FakeServer: Sendable {
         let application = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { port.yield($0.localAddress?.port ?? 0) }, logger: quiet)
+        // A connection that a cancelled server has just accepted would stop the process.
+        let group = ServiceGroup(configuration: .init(services: [application], logger: quiet))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await application.run() }
+            tasks.addTask { try await group.run() }
             let bound = try await TestConnection.withPatience { await ports.first { _ in true } }
             server.state.withLock { $0.port = bound ?? 0 }
-            defer { tasks.cancelAll() }
-            try await body(server)
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(server)) } catch { result = .failure(error) }
+            await group.triggerGracefulShutdown()
+            try await tasks.waitForAll()
+            try result.get()
         }
     }
 }
