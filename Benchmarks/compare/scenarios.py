@@ -187,21 +187,23 @@ def replay(load: Load) -> Metrics:
     }
 
 
-def scenarios(martlet: Path, folder: Path) -> dict[str, Scenario]:
+def scenarios(martlet: Path, before: Path, folder: Path) -> dict[str, Scenario]:
     """
     - martlet: The program.
+    - before: An older build of it.
     - folder: Where programs are built.
     """
     floor, hub, nchan, node, starlette = Floor(folder), Martlet(martlet), Nchan(), Node(), Starlette()
+    older = Martlet(before, name="before")
     coalescing = Floor(folder, mode="coalesce")
-    peers: list[Server] = [hub, nchan, node, starlette]
+    peers: list[Server] = [hub, older, nchan, node, starlette]
 
     def candidates(*servers: Server) -> list[Candidate]:
         return [Candidate(server.name, server, server.path) for server in servers]
 
     loss = [worst("lost or late", "lost"), worst("cut", "cut")]
     memory = [
-        median("KB/subscriber", "memory", ".2f"), spread("range", "memory", ".2f"), ratio("nchan", "memory"),
+        median("KB/subscriber", "memory", ".2f"), spread("range", "memory", ".2f"), ratio("nchan", "memory"), ratio("before", "memory"),
         median("first herd", "first", ".2f"), median("above warm", "growth", ".2f"), median("fresh MB", "fresh"),
         median("warm MB", "warm"), median("with all MB", "present"), median("left MB", "left", "+.2f"),
         worst("cut", "cut"),
@@ -210,21 +212,21 @@ def scenarios(martlet: Path, folder: Path) -> dict[str, Scenario]:
         "delivery": Scenario(
             "delivery: one topic, 10 events/s of 200 B", 5000, candidates(floor, *peers), delivery,
             [median("CPU µs/delivery", "cpu", ".2f"), spread("range", "cpu", ".2f"), ratio("floor", "cpu"),
-             ratio("nchan", "cpu"), median("p50 ms", "p50"), median("p99 ms", "p99"),
+             ratio("nchan", "cpu"), ratio("before", "cpu"), median("p50 ms", "p50"), median("p99 ms", "p99"),
              median("events/s accepted", "accepted"), *loss, median("generator CPU %", "generator", ".0f")]),
         "saturation": Scenario(
             "saturation: one topic, 1 000 events/s of 200 B", 5000, candidates(coalescing, *peers), saturation,
             [median("deliveries/s", "deliveries", ",.0f"), spread("range", "deliveries", ",.0f"),
-             ratio("floor", "deliveries"), ratio("nchan", "deliveries"), median("events/s accepted", "accepted"),
+             ratio("floor", "deliveries"), ratio("nchan", "deliveries"), ratio("before", "deliveries"), median("events/s accepted", "accepted"),
              median("p50 ms", "p50"), median("p99 ms", "p99"), *loss, median("generator CPU %", "generator", ".0f")]),
         "idle": Scenario(
             "idle: memory of subscribers of one topic", 18_000, candidates(floor, *peers), idle, memory),
         "topics": Scenario(
             "topics: memory of subscribers of a topic each", 18_000,
-            [Candidate(server.name, server, server.own_path) for server in (hub, nchan)], idle, memory),
+            [Candidate(server.name, server, server.own_path) for server in (hub, older, nchan)], idle, memory),
         "accept": Scenario(
             "accept: processor time to accept a subscriber, at 4 000 a second", 5000, candidates(floor, *peers), accept,
-            [median("CPU µs/subscriber", "cpu"), spread("range", "cpu"), ratio("floor", "cpu"), ratio("nchan", "cpu"),
+            [median("CPU µs/subscriber", "cpu"), spread("range", "cpu"), ratio("floor", "cpu"), ratio("nchan", "cpu"), ratio("before", "cpu"),
              median("first herd: µs", "first"), median("accepted/s", "arrivals", ".0f"), worst("cut", "cut")]),
         "private": Scenario(
             "private: the common topic only, and besides it an own topic each; 10 events/s of 200 B to the common one",
