@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the lines of a stream since the last blank line have set: the buffers of WHATWG HTML, section 9.2.6.
+/// The fields that the lines since the last blank line have set: the buffers of WHATWG HTML, section 9.2.6.
 ///
 /// The standard ends each data line with LF and strips the last one; here the LF stands between the lines, which is the
 /// same data. The id is kept apart from the last event id until the block ends, as an unfinished block must not set it.

@@ -7,9 +7,9 @@
 /// start a new one with the ``lastSendableEventID`` of the old. There is nothing to call at the end of the stream; the
 /// standard discards a block that its blank line does not end, and so does dropping the parser.
 ///
-/// Memory is bounded by ``Limits`` whatever the input: the parser holds at most one line, one event and two ids.
+/// Memory is bounded by ``Limits`` for any input: the parser holds at most one line, one event and two ids.
 public struct EventStreamParser: Sendable {
-    /// What the stream says, in its order.
+    /// A part of the stream, in its order.
     public enum Element: Sendable, Hashable {
         /// An event to dispatch. `data` is never `nil`, with LF between its lines; `event` is `nil` for the default
         /// type `message`; `id` is ``EventStreamParser/lastEventID``, or `nil` when that is empty. `retry` and
@@ -60,7 +60,7 @@ public struct EventStreamParser: Sendable {
     private var lineEndedInCarriageReturn = false
     private var failure: EventStreamError?
 
-    /// - Parameter lastEventID: What the stream was asked to resume from; the id of its events until it sets another.
+    /// - Parameter lastEventID: The id that the stream was asked to resume from; the id of its events until it sets another.
     public init(limits: Limits = Limits(), lastEventID: String = "") {
         self.limits = limits
         self.lastEventID = lastEventID
@@ -72,7 +72,7 @@ public struct EventStreamParser: Sendable {
     /// Invalid UTF-8 is not an error; it is read as U+FFFD, as in the UTF-8 decode of the standard.
     ///
     /// - Throws: ``EventStreamError`` with the code ``EventStreamError/Code/lineTooLong`` or
-    ///   ``EventStreamError/Code/eventTooLarge``. What came before the fault is in `elements` all the same. The stream
+    ///   ``EventStreamError/Code/eventTooLarge``. The parts before the fault are in `elements`. The stream
     ///   cannot be resumed: every later call throws the same error and reads nothing.
     public mutating func parse(
         _ chunk: some Sequence<UInt8>,

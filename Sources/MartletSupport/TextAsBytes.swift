@@ -16,7 +16,7 @@ extension StringProtocol {
 
     package func containsExactly(_ byte: UInt8) -> Bool { utf8.contains(byte) }
 
-    /// What follows a prefix; `nil` where the text does not begin with it.
+    /// The text behind a prefix; `nil` where the text does not begin with it.
     package func cutting(prefix: some StringProtocol) -> SubSequence? {
         startsExactly(with: prefix) ? self[utf8.index(startIndex, offsetBy: prefix.utf8.count)...] : nil
     }
@@ -35,7 +35,7 @@ extension StringProtocol {
         return parts
     }
 
-    /// What is before and behind the first separator; `nil` where there is none.
+    /// The texts before and behind the first separator; `nil` if there is none.
     package func cutExactly(at separator: UInt8) -> (before: SubSequence, behind: SubSequence)? {
         guard let index = utf8.firstIndex(of: separator) else { return nil }
         return (self[..<index], self[utf8.index(after: index)...])

@@ -80,7 +80,8 @@ import Testing
             let epoch = try #require(id.split(separator: "-").first)
             let place = try Position("\(epoch)-9")
             let ahead = Subscription(
-                hub: hub, selection: news, feed: try hub.open(news).0, start: .after(place), position: place)
+                fanOut: hub.fanOut, selection: news, feed: try hub.fanOut.open(news).0, start: .after(place),
+                position: place)
             let early = try await SinkClient(ahead)
             await early.loop.advanceTime(by: .seconds(15))
             try await early.read()
@@ -96,7 +97,7 @@ import Testing
             let client = try await SinkClient(hub, news, framing: .chunked)
             hub.beginDrain()
             try await client.read { $0.text == "d\r\nretry: 1500\n\n\r\n0\r\n\r\n" }
-            await client.loop.advanceTime(by: .seconds(1))
+            await client.loop.advanceTime(by: .seconds(2))
             try await client.channel.closeFuture.get()
             #expect(hub.streamCount == 0)
             #expect(hub.feedCount == 0)
@@ -112,7 +113,7 @@ import Testing
             try await client.setWritable(false)
             await client.loop.advanceTime(by: .seconds(29))
             #expect(hub.streamCount == 1)
-            await client.loop.advanceTime(by: .seconds(1))
+            await client.loop.advanceTime(by: .seconds(2))
             try await client.channel.closeFuture.get()
             #expect(hub.streamCount == 0)
         }

@@ -18,7 +18,7 @@ private final class Companion: Sendable {
     private struct Stream {
         let shard: SimulatedShard
         let socket: Int32
-        let token: SocketSinks<FakeTransport>.Token
+        let token: SinkToken
         private let changes: Changes
 
         private final class Changes: Sendable {

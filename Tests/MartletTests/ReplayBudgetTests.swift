@@ -32,7 +32,7 @@ struct ReplayBudgetTests {
             for number in 0..<200 { ids.append(try await hub.publish("\(number) \(data)", to: "news")) }
             try await TestConnection.withPatience { [ids] in while hub.end.text != ids.last { try await Task.step() } }
             let shard = SimulatedShard(hub, seed: 1)
-            var clients: [(socket: Int32, token: SocketSinks<FakeTransport>.Token, start: Int)] = []
+            var clients: [(socket: Int32, token: SinkToken, start: Int)] = []
             for start in 0..<40 {
                 let subscription = try await hub.subscribe(to: .of("news"), after: ids[start])
                 let (socket, token) = shard.open(subscription, framing: .plain)
@@ -42,11 +42,11 @@ struct ReplayBudgetTests {
             var most = 0
             while !clients.allSatisfy({ shard.network.sockets[$0.socket]?.isBlocked == true }) {
                 shard.pass()
-                most = max(most, hub.replayer.budget.byteCount)
+                most = max(most, hub.fanOut.replayer.budget.byteCount)
                 try await Task.step()
             }
             #expect(most <= configuration.replayBytes)
-            #expect(slices == 0 || hub.replayer.budget.byteCount > 0)
+            #expect(slices == 0 || hub.fanOut.replayer.budget.byteCount > 0)
 
             shard.network.full = []
             let last = "data: 199 "
@@ -59,7 +59,7 @@ struct ReplayBudgetTests {
                     shard.sinks.resume(client.token, now: shard.now)
                 }
                 shard.pass()
-                most = max(most, hub.replayer.budget.byteCount)
+                most = max(most, hub.fanOut.replayer.budget.byteCount)
                 try await Task.step()
             }
             for client in clients {
@@ -71,7 +71,7 @@ struct ReplayBudgetTests {
                 #expect(read == Array(client.start + 1..<200))
             }
             #expect(most <= configuration.replayBytes)
-            #expect(hub.replayer.budget.byteCount == 0)
+            #expect(hub.fanOut.replayer.budget.byteCount == 0)
         }
     }
 
@@ -170,7 +170,7 @@ struct ReplayBudgetTests {
             let shard = SimulatedShard(hub, seed: 1)
             shard.network.isKind = true
             let open = { shard.open(try await hub.subscribe(to: .of("past"), after: "earliest"), framing: .plain) }
-            let leave: [(Int32, SocketSinks<FakeTransport>.Token) async throws -> Void] = [
+            let leave: [(Int32, SinkToken) async throws -> Void] = [
                 // Before anything was read, when the slice is there, and when its socket is full.
                 { _, token in shard.sinks.remove(token) },
                 { _, token in
@@ -186,9 +186,9 @@ struct ReplayBudgetTests {
                         shard.pass()
                         try await Task.step()
                     }
-                    #expect(hub.replayer.budget.byteCount > 0)
+                    #expect(hub.fanOut.replayer.budget.byteCount > 0)
                     shard.sinks.end(token, because: .drained, retry: .seconds(1), now: shard.now)
-                    #expect(hub.replayer.budget.byteCount == 0)
+                    #expect(hub.fanOut.replayer.budget.byteCount == 0)
                 },
             ]
             for leave in leave {
@@ -201,7 +201,7 @@ struct ReplayBudgetTests {
                 shard.pass()
                 try await Task.step()
             }
-            #expect(hub.replayer.budget.byteCount == 0)
+            #expect(hub.fanOut.replayer.budget.byteCount == 0)
         }
     }
 }

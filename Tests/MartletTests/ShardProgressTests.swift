@@ -63,8 +63,8 @@ struct ShardProgressTests {
         try await withHub(log: log, base: .with { $0.maximumShardLag = 1000 }) { hub in
             try await hub.waitUntilRunning()
             let shard = LazyShard()
-            let (feed, _) = try hub.open(Selection(topics: ["news"]))
-            hub.listen(shard, to: feed)
+            let (feed, _) = try hub.fanOut.open(Selection(topics: ["news"]))
+            hub.fanOut.listen(shard, to: feed)
             let text = String(repeating: "x", count: 400)
             var accepted = 0
             let error = await #expect(throws: MartletError.self) {
@@ -75,11 +75,11 @@ struct ShardProgressTests {
             }
             #expect(error?.code == .overloaded)
             #expect((2...8).contains(accepted))
-            hub.reached(hub.tail.sequence, by: shard)
+            hub.fanOut.reached(hub.fanOut.tail.sequence, by: shard)
             try await TestConnection.withPatience {
                 while (try? await hub.publish(text, to: "news")) == nil { try await Task.step() }
             }
-            hub.ignore(shard, feed)
+            hub.fanOut.ignore(shard, feed)
         }
     }
 }

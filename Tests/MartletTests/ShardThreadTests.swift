@@ -40,8 +40,8 @@ import Testing
         let hub = hub(threads: threads, wanted: wanted, recorded)
         let running = Task { try await hub.run() }
         let client = try await SinkClient(hub, .of("a"))
-        #expect((hub.nextSocketShard() != nil) == (threads > 0))
-        #expect(hub.state.withLock { $0.socketShards.count } == threads)
+        #expect((hub.fanOut.nextSocketShard() != nil) == (threads > 0))
+        #expect(hub.fanOut.state.withLock { $0.socketShards.count } == threads)
         try await hub.publish("1", to: "a")
         try await client.read { $0.events.map(\.data) == ["1"] }
         #expect(recorded.lines.count { $0.contains("threads") } == 1)

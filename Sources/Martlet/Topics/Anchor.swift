@@ -2,7 +2,7 @@
 
 /// A piece of text as its length and a hash. Equal pieces have equal anchors.
 ///
-/// Different pieces of n bytes have the same anchor with a probability of n / 2^61 at most, whoever chose them: the base
+/// Different pieces of n bytes have the same anchor with a probability of n / 2^61 at most, even if an attacker chose them: the base
 /// of the hash is random in each process. So an anchor finds what it stands for, and a look at the text confirms it.
 struct Anchor: Hashable, Sendable {
     let length: Int

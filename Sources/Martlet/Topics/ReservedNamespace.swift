@@ -3,7 +3,7 @@
 import MartletSupport
 
 /// The topics that only the hub itself uses: `/.well-known/mercure`, which is its path in the Mercure protocol, and all
-/// below. Nobody can publish there, whatever he speaks and whether or not that protocol is spoken here, so that nobody
+/// below. Publishers cannot publish there, with any protocol and whether or not Mercure is spoken here, so that no publisher
 /// can forge what the hub says of its subscriptions.
 ///
 /// A topic is a text, and the hub compares it byte for byte; but a client may take it for a URL. So a topic is reserved when any reader of URLs could come to the hub's path with it: percent-encoding is undone once (`%2F` and
@@ -46,7 +46,7 @@ package enum ReservedNamespace {
         return hasDot && hasHyphen && hasM
     }
 
-    /// Whether the path comes through the hub's, also where dot segments lead out of it again: not everybody resolves
+    /// Whether the path comes through the hub's, also where dot segments lead out of it again: not every client resolves
     /// them, and the subscription topics of selectors such as `../..` have them.
     private static func isReserved(_ path: ArraySlice<UInt8>) -> Bool {
         var resolved: [ArraySlice<UInt8>] = []
@@ -80,7 +80,7 @@ package enum ReservedNamespace {
         return bytes
     }
 
-    /// What follows `scheme:` (RFC 3986 section 3.1), where there is one.
+    /// The part behind `scheme:` (RFC 3986 section 3.1), where there is one.
     private static func withoutScheme(_ url: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         let scheme = url.prefix { $0.isSchemeCharacter }
         let rest = url[scheme.endIndex...]
@@ -88,7 +88,7 @@ package enum ReservedNamespace {
         return rest.dropFirst()
     }
 
-    /// What follows `//authority`. Browsers read any number of slashes before the host of an http URL.
+    /// The part behind `//authority`. Browsers read any number of slashes before the host of an http URL.
     private static func withoutAuthority(_ rest: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         guard rest.prefix(2).count(where: \.isSlash) == 2 else { return rest }
         return rest.drop(while: \.isSlash).drop { !$0.isSlash }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// A URI template in the form that topics are matched with: a nondeterministic automaton whose states are the bits of
 /// a few words, so that all of them step at once (Navarro and Raffinot, *Flexible Pattern Matching in Strings*, 2002,
 /// chapter 4).
@@ -11,7 +13,7 @@
 /// The last state is the end of the template.
 ///
 /// There is at most one state more than the template has bytes. A match goes through the topic once, and for each byte
-/// of it a fixed number of times through the words of the states, whatever the two texts are.
+/// of it a fixed number of times through the words of the states, for any two texts.
 struct TemplateAutomaton: Sendable {
     let stateCount: Int
     /// The bytes that any state reads, each once.
@@ -145,4 +147,100 @@ struct TemplateAutomaton: Sendable {
 
 extension UInt8 {
     fileprivate var isHexDigit: Bool { Unicode.Scalar(self).properties.isASCIIHexDigit }
+}
+
+/// Rows of bits, all of one length, in words of 64.
+struct BitRows: Sendable {
+    /// The words of one row.
+    let width: Int
+    private var words: [UInt64]
+
+    init(rows: Int, bits: Int) {
+        width = (bits + 63) / 64
+        words = Array(repeating: 0, count: rows * width)
+    }
+
+    subscript(word: Int, row row: Int) -> UInt64 {
+        get { words[row * width + word] }
+        set { words[row * width + word] = newValue }
+    }
+
+    mutating func insert(_ bit: Int, row: Int) { self[bit / 64, row: row] |= 1 << UInt64(bit % 64) }
+}
+
+/// A row of bits in words of 64. The first word needs no memory of its own.
+struct BitRow {
+    private var head: UInt64 = 0
+    private var rest: [UInt64] = []
+
+    init(width: Int) {
+        if width > 1 { rest = Array(repeating: 0, count: width - 1) }
+    }
+
+    var width: Int { rest.count + 1 }
+
+    var isEmpty: Bool { head == 0 && rest.allSatisfy { $0 == 0 } }
+
+    subscript(word: Int) -> UInt64 {
+        get { word == 0 ? head : rest[word - 1] }
+        set { if word == 0 { head = newValue } else { rest[word - 1] = newValue } }
+    }
+
+    func contains(_ bit: Int) -> Bool { self[bit / 64] & (1 << UInt64(bit % 64)) != 0 }
+
+    mutating func insert(_ bit: Int) { self[bit / 64] |= 1 << UInt64(bit % 64) }
+}
+
+/// A URI template in the form that topics are matched with: the literal text at its two ends, which is compared, and an
+/// automaton for what is between. Copies of a selector share it.
+final class TemplateMatcher: Sendable {
+    /// The text that tells the template from others, the best first: the literal text at the start, that at the end, then the
+    /// longest pieces between. Of a piece between, the last 16 bytes are an anchor, and the last 64 are the next if there
+    /// are more than 16: the few lengths of the first kind keep a search for them short.
+    ///
+    /// Every topic that the template stands for begins with the first, ends with the second, and has the others in it.
+    let anchors: [Anchor]
+    /// An anchor by its number; the empty one where there are fewer.
+    func anchor(_ number: Int) -> Anchor { anchors.indices.contains(number) ? anchors[number] : .none }
+
+    /// How many words its states fill.
+    var width: Int { automaton.width }
+
+    private let text: ExactText
+    private let prefixCount: Int
+    private let suffixCount: Int
+    private let automaton: TemplateAutomaton
+
+    /// The most anchors of a template. Literal text beyond them tells no templates apart.
+    static let mostAnchors = 6
+    private static let shortAnchorBytes = 16
+
+    init(_ template: URITemplate, text: ExactText) {
+        let literals = template.literals
+        let (prefix, suffix) = (literals[0], literals[literals.count - 1])
+        self.text = text
+        prefixCount = prefix.count
+        suffixCount = suffix.count
+        automaton = TemplateAutomaton(template.middle)
+        let inner = literals.dropFirst().dropLast().filter { !$0.isEmpty }.sorted { $0.count > $1.count }
+        let anchors =
+            [Anchor(prefix), Anchor(suffix.suffix(Anchor.mostBytes))]
+            + inner.prefix(Self.mostAnchors).flatMap { piece in
+                [Anchor(piece.suffix(Self.shortAnchorBytes))]
+                    + (piece.count > Self.shortAnchorBytes ? [Anchor(piece.suffix(Anchor.mostBytes))] : [])
+            }
+        self.anchors = Array(anchors.prefix(Self.mostAnchors))
+    }
+
+    /// Whether the template can stand for a topic, or is the same text.
+    func matches(_ topic: [UInt8]) -> Bool {
+        let text = text.string.utf8
+        if topic.count >= prefixCount + suffixCount, topic.starts(with: text.prefix(prefixCount)),
+            topic.suffix(suffixCount).elementsEqual(text.suffix(suffixCount)),
+            automaton.matches(topic[prefixCount..<topic.count - suffixCount])
+        {
+            return true
+        }
+        return topic.count == text.count && text.elementsEqual(topic)
+    }
 }

@@ -2,7 +2,7 @@
 
 import MartletSupport
 
-/// What an event is about, and what a subscriber asks for: a path such as `orders/42`.
+/// The name of what events are about, and of what subscribers ask for: a path such as `orders/42`.
 ///
 /// Topics are compared byte for byte: `a//b`, `a/b` and `A/b` are three topics. Any text is a topic that is not empty
 /// and has no control characters (Unicode category Cc). How long it may be is the hub's to say (``Limits/topicBytes``).

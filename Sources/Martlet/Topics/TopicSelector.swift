@@ -2,7 +2,7 @@
 
 import MartletSupport
 
-/// What a subscriber asks for, or a grant allows: which topics, by a text.
+/// Selects topics by a text: those that a subscriber asks for, or that a grant allows.
 ///
 /// `*` selects every topic. A URI template (RFC 6570) with at least one expression, such as `orders/{id}`, selects what
 /// ``matches(_:)`` says. Any other text selects the topic of that name and nothing else; a template that is not valid,
@@ -30,7 +30,7 @@ public struct TopicSelector: Hashable, Sendable, CustomStringConvertible, Expres
     /// Selects every topic.
     public static let every = TopicSelector("*")
 
-    /// Selects this topic and nothing else, whatever characters its name has.
+    /// Selects this topic and nothing else, even if its name looks like a template.
     public init(_ topic: Topic) {
         exactText = ExactText(topic.name)
         kind = .exact(topic)
@@ -48,7 +48,7 @@ public struct TopicSelector: Hashable, Sendable, CustomStringConvertible, Expres
         }
     }
 
-    /// A selector that the program itself names. What is not known when it is compiled belongs into a ``Topic``, or it might
+    /// A selector that the program itself names. Text that is not known at compile time belongs into a ``Topic``, or it might
     /// be read as a template.
     public init(stringLiteral text: StaticString) { self.init("\(text)") }
 

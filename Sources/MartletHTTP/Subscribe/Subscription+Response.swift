@@ -18,8 +18,8 @@ extension Subscription {
     package func response(
         on channel: any Channel, headers: HTTPFields, first: ServerSentEvent? = nil
     ) throws -> Response {
-        if hub.sendsAway { return .comeBack(after: hub.retry(), headers: headers) }
-        let opening = try opening(retry: hub.retry()) + (first.map { [try WireBytes($0)] } ?? [])
+        if fanOut.isDraining || Connection.isAboveLimit { return .comeBack(after: fanOut.retry(), headers: headers) }
+        let opening = try opening(retry: fanOut.retry()) + (first.map { [try WireBytes($0)] } ?? [])
         return Response(
             status: .ok, headers: headers,
             // The head is written when this is called, so what is written to the channel comes behind it.

@@ -74,6 +74,8 @@ final class FakeNetwork {
 }
 
 struct FakeTransport: Transport {
+    static let hasOwnSockets = true
+
     let network: FakeNetwork
 
     func send(_ bytes: UnsafeRawBufferPointer, to socket: Int32) -> SendResult { network.send(bytes, to: socket) }

@@ -53,7 +53,7 @@ extension Hub {
         var ids: [String] = []
         for number in numbers { ids.append(try await publish("\(number)", to: topic)) }
         try await TestConnection.withPatience { [last = ids.last] in
-            while self.tail.position.text != last { try await Task.step() }
+            while self.fanOut.tail.position.text != last { try await Task.step() }
         }
         return ids
     }

@@ -12,12 +12,12 @@ final class SimulatedShard {
     }
 
     private final class Answers: Sendable {
-        typealias Answer = (token: SocketSinks<FakeTransport>.Token, result: Result<ReplaySlice, any Error>)
+        typealias Answer = (token: SinkToken, result: Result<ReplaySlice, any Error>)
         let waiting = Mutex<[Answer]>([])
     }
 
     let network: FakeNetwork
-    var sinks: SocketSinks<FakeTransport>
+    var sinks: Sinks<FakeTransport>
     var now = ContinuousClock.now
     /// How long it takes to send something.
     var sendTime = Duration.zero
@@ -28,18 +28,18 @@ final class SimulatedShard {
     init(_ hub: Hub, seed: UInt64) {
         self.hub = hub
         network = FakeNetwork(seed: seed)
-        sinks = SocketSinks(hub: hub, listener: listener, transport: FakeTransport(network: network)) {
+        sinks = Sinks(fanOut: hub.fanOut, listener: listener, transport: FakeTransport(network: network)) {
             [answers] request, token in
-            hub.replayer.read(request) { result in answers.waiting.withLock { $0.append((token, result)) } }
+            hub.fanOut.replayer.read(request) { result in answers.waiting.withLock { $0.append((token, result)) } }
         }
     }
 
     func open(
         _ subscription: Subscription, framing: Framing
-    ) -> (socket: Int32, token: SocketSinks<FakeTransport>.Token) {
-        hub.streamOpened(onOwnSocket: true)
+    ) -> (socket: Int32, token: SinkToken) {
+        hub.fanOut.streamOpened(onOwnSocket: true)
         let socket = network.open()
-        let token = sinks.add(subscription, socket: socket, framing: framing)
+        let token = sinks.add(subscription, socket: socket, framing: framing, now: now) { _ in }
         sinks.resume(token, now: now)
         return (socket, token)
     }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Metrics
+import Synchronization
+
+#if os(Linux)
+import CLinux
+#endif
+
+/// Gives the streams of this node what was read of the log.
+///
+/// It owns the feeds, behind one lock, the shards that write to clients, and the replayer, which reads history for clients
+/// that are behind. A stream keeps a ``Subscription``; the rest is between it and its shard.
+package final class FanOut: Sendable {
+    let log: any Log
+    let configuration: HubConfiguration
+    let replayer: Replayer
+    let state = Mutex(State())
+    let router = EventRouter()
+    /// Fires when the fan-out starts or stops, has read of the log, or a stream has ended.
+    let changed = Signal()
+    /// Fires when publishers do not need to wait for shards any more.
+    let progressed = Signal()
+    let metrics: HubMetrics
+    let logger: Logger
+    let startThread: WorkThread.Starter
+
+    struct State {
+        enum Phase {
+            case starting
+            case running
+            case stopped
+        }
+
+        var phase = Phase.starting
+        var isDraining = false
+        /// How many streams there ever were.
+        var arrivals = 0
+        /// How many of them have ended.
+        var departures = 0
+        var streams: Int { arrivals - departures }
+        /// Those of them whose sockets were handed off to a shard.
+        var sockets = 0
+        /// Nothing more is read from the log before a shard has come further.
+        var waitsForShards = false
+        /// `nil` until the log is open.
+        var feeds: FeedTable?
+        /// The end of the log when it was opened.
+        var start: Position?
+        /// The shards that write from event loops, by event loop.
+        var channelShards: [ObjectIdentifier: ChannelShard] = [:]
+        #if os(Linux)
+        /// The shards that write from threads of their own.
+        var socketShards: [SocketShard] = []
+        /// Which of them the next stream goes to.
+        var nextShard = 0
+        #endif
+    }
+
+    /// - Parameter startThread: Starts the threads that write to clients.
+    init(
+        log: any Log, configuration: HubConfiguration, logger: Logger, metrics: any MetricsFactory,
+        startThread: @escaping WorkThread.Starter
+    ) {
+        self.log = log
+        self.configuration = configuration
+        self.logger = logger
+        self.metrics = HubMetrics(metrics, hasSharedLog: log is any SharedLog)
+        self.startThread = startThread
+        self.replayer = Replayer(
+            limit: configuration.slice, concurrency: configuration.concurrentReads, capacity: configuration.replayBytes)
+    }
+
+    /// Follows the log, and reads history for streams that are behind, until the task is cancelled.
+    ///
+    /// - Parameter start: The end of the log when it was opened.
+    func run(after start: Position) async {
+        await withTaskGroup { group in
+            group.addTask { await self.followLog(after: start) }
+            group.addTask { await self.replayer.run(self.log) }
+            #if os(Linux)
+            group.addTask { await self.trimHeap() }
+            #endif
+        }
+    }
+
+    /// Reads from the log what any node has published, and hands it on one group at a time.
+    private func followLog(after start: Position) async {
+        var position = start
+        while !Task.isCancelled {
+            do {
+                try await waitForShards()
+                let slice = try await log.tail(after: position, limit: configuration.slice)
+                position = slice.end
+                if slice.gap != nil {
+                    logger.warning(
+                        "The log lost events before the hub had read them.",
+                        metadata: ["reason": "\(slice.gapReason.rawValue)"])
+                }
+                await deliver(slice)
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.error("The log cannot be read; trying again.", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+}
+
+#if os(Linux)
+extension FanOut {
+    /// How many streams must have come or gone before memory is given back.
+    private static let herd = 1000
+    /// How long no stream may have come or gone by then.
+    private static let quiet = Duration.milliseconds(500)
+
+    /// Gives memory back to the system when a herd of clients has come or gone. The allocator keeps the many small pieces
+    /// that their connections needed for a moment.
+    private func trimHeap() async {
+        var (seen, trimmed) = (0, 0)
+        while (try? await Task.sleep(for: Self.quiet)) != nil {
+            let count = state.withLock { $0.arrivals + $0.departures }
+            if count == seen, count - trimmed >= Self.herd {
+                martlet_heap_trim()
+                trimmed = count
+            }
+            seen = count
+        }
+    }
+}
+#endif

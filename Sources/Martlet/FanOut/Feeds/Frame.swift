@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import EventStream
+package import NIOCore
+import Synchronization
+
+/// An event as its subscribers receive it: immutable, shared, and encoded when the first of them needs it.
+final class Frame: Sendable {
+    let record: Record
+    /// Whether it is in no log, and its position is that of the event before it.
+    let isAnnounced: Bool
+    /// When this node had read it from the log.
+    let time: ContinuousClock.Instant
+    private let encoded = Mutex<WireBytes?>(nil)
+
+    init(_ record: Record, time: ContinuousClock.Instant = .now, isAnnounced: Bool = false) {
+        self.record = record
+        self.isAnnounced = isAnnounced
+        self.time = time
+        let lineEnds = record.event.data.utf8.count { $0 == 0x0A || $0 == 0x0D }
+        byteCount = record.event.byteCount + lineEnds * "data: ".utf8.count
+    }
+
+    /// The size of the frame in the window: the event, and the field names of its lines once it is encoded.
+    let byteCount: Int
+
+    var bytes: WireBytes {
+        encoded.withLock { encoded in
+            if let encoded { return encoded }
+            let bytes = WireBytes(record)
+            encoded = bytes
+            return bytes
+        }
+    }
+}
+
+extension WireBytes {
+    /// The event of a record with the id that resumes after it.
+    init(_ record: Record) {
+        let event = record.event
+        do {
+            try self.init(ServerSentEvent(event: event.type, data: event.data, id: record.id, retry: event.retry))
+        } catch {
+            // The hub checks what it publishes; a log that others write to may hold anything. The data can always be sent.
+            self = .unnamed(event.data, at: record.position)
+        }
+    }
+
+    private static func unnamed(_ data: String, at position: Position) -> WireBytes {
+        do {
+            return try WireBytes(ServerSentEvent(data: data, id: position.text))
+        } catch {
+            preconditionFailure("A position is not a valid id: \(error)")
+        }
+    }
+}
+
+/// How the body of a response is framed on its connection.
+package enum Framing: Sendable {
+    /// HTTP/1.1 with `Transfer-Encoding: chunked` (RFC 9112, section 7.1).
+    case chunked
+    /// Bytes as they are: HTTP/1.0, whose body ends with the connection.
+    case plain
+}
+
+/// A block of an event stream, encoded once for all its receivers. Both framings share the same bytes.
+package struct WireBytes: Sendable {
+    private let chunk: ByteBuffer
+    private let prefixLength: Int
+    /// Whether a client dispatches it, which it does not with heartbeats and the like.
+    package let isEvent: Bool
+
+    package init(_ event: ServerSentEvent) throws(EventStreamError) {
+        let bytes = try event.encoded()
+        let prefix = String(bytes.count, radix: 16) + "\r\n"
+        var chunk = ByteBuffer()
+        chunk.reserveCapacity(prefix.utf8.count + bytes.count + 2)
+        chunk.writeString(prefix)
+        chunk.writeBytes(bytes)
+        chunk.writeStaticString("\r\n")
+        self.chunk = chunk
+        self.prefixLength = prefix.utf8.count
+        self.isEvent = event.data != nil
+    }
+
+    package func framed(as framing: Framing) -> ByteBuffer {
+        switch framing {
+        case .chunked: chunk
+        case .plain: plain
+        }
+    }
+
+    package var plain: ByteBuffer {
+        var bytes = chunk
+        bytes.moveReaderIndex(forwardBy: prefixLength)
+        bytes.moveWriterIndex(to: bytes.writerIndex - 2)
+        return bytes
+    }
+
+    package func count(as framing: Framing) -> Int {
+        switch framing {
+        case .chunked: chunk.readableBytes
+        case .plain: chunk.readableBytes - prefixLength - 2
+        }
+    }
+}
+
+extension WireBytes {
+    /// For a caught-up client: moves its last id to here and dispatches nothing (WHATWG HTML, section 9.2.6).
+    package static func id(_ position: Position) -> WireBytes { make(ServerSentEvent(id: position.text)) }
+
+    /// Keeps the connection busy and says nothing, for a client that is not caught up.
+    package static let comment = make(ServerSentEvent(comment: ""))
+
+    package static func retry(_ delay: Duration) -> WireBytes { make(ServerSentEvent(retry: delay.milliseconds)) }
+
+    /// What a stream begins with. Where a gap follows, the gap says from where: who is cut off between the two has not
+    /// been told yet.
+    package static func opening(after position: Position?, retry: Duration) -> WireBytes {
+        make(ServerSentEvent(id: position?.text, retry: retry.milliseconds, comment: ""))
+    }
+
+    /// Stands where the stream was interrupted, and resumes there too.
+    package static func gap(_ gap: Gap) -> WireBytes {
+        make(ServerSentEvent(event: Gap.eventType, data: gap.json, id: gap.from.text))
+    }
+
+    private static func make(_ event: ServerSentEvent) -> WireBytes {
+        do {
+            return try WireBytes(event)
+        } catch {
+            // Positions have no control characters and delays are not negative: the contract of Log, checked by its suite.
+            preconditionFailure("The hub's own block is not valid: \(error)")
+        }
+    }
+}
+
+extension Duration {
+    var milliseconds: Int {
+        let (seconds, attoseconds) = components
+        return Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
+    }
+}

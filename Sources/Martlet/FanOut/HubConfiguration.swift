@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+import CLinux
+#endif
+
+/// How a hub behaves; every bound that is not the log's own, with its default.
+public struct HubConfiguration: Sendable {
+    /// The limits of what publishers and subscribers may ask for.
+    public var limits = Limits()
+    /// The most bytes of frames that all feeds together hold in memory; a subscriber that is further behind reads history.
+    public var windowBytes = 32 * 1024 * 1024
+    /// The most bytes of frames that a shard may have to write before no more is read from the log; half the window where
+    /// nothing else is set. A log that lives in this process holds back publishers then.
+    public var maximumShardLag: Int {
+        get { shardLag ?? windowBytes / 2 }
+        set { shardLag = newValue }
+    }
+    private var shardLag: Int?
+    /// How much a subscriber that catches up is given at once.
+    public var slice = SliceLimit()
+    /// The most slices of history that are on their way from the log to subscribers at the same time: being read, or not
+    /// yet written as far as the subscribers' sockets take them.
+    public var concurrentReads = 4
+    /// The most bytes of history in memory for subscribers that catch up. Room for the slices that are on their way is part
+    /// of it; the rest is for subscribers that cannot take all of theirs. A subscriber that finds no room re-reads later.
+    ///
+    /// A slice is larger than its limit where its only event is, or where its events are of very many lines.
+    public var replayBytes = 16 * 1024 * 1024
+    /// How long a publish or a subscription waits for a hub that is starting and cannot reach its log.
+    public var startPatience = Duration.seconds(10)
+    /// How often a stream that has nothing to say shows that it is alive.
+    public var heartbeat = Duration.seconds(15)
+    /// Each client is told a time from this range to wait before it reconnects, so that they do not all come at once.
+    public var retry = Duration.seconds(1)...Duration.seconds(3)
+    /// How long a client may take nothing of what is written to it before its connection is closed.
+    public var writeTimeout = Duration.seconds(30)
+    /// How old a connection may get. Its stream ends after between eight and ten tenths of it, and the client comes back;
+    /// so that clients spread over new nodes, and nothing stays for ever.
+    public var maximumConnectionAge = Duration.seconds(24 * 60 * 60)
+    /// How many threads write to clients; by default one for each processor that this process may use. 0: clients are
+    /// written to from the event loops of their connections, as they are everywhere but on Linux.
+    public var shards = HubConfiguration.processorCount
+    /// How long the streams take to end when the hub drains, one after the other.
+    public var grace = Duration.seconds(8)
+
+    public init() {}
+
+    #if os(Linux)
+    private static var processorCount: Int { Int(martlet_processor_count()) }
+    #else
+    private static var processorCount: Int { 0 }
+    #endif
+}
+
+extension Duration {
+    package static func random(in range: ClosedRange<Duration>) -> Duration {
+        let span = range.upperBound - range.lowerBound
+        return range.lowerBound + span * Double.random(in: 0...1)
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import Synchronization
+
+/// Some of history as it is written to a connection, encoded once and shared by all requesters. It counts for the
+/// budget until the last of them lets go of it.
+final class ReplaySlice: Sendable {
+    private struct Block {
+        /// Where the block ends among the bytes.
+        var end: Int
+        /// Where a reader stands that has received it.
+        var position: Position
+    }
+
+    /// One block after the other.
+    let bytes: [UInt8]
+    private let blocks: [Block]
+    /// Where a reader stands that has received all of it.
+    let end: Cursor
+    /// Not `nil`: something is lost, and the reader has to be told before all else.
+    let gap: Gap?
+    private let budget: ReplayBudget
+
+    init(_ slice: Slice, for request: Replayer.Request, within budget: ReplayBudget) {
+        var bytes: [UInt8] = []
+        var blocks: [Block] = []
+        blocks.reserveCapacity(slice.records.count)
+        for record in slice.records {
+            bytes += WireBytes(record).framed(as: request.framing).readableBytesView
+            blocks.append(Block(end: bytes.count, position: record.position))
+        }
+        self.bytes = bytes
+        self.blocks = blocks
+        self.end = slice.isComplete ? .at(request.through) : .after(slice.end)
+        self.gap = slice.gap.map { Gap(reason: slice.gapReason, from: $0) }
+        self.budget = budget
+        budget.add(byteCount)
+    }
+
+    deinit { budget.subtract(byteCount) }
+
+    /// Its size in the budget.
+    var byteCount: Int { bytes.count + blocks.count * MemoryLayout<Block>.stride }
+
+    /// How many blocks are complete in so many of the bytes.
+    func count(in length: Int) -> Int {
+        var low = 0
+        var high = blocks.count
+        while low < high {
+            let middle = (low + high) / 2
+            if blocks[middle].end <= length { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Where a reader stands that has received so many blocks, at least one.
+    func cursor(after count: Int) -> Cursor { count == blocks.count ? end : .after(blocks[count - 1].position) }
+
+    /// Where a number of blocks ends among the bytes.
+    func length(of count: Int) -> Int { count == 0 ? 0 : blocks[count - 1].end }
+
+    /// The bytes from somewhere up to where a number of blocks ends, as a copy that does not keep the slice.
+    func bytes(from offset: Int, through count: Int) -> ByteBuffer {
+        ByteBuffer(bytes: bytes[offset..<length(of: count)])
+    }
+}
+
+/// Counts the bytes of history that are in memory, on their way to subscribers that catch up.
+///
+/// Part of the capacity is for the slices that are being read and handed over, of which there are only so many. The rest
+/// is for those that are kept for subscribers whose sockets are full. A subscriber that finds no room reads again later.
+final class ReplayBudget: Sendable {
+    /// The most that may be kept; below it there is room.
+    private let most: Int
+    private let held = Atomic(0)
+
+    /// - Parameters:
+    ///   - capacity: The most bytes in memory.
+    ///   - reserve: How many of them are for slices that are on their way.
+    init(capacity: Int, reserve: Int) { most = capacity - reserve }
+
+    /// How many bytes are in memory.
+    var byteCount: Int { held.load(ordering: .relaxed) }
+
+    /// Whether a slice may be kept for a subscriber that cannot take it now. It counts already.
+    ///
+    /// Several threads may ask at the same time; each counts what the others keep.
+    var hasRoom: Bool { byteCount <= most }
+
+    func add(_ count: Int) { held.add(count, ordering: .relaxed) }
+
+    func subtract(_ count: Int) { held.subtract(count, ordering: .relaxed) }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// Reads history for cursors that are behind the window, a slice at a time, in the order in which they have asked.
+final class Replayer: Sendable {
+    struct Request: Hashable, Sendable {
+        var selection: Selection
+        var after: Position
+        var through: Mark
+        var framing: Framing
+    }
+
+    typealias Completion = @Sendable (Result<ReplaySlice, any Error>) -> Void
+    private typealias Line = ReplayLine<Completion>
+
+    /// The place of a reader in the line. The reader keeps it until it has written the slice or does not want it any more;
+    /// releasing it gives the place up.
+    final class Place: Sendable {
+        private let ticket: ReplayLine<Completion>.Ticket
+        private let replayer: Replayer
+
+        fileprivate init(_ ticket: ReplayLine<Completion>.Ticket, of replayer: Replayer) {
+            self.ticket = ticket
+            self.replayer = replayer
+        }
+
+        deinit { replayer.change { $0.leave(ticket) } }
+    }
+
+    let budget: ReplayBudget
+    private let limit: SliceLimit
+    private let line: Mutex<Line>
+    /// As many as may be on their way, at most.
+    private let work = AsyncStream.makeStream(of: Line.Work.self)
+
+    /// - Parameters:
+    ///   - limit: The size of a slice.
+    ///   - concurrency: The most slices that are on their way from the log to readers.
+    ///   - capacity: The most bytes in memory.
+    init(limit: SliceLimit, concurrency: Int, capacity: Int) {
+        self.limit = limit
+        self.line = Mutex(Line(capacity: concurrency))
+        self.budget = ReplayBudget(capacity: capacity, reserve: concurrency * limit.bytes)
+    }
+
+    /// Calls back with the slice, on any thread, unless the place is given up before. What waits is bounded by the
+    /// subscribers: each asks for one at a time.
+    func read(_ request: Request, _ completion: @escaping Completion) -> Place {
+        Place(change { $0.join(completion, for: request) }, of: self)
+    }
+
+    /// Serves requests until the task is cancelled.
+    func run(_ log: any Log) async {
+        await withDiscardingTaskGroup { group in
+            for await work in work.stream {
+                group.addTask { await self.serve(work, from: log) }
+            }
+        }
+    }
+
+    private func serve(_ work: Line.Work, from log: any Log) async {
+        await hand(over: work, from: log)
+        // Only the readers hold the slice now.
+        change { $0.finish(work) }
+    }
+
+    private func hand(over work: Line.Work, from log: any Log) async {
+        let request = work.request
+        let result: Result<ReplaySlice, any Error>
+        do {
+            let slice = try await log.read(
+                request.selection, after: request.after, through: request.through.position, limit: limit)
+            result = .success(ReplaySlice(slice, for: request, within: budget))
+        } catch {
+            result = .failure(error)
+        }
+        for completion in change({ $0.takeReaders(of: work) }) { completion(result) }
+    }
+
+    /// Changes the line, which may make one more work due.
+    private func change<Value: Sendable>(_ body: (inout sending Line) -> Value) -> Value {
+        let (value, work) = line.withLock { line in
+            let value = body(&line)
+            return (value, line.next())
+        }
+        if let work { work.continuation.yield(work) }
+        return value
+    }
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DequeModule
+import NIOCore
+
+extension Sinks {
+    enum Phase {
+        case moving
+        /// Waits for a slice of history.
+        case reading
+        /// Is written its last bytes.
+        case ending
+        /// Waits for its client to close its side, at most until then.
+        case lingering(until: ContinuousClock.Instant)
+        /// Waits for its group.
+        case waiting
+    }
+
+    /// A block that has to be sent, or the rest of one.
+    struct Unsent {
+        var bytes: ByteBuffer
+        var isEvent: Bool
+        /// Whether some of it was sent.
+        var isBegun = false
+
+        init(_ block: WireBytes, _ framing: Framing) {
+            bytes = block.framed(as: framing)
+            isEvent = block.isEvent
+        }
+
+        /// The rest of an event that was begun.
+        init(rest bytes: ByteBuffer) {
+            self.bytes = bytes
+            isEvent = true
+            isBegun = true
+        }
+
+        mutating func drop(_ count: Int) {
+            bytes.moveReaderIndex(forwardBy: count)
+            if count > 0 { isBegun = true }
+        }
+    }
+
+    struct Straggler {
+        /// Where it stands once it has been sent what is unsent.
+        var cursor: Cursor
+        /// Bytes that must be sent even if window and history move on: the rest of a block, and blocks that are in no log.
+        var unsent: [Unsent] = []
+        /// History that it is being sent; its cursor is before it.
+        var slice: ReplaySlice?
+        /// How many bytes of the slice it has been sent.
+        var sliceOffset = 0
+        /// Where it has asked for the slice. Given up when it has been sent what its socket takes of it.
+        var place: Replayer.Place?
+        var phase = Phase.moving
+        /// Whether it waits for its turn to be sent something.
+        var isInLine = false
+        /// Since when its socket takes nothing; `nil` while it does.
+        var blockedSince: ContinuousClock.Instant?
+        /// Why its stream ends, where it does.
+        var reason = StreamEnd.client
+
+        init(cursor: Cursor, blockedSince: ContinuousClock.Instant? = nil) {
+            self.cursor = cursor
+            self.blockedSince = blockedSince
+        }
+
+        /// Lets go of the slice, to read it again from the first event that was not begun. Returns whether one was.
+        mutating func dropSlice() -> Bool {
+            guard let slice else { return false }
+            defer { (self.slice, sliceOffset) = (nil, 0) }
+            let count = slice.count(in: sliceOffset)
+            let isBegun = sliceOffset > slice.length(of: count)
+            if isBegun { unsent.append(Unsent(rest: slice.bytes(from: sliceOffset, through: count + 1))) }
+            let complete = isBegun ? count + 1 : count
+            if complete > 0 { cursor = slice.cursor(after: complete) }
+            return isBegun
+        }
+    }
+
+    // MARK: One straggler
+
+    /// The socket of a member takes bytes again, or the member is new.
+    mutating func resume(_ token: SinkToken, now: ContinuousClock.Instant) {
+        guard let index = index(of: token) else { return }
+        stragglers[index]?.blockedSince = nil
+        switch stragglers[index]?.phase {
+        case .ending: finish(index, now: now)
+        // A heartbeat that was begun.
+        case .reading: _ = flush(index, now: now)
+        default: move(index)
+        }
+    }
+
+    /// The socket of a member takes no bytes any more.
+    mutating func stall(_ token: SinkToken, now: ContinuousClock.Instant) {
+        guard let index = index(of: token) else { return }
+        if stragglers[index] == nil, let mark = groups[Int(members[Int(index)].group)]?.mark {
+            leaveGroup(index)
+            stragglers[index] = Straggler(cursor: .at(mark))
+        }
+        if stragglers[index]?.blockedSince == nil { block(index, now: now) }
+    }
+
+    /// A client has sent something, or closed its side.
+    mutating func receive(_ token: SinkToken) {
+        guard let index = index(of: token), !transport.discardInput(of: members[Int(index)].socket) else { return }
+        remove(index)
+    }
+
+    /// The answer to what a member had asked for.
+    mutating func finishReading(_ token: SinkToken, _ result: Result<ReplaySlice, any Error>) {
+        guard let index = index(of: token), case .reading = stragglers[index]?.phase else { return }
+        stragglers[index]?.phase = .moving
+        guard case .success(let slice) = result else {
+            // A log that is away is asked again with the next heartbeat.
+            stragglers[index]?.place = nil
+            return
+        }
+        if let gap = slice.gap {
+            fanOut.metrics.gap(gap.reason)
+            // It may have been begun with a comment meanwhile.
+            stragglers[index]?.unsent.append(
+                Unsent(.gap(gap), members[Int(index)].framing))
+        }
+        stragglers[index]?.slice = slice
+        if stragglers[index]?.blockedSince == nil { move(index) } else { holdBack(index) }
+    }
+
+    /// Moves a straggler as far as nothing has to be sent to it. For that it waits for its turn.
+    mutating func move(_ index: Int32) {
+        guard let straggler = stragglers[index], case .moving = straggler.phase, straggler.blockedSince == nil,
+            let group = groups[Int(members[Int(index)].group)]
+        else { return }
+        guard straggler.unsent.isEmpty, straggler.slice == nil else { return lineUp(index) }
+        switch fanOut.step(group.feed, straggler.cursor) {
+        case .deliver:
+            lineUp(index)
+        case .replay(let position, let mark):
+            stragglers[index]?.phase = .reading
+            let request = Replayer.Request(
+                selection: group.selection, after: position, through: mark, framing: members[Int(index)].framing)
+            let place = read(request, token(of: index))
+            stragglers[index]?.place = place
+        case .caughtUp(let mark):
+            join(index, at: mark)
+        case .ahead:
+            wait(index, until: .zero)
+        }
+    }
+
+    /// Joins the group at once if it stands at the same mark, else with its next pass.
+    private mutating func join(_ index: Int32, at mark: Mark) {
+        let group = Int(members[Int(index)].group)
+        guard let state = groups[group] else { return }
+        stragglers[index]?.cursor = .at(mark)
+        if state.chunked.isEmpty, state.plain.isEmpty, state.waiting.isEmpty { groups[group]?.mark = mark }
+        if groups[group]?.mark.sequence == mark.sequence {
+            joinGroup(index)
+        } else {
+            wait(index, until: mark.sequence)
+        }
+    }
+
+    /// Has a straggler moved again by the pass of its group that comes to this number, or further.
+    private mutating func wait(_ index: Int32, until sequence: SequenceNumber) {
+        stragglers[index]?.phase = .waiting
+        groups[Int(members[Int(index)].group)]?.waiting.append((index, sequence))
+    }
+
+    // MARK: Turns
+
+    private mutating func lineUp(_ index: Int32) {
+        guard stragglers[index]?.isInLine == false else { return }
+        stragglers[index]?.isInLine = true
+        line.append(token(of: index))
+    }
+
+    /// Sends a slice each to those whose turn it is, until their time is over; to one at least.
+    ///
+    /// - Parameters:
+    ///   - start: When live delivery began that has just ended.
+    ///   - clock: Says what time it is.
+    mutating func takeTurns(
+        liveSince start: ContinuousClock.Instant, clock: () -> ContinuousClock.Instant = { .now }
+    ) {
+        var now = clock()
+        let end = Turns.end(liveSince: start, now: now)
+        while now < end, let token = line.popFirst() {
+            takeTurn(token, now: now)
+            now = clock()
+        }
+    }
+
+    private mutating func takeTurn(_ token: SinkToken, now: ContinuousClock.Instant) {
+        guard let index = index(of: token) else { return }
+        stragglers[index]?.isInLine = false
+        guard case .moving = stragglers[index]?.phase else { return }
+        if flush(index, now: now) { sendNext(index, now: now) }
+        // Only now, when nothing here holds the slice any more.
+        stragglers[index]?.place = nil
+        move(index)
+    }
+
+    private mutating func sendNext(_ index: Int32, now: ContinuousClock.Instant) {
+        guard let straggler = stragglers[index], let group = groups[Int(members[Int(index)].group)] else { return }
+        if let slice = straggler.slice {
+            send(slice, from: straggler.sliceOffset, to: index, now: now)
+        } else if case .deliver(let entries, let mark, _) = fanOut.step(group.feed, straggler.cursor) {
+            send(entries, through: mark, from: straggler.cursor, to: index, now: now)
+        }
+    }
+
+    private mutating func send(
+        _ slice: ReplaySlice, from offset: Int, to index: Int32, now: ContinuousClock.Instant
+    ) {
+        let result = slice.bytes.withUnsafeBytes {
+            transport.send(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: members[Int(index)].socket)
+        }
+        guard case .sent(let count) = result else { return remove(index) }
+        let events = slice.count(in: offset + count) - slice.count(in: offset)
+        tally.add(count, deliveries: events, replayed: events)
+        stragglers[index]?.sliceOffset += count
+        if offset + count < slice.bytes.count { return block(index, now: now) }
+        stragglers[index]?.cursor = slice.end
+        stragglers[index]?.slice = nil
+        stragglers[index]?.sliceOffset = 0
+    }
+
+    private mutating func send(
+        _ entries: ShortList<Feed.Entry>, through mark: Mark, from cursor: Cursor, to index: Int32,
+        now: ContinuousClock.Instant
+    ) {
+        let member = members[Int(index)]
+        let blocks = blocks(of: entries)
+        let bytes = joined(blocks, member.framing)
+        let result = bytes.withUnsafeReadableBytes { transport.send($0, to: member.socket) }
+        guard case .sent(let count) = result else { return remove(index) }
+        guard count < bytes.readableBytes else {
+            tally.add(count, deliveries: blocks.count)
+            stragglers[index]?.cursor = .at(mark)
+            return
+        }
+        let sent = sent(count, of: blocks, from: cursor, member.framing)
+        tally.add(count, deliveries: sent.events)
+        stragglers[index]?.cursor = sent.cursor
+        stragglers[index]?.unsent = sent.rest
+        block(index, now: now)
+    }
+
+    /// Sends what a straggler has to be sent before all else. Returns whether that was all and the member is still there.
+    mutating func flush(_ index: Int32, now: ContinuousClock.Instant) -> Bool {
+        guard var rest = stragglers[index]?.unsent[...], stragglers[index]?.blockedSince == nil else { return false }
+        while let block = rest.first {
+            let result = block.bytes.withUnsafeReadableBytes { transport.send($0, to: members[Int(index)].socket) }
+            guard case .sent(let count) = result else {
+                remove(index)
+                return false
+            }
+            let isAll = count == block.bytes.readableBytes
+            tally.add(count, deliveries: isAll && block.isEvent ? 1 : 0)
+            guard isAll else {
+                rest[rest.startIndex].drop(count)
+                stragglers[index]?.unsent = Array(rest)
+                self.block(index, now: now)
+                return false
+            }
+            rest.removeFirst()
+        }
+        stragglers[index]?.unsent = []
+        return true
+    }
+
+    /// The socket of a straggler is full.
+    private mutating func block(_ index: Int32, now: ContinuousClock.Instant) {
+        stragglers[index]?.blockedSince = now
+        holdBack(index)
+    }
+
+    /// A straggler cannot take what it has of its slice. It keeps the rest where there is room.
+    private mutating func holdBack(_ index: Int32) {
+        guard stragglers[index]?.slice != nil else { return }
+        if !fanOut.replayer.budget.hasRoom, stragglers[index]?.dropSlice() == true { tally.replayed += 1 }
+        stragglers[index]?.place = nil
+    }
+}
