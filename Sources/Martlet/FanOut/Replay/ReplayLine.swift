@@ -18,7 +18,7 @@ struct ReplayLine<Reader> {
     }
 
     /// A slice to be read.
-    struct Work: Sendable {
+    struct Read: Sendable {
         fileprivate let slice: UInt64
         let request: Request
     }
@@ -69,7 +69,7 @@ struct ReplayLine<Reader> {
     }
 
     /// The next slice to read; `nil` if no reader waits or enough slices are on their way. Call ``finish(_:)`` after it.
-    mutating func next() -> Work? {
+    mutating func next() -> Read? {
         guard onTheirWay < capacity else { return nil }
         while let slice = line.popFirst() {
             guard let request = entries[slice]?.request else { continue }
@@ -77,19 +77,19 @@ struct ReplayLine<Reader> {
             entries[slice]?.isWaiting = false
             entries[slice]?.holders += 1
             onTheirWay += 1
-            return Work(slice: slice, request: request)
+            return Read(slice: slice, request: request)
         }
         return nil
     }
 
     /// The readers of a slice that was read.
-    mutating func takeReaders(of errand: Work) -> [Reader] {
-        defer { entries[errand.slice]?.readers = [:] }
-        return entries[errand.slice].map { Array($0.readers.values) } ?? []
+    mutating func takeReaders(of read: Read) -> [Reader] {
+        defer { entries[read.slice]?.readers = [:] }
+        return entries[read.slice].map { Array($0.readers.values) } ?? []
     }
 
     /// All readers have been given what was read.
-    mutating func finish(_ errand: Work) { release(errand.slice) }
+    mutating func finish(_ read: Read) { release(read.slice) }
 
     /// A reader does not want what it has asked for any more, or has taken it.
     mutating func leave(_ ticket: Ticket) {

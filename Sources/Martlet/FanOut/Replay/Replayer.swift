@@ -32,7 +32,7 @@ final class Replayer: Sendable {
     private let limit: SliceLimit
     private let line: Mutex<Line>
     /// As many as may be on their way, at most.
-    private let work = AsyncStream.makeStream(of: Line.Work.self)
+    private let reads = AsyncStream.makeStream(of: Line.Read.self)
 
     /// - Parameters:
     ///   - limit: The size of a slice.
@@ -53,20 +53,20 @@ final class Replayer: Sendable {
     /// Serves requests until the task is cancelled.
     func run(_ log: any Log) async {
         await withDiscardingTaskGroup { group in
-            for await work in work.stream {
-                group.addTask { await self.serve(work, from: log) }
+            for await read in reads.stream {
+                group.addTask { await self.serve(read, from: log) }
             }
         }
     }
 
-    private func serve(_ work: Line.Work, from log: any Log) async {
-        await hand(over: work, from: log)
+    private func serve(_ read: Line.Read, from log: any Log) async {
+        await hand(over: read, from: log)
         // Only the readers hold the slice now.
-        change { $0.finish(work) }
+        change { $0.finish(read) }
     }
 
-    private func hand(over work: Line.Work, from log: any Log) async {
-        let request = work.request
+    private func hand(over read: Line.Read, from log: any Log) async {
+        let request = read.request
         let result: Result<ReplaySlice, any Error>
         do {
             let slice = try await log.read(
@@ -75,16 +75,16 @@ final class Replayer: Sendable {
         } catch {
             result = .failure(error)
         }
-        for completion in change({ $0.takeReaders(of: work) }) { completion(result) }
+        for completion in change({ $0.takeReaders(of: read) }) { completion(result) }
     }
 
-    /// Changes the line, which may make one more work due.
+    /// Changes the line, which may make one more read due.
     private func change<Value: Sendable>(_ body: (inout sending Line) -> Value) -> Value {
-        let (value, work) = line.withLock { line in
+        let (value, read) = line.withLock { line in
             let value = body(&line)
             return (value, line.next())
         }
-        if let work { work.continuation.yield(work) }
+        if let read { reads.continuation.yield(read) }
         return value
     }
 }
