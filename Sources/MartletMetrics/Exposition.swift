@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How names, texts, numbers and lines are written in the Prometheus text format 0.0.4.
+/// Names, texts, numbers and lines in the Prometheus text format 0.0.4.
 ///
 /// Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>
 enum Exposition {
-    /// A name with `_` for each character that is not allowed, and with the suffix unless it ends in it.
+    /// A name with `_` for each character that is not allowed, and with the suffix unless it ends with it.
     static func metricName(_ label: String, suffix: String) -> String {
         let name = name(label, allowsColon: true)
         return name.hasSuffix(suffix) ? name : name + suffix
     }
 
-    /// A name with `_` for each character that is not allowed. Of several `_` at the start one is left: Prometheus
-    /// keeps `__` for itself.
+    /// A name with `_` for each character that is not allowed. Several `_` at the start become one, because Prometheus
+    /// reserves `__`.
     static func labelName(_ dimension: String) -> String {
         let name = name(dimension, allowsColon: false)
         return name.hasPrefix("__") ? "_" + name.drop { $0 == "_" } : name
@@ -38,7 +38,7 @@ enum Exposition {
     static func labelValue(_ text: String) -> String { escape(text, quotes: true) }
     static func help(_ text: String) -> String { escape(text, quotes: false) }
 
-    /// Works on scalars: to `Character`s CRLF is one, and no line feed.
+    /// Works on scalars: as a `Character`, CRLF is one, and not a line feed.
     private static func escape(_ text: String, quotes: Bool) -> String {
         var escaped = ""
         for scalar in text.unicodeScalars {
@@ -64,4 +64,34 @@ enum Exposition {
     static func write(_ name: String, _ labels: String, _ value: String, to text: inout String) {
         text += labels.isEmpty ? "\(name) \(value)\n" : "\(name){\(labels)} \(value)\n"
     }
+}
+
+/// The labels of one series, sorted by name, so that their order does not matter.
+///
+/// Two sets are compared byte by byte: for Prometheus, two Unicode spellings of a text are two series; for `String`,
+/// they are equal.
+struct LabelSet: Hashable, Comparable, Sendable {
+    static let none = LabelSet(bytes: [])
+
+    private let bytes: [UInt8]
+
+    private init(bytes: [UInt8]) { self.bytes = bytes }
+
+    /// `nil` if two dimensions have the same name, or one has a name that histograms reserve.
+    init?(_ dimensions: [(String, String)], isHistogram: Bool) {
+        var names: Set<String> = isHistogram ? ["le"] : []
+        var labels: [(name: String, value: String)] = []
+        for (dimension, value) in dimensions where !value.isEmpty {
+            let name = Exposition.labelName(dimension)
+            guard names.insert(name).inserted else { return nil }
+            labels.append((name, Exposition.labelValue(value)))
+        }
+        labels.sort { $0.name < $1.name }
+        bytes = Array(labels.map { "\($0.name)=\"\($0.value)\"" }.joined(separator: ",").utf8)
+    }
+
+    /// As it is written between braces; empty if there are no labels.
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    static func < (a: LabelSet, b: LabelSet) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
 }

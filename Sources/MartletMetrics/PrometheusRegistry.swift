@@ -3,32 +3,32 @@
 public import CoreMetrics
 import Synchronization
 
-/// Keeps what a process measures through swift-metrics, and writes it for Prometheus to scrape.
+/// A backend of swift-metrics that Prometheus can scrape.
 ///
-/// | Made as | Scraped as |
+/// | created as | scraped as |
 /// | --- | --- |
 /// | `Counter`, `FloatingPointCounter` | counter; the name ends in `_total` |
 /// | `Meter`, `Gauge`, `Recorder` that does not aggregate | gauge |
 /// | `Recorder` that aggregates | histogram |
 /// | `Timer` | histogram in seconds; the name ends in `_seconds` |
 ///
-/// Names are the labels of swift-metrics with `_` for what Prometheus does not allow in a name, dimensions are labels.
-/// A dimension without a value is left out: to Prometheus that is the same. Metrics of the same name and dimensions, in
-/// whatever order, are one series and share a handler; the first that is destroyed takes it from the exposition.
+/// The names are the labels of swift-metrics, with `_` for characters that Prometheus does not allow; the labels are
+/// the dimensions. A dimension without a value is left out, which means the same to Prometheus. Metrics with the same
+/// name and dimensions are one series and share a handler; destroying one of them removes the series.
 ///
-/// A metric that would break a bound or the exposition is dropped: what is recorded to it goes nowhere, and the counter
-/// `martlet_metrics_dropped_total` counts it each time it is made. That is one
+/// A metric that would exceed the bound or make the text invalid is dropped: its values are lost, and the counter
+/// `martlet_metrics_dropped_total` counts it each time it is created. These are metrics
 ///
-/// - past the most series,
-/// - whose name, or a name that its samples have, is in use by a metric of another type,
-/// - that has the same dimension twice, or a dimension `le` where it is a histogram.
+/// - beyond the maximum number of series,
+/// - with a name, or the name of a sample, that a metric of another type uses,
+/// - with the same dimension twice, or histograms with a dimension `le`.
 ///
-/// Ignored are amounts of a counter that are not positive, and whatever is not finite except what a gauge is set to. A
-/// time below zero counts as zero.
+/// Counters ignore amounts that are not positive. All types ignore values that are not finite, except that a gauge can
+/// be set to one. A negative time counts as zero.
 ///
-/// All methods may be called from anywhere, at the same time. Recording takes no lock.
+/// All methods may be called from anywhere, at the same time. Recording takes no lock. No method throws.
 public final class PrometheusRegistry: MetricsFactory {
-    /// What ``render()`` returns, as a `Content-Type`.
+    /// The `Content-Type` of ``render()``.
     public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
     private let buckets: [String: [Double]]
@@ -38,12 +38,13 @@ public final class PrometheusRegistry: MetricsFactory {
     private let collectors = Mutex<[@Sendable () -> Void]>([])
 
     /// - Parameters:
-    ///   - maximumSeries: The most series. A histogram counts as one, the counter of what was dropped as none.
-    ///   - buckets: The bounds of histograms, by the label of the metric, in any order; of timers in seconds. What is
-    ///     not finite is left out. Other histograms have those of ``HistogramBuckets``.
-    ///   - help: What metrics mean, by the label of the metric.
+    ///   - maximumSeries: The most series. A histogram counts as one, the counter of dropped metrics does not count.
+    ///   - buckets: The bounds of histograms, by the label of the metric, in any order; for timers in seconds. Bounds
+    ///     that are not finite are left out. Other histograms have the bounds of ``HistogramBuckets``.
+    ///   - help: The meaning of metrics, by the label of the metric.
     ///
-    /// A label is what the metric is made with. Metrics of one name have the bounds and the help of the first.
+    /// The label is the one with which the metric is created. Metrics with the same name have the bounds and the help
+    /// of the first.
     public init(
         maximumSeries: Int = 10_000, buckets: [String: [Double]] = [:], help: [String: String] = [:]
     ) {
@@ -51,21 +52,21 @@ public final class PrometheusRegistry: MetricsFactory {
         self.help = help
         let dropped = CounterSeries(family: "martlet_metrics_dropped_total", labels: .none)
         self.dropped = dropped
-        let meaning = "Metrics that were not kept: past the most series, or a name or labels that clash."
+        let meaning = "Metrics that were not kept: beyond the maximum number of series, or a name or labels that clash."
         self.families = Mutex(Families(maximumSeries: maximumSeries, reserved: dropped, help: meaning))
     }
 
-    /// Has something called before each ``render()``, to set gauges to what is current.
+    /// Adds a closure that runs before each ``render()``, to set gauges to their current values.
     ///
-    /// It is called by whoever renders, so maybe several times at once, and must not render itself. It is kept for as
-    /// long as the registry.
+    /// It runs in the caller of `render()`, so possibly several times at once, and must not call `render()`. The
+    /// registry keeps it.
     public func onCollect(_ body: @escaping @Sendable () -> Void) {
         collectors.withLock { $0.append(body) }
     }
 
     /// All series in the Prometheus text format 0.0.4, sorted by name and then by labels.
     ///
-    /// What is recorded meanwhile may be missing, and the sum of a histogram may be ahead of its count or behind.
+    /// Values that are recorded meanwhile may be missing, and the sum of a histogram may not match its count.
     ///
     /// Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>
     public func render() -> String {
@@ -136,4 +137,15 @@ public final class PrometheusRegistry: MetricsFactory {
         guard let series = handler as? any Series, series !== dropped else { return }
         families.withLock { $0.remove(series) }
     }
+}
+
+/// The default upper bounds of histograms. A bound belongs to its bucket; values over the last bound count, too.
+public enum HistogramBuckets {
+    /// For timers, in seconds: 0.1 ms to 1 min.
+    public static let durations: [Double] = [
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    ]
+
+    /// For recorders of bytes and counts: the powers of 4 up to 16 Mi.
+    public static let sizes: [Double] = (0...12).map { Double(1 << (2 * $0)) }
 }

@@ -5,11 +5,11 @@ import MartletMetrics
 import MartletTesting
 import Testing
 
-@Suite("What is dropped and what is destroyed", .timeLimit(.minutes(3)))
+@Suite("Metrics that are dropped or destroyed", .timeLimit(.minutes(3)))
 struct DroppingTests {
     private let registry = PrometheusRegistry()
 
-    @Test("As many series as the registry says, and then none until one is destroyed")
+    @Test("The registry keeps up to its maximum of series, and another one once one is destroyed")
     func maximumSeries() throws {
         let registry = PrometheusRegistry(maximumSeries: 3)
         let first = Counter(label: "c", factory: registry)
@@ -30,7 +30,7 @@ struct DroppingTests {
         #expect(parsed["martlet_metrics_dropped_total"] == 2)
     }
 
-    @Test("Ten thousand series by default")
+    @Test("The default maximum is ten thousand series")
     func defaultMaximumSeries() throws {
         for index in 0...10_000 { _ = registry.makeCounter(label: "c", dimensions: [("i", "\(index)")]) }
         let parsed = try registry.parsed()
@@ -38,7 +38,7 @@ struct DroppingTests {
         #expect(parsed["martlet_metrics_dropped_total"] == 1)
     }
 
-    @Test("No series at all, where the registry says so")
+    @Test("A registry may keep no series at all")
     func noSeries() throws {
         let registry = PrometheusRegistry(maximumSeries: 0)
         Counter(label: "c", factory: registry).increment()
@@ -69,7 +69,7 @@ struct DroppingTests {
         #expect(parsed["martlet_metrics_dropped_total"] == 2)
     }
 
-    @Test("A dimension that is there twice, or the bound of a histogram")
+    @Test("A metric with a repeated or reserved dimension is dropped")
     func dimensions() throws {
         Counter(label: "c", dimensions: [("a.b", "1"), ("a_b", "2")], factory: registry).increment()
         Recorder(label: "h", dimensions: [("le", "1")], factory: registry).record(1)
@@ -78,7 +78,7 @@ struct DroppingTests {
         #expect(try registry.droppedCount() == 3)
     }
 
-    @Test("What is destroyed is gone, whatever it is, and its name is free")
+    @Test("A destroyed metric of any type is gone, and its name is free")
     func destroying() throws {
         let counter = Counter(label: "c", factory: registry)
         let floating = FloatingPointCounter(label: "f", factory: registry)
@@ -100,7 +100,7 @@ struct DroppingTests {
         #expect(try registry.droppedCount() == 0)
     }
 
-    @Test("Only what is destroyed is gone, and only once")
+    @Test("Only the destroyed series is gone, and destroying it again does nothing")
     func destroyingTwice() throws {
         let one = Counter(label: "c", dimensions: [("d", "1")], factory: registry)
         Counter(label: "c", dimensions: [("d", "2")], factory: registry).increment(by: 2)
@@ -112,7 +112,7 @@ struct DroppingTests {
         #expect(registry.renderOthers() == "# TYPE c_total counter\nc_total{d=\"1\"} 1\nc_total{d=\"2\"} 2\n")
     }
 
-    @Test("What another registry made, or none, is destroyed without a trace")
+    @Test("Destroying a handler of another registry does nothing")
     func destroyingOthers() throws {
         Counter(label: "c", factory: registry).increment()
         registry.destroyCounter(PrometheusRegistry().makeCounter(label: "c", dimensions: []))
@@ -120,14 +120,14 @@ struct DroppingTests {
         #expect(try registry.parsed()["c_total"] == 1)
     }
 
-    @Test("The counter of what was dropped stays")
+    @Test("The counter of dropped metrics stays")
     func destroyingDropped() throws {
         Counter(label: "martlet_metrics_dropped", factory: registry).destroy()
         Meter(label: "martlet_metrics_dropped_total", factory: registry).set(7)
         #expect(try registry.droppedCount() == 1)
     }
 
-    @Test("Whatever metrics are called, the exposition is sound")
+    @Test("The exposition is valid for any names")
     func anything() throws {
         let pieces = [
             "a", "b", "_", "__", ".", ":", "1", "le", "total", "_total", "_sum", "_count", "_bucket", "_seconds", "\"",

@@ -79,7 +79,7 @@ struct RecordingTests {
         #expect(parsed["h_bucket", ["le": "4"]] == 3)
     }
 
-    @Test("What many tasks record at the same time adds up, and each exposition meanwhile is sound")
+    @Test("Values that many tasks record at the same time add up, and each exposition meanwhile is valid")
     func concurrency() async throws {
         let (tasks, rounds) = (16, 2_000)
         let registry = registry

@@ -4,16 +4,16 @@ import CoreMetrics
 import MartletMetrics
 import Testing
 
-@Suite("What Prometheus is given", .timeLimit(.minutes(3)))
+@Suite("The text for Prometheus", .timeLimit(.minutes(3)))
 struct RenderingTests {
     private let registry = PrometheusRegistry(
         buckets: ["lag": [0.5, 0.1], "size": [1, 10]], help: ["events": "Events that were accepted."])
 
-    @Test("Nothing but how much was dropped, as long as there are no metrics")
+    @Test("Without metrics, there is only the counter of dropped metrics")
     func empty() {
         let expected = """
-            # HELP martlet_metrics_dropped_total Metrics that were not kept: past the most series, or a name or labels \
-            that clash.
+            # HELP martlet_metrics_dropped_total Metrics that were not kept: beyond the maximum number of series, \
+            or a name or labels that clash.
             # TYPE martlet_metrics_dropped_total counter
             martlet_metrics_dropped_total 0
 
@@ -22,7 +22,7 @@ struct RenderingTests {
         #expect(PrometheusRegistry.contentType == "text/plain; version=0.0.4; charset=utf-8")
     }
 
-    @Test("Counters, with _total once and their help")
+    @Test("Counters have _total once, and their help")
     func counters() {
         Counter(label: "events", factory: registry).increment(by: 3)
         Counter(label: "bytes_total", factory: registry).increment()
@@ -40,7 +40,7 @@ struct RenderingTests {
         #expect(registry.renderOthers() == expected)
     }
 
-    @Test("Gauges, of meters, of gauges and of recorders that do not aggregate")
+    @Test("Meters, gauges and recorders that do not aggregate are gauges")
     func gauges() {
         let meter = Meter(label: "clients", factory: registry)
         meter.set(5)
@@ -62,7 +62,7 @@ struct RenderingTests {
         #expect(registry.renderOthers() == expected)
     }
 
-    @Test("Recorders as histograms, whose buckets have their bounds in them")
+    @Test("Recorders are histograms whose buckets include their bounds")
     func recorders() {
         let recorder = Recorder(label: "size", dimensions: [("topic", "news")], factory: registry)
         for value in [0, 1, 1.5, 10, 10.5] { recorder.record(value) }
@@ -78,7 +78,7 @@ struct RenderingTests {
         #expect(registry.renderOthers() == expected)
     }
 
-    @Test("Timers as histograms in seconds, exact at their bounds")
+    @Test("Timers are histograms in seconds, exact at their bounds")
     func timers() {
         let timer = Timer(label: "lag", factory: registry)
         for nanoseconds in [100_000_000, 100_000_001, 500_000_000, -7] { timer.recordNanoseconds(Int64(nanoseconds)) }
@@ -94,7 +94,7 @@ struct RenderingTests {
         #expect(registry.renderOthers() == expected)
     }
 
-    @Test("Timers and recorders have bounds of their own by default")
+    @Test("Timers and recorders have different default bounds")
     func defaultBounds() throws {
         Timer(label: "wait", factory: registry).recordSeconds(61)
         Recorder(label: "depth", factory: registry).record(16_777_217)
@@ -110,7 +110,7 @@ struct RenderingTests {
         #expect(parsed.samples.count == 1 + (18 + 3) + (13 + 3))
     }
 
-    @Test("Bounds are sorted, each is there once, and none is infinite or not a number")
+    @Test("Bounds are sorted, unique and finite")
     func givenBounds() {
         let bounds = [2, Double.infinity, 1, -.infinity, 2, .nan]
         let registry = PrometheusRegistry(buckets: ["size": bounds, "none": []])
@@ -132,7 +132,7 @@ struct RenderingTests {
         #expect(registry.renderOthers() == expected)
     }
 
-    @Test("All histograms of a family with the bounds of the first")
+    @Test("All histograms of a family have the bounds of the first")
     func sharedBounds() throws {
         Recorder(label: "lag_seconds", dimensions: [("shard", "1")], factory: registry).record(1)
         Timer(label: "lag", dimensions: [("shard", "2")], factory: registry).recordSeconds(1)
@@ -145,7 +145,7 @@ struct RenderingTests {
         #expect(parsed["lag_seconds_bucket", ["shard": "2", "le": "0.5"]] == nil)
     }
 
-    @Test("All series of a family in one group, whatever the order in which they were made")
+    @Test("All series of a family are one group, in whatever order they were created")
     func order() {
         Meter(label: "b", dimensions: [("shard", "2")], factory: registry).set(2)
         Meter(label: "a", factory: registry).set(1)
@@ -182,7 +182,7 @@ struct RenderingTests {
     }
 
     @Test(
-        "Names have only characters that are allowed",
+        "Names have only allowed characters",
         arguments: [
             ("http.requests-2", "http_requests_2"), ("2xx", "_2xx"), ("", "_"), ("a:b", "a:b"), ("größe", "gr__e"),
             ("a\r\nb", "a__b"), ("e\u{301}", "e_"), ("__m", "__m"),
@@ -193,7 +193,7 @@ struct RenderingTests {
     }
 
     @Test(
-        "Names of labels have only characters that are allowed, and none is one of Prometheus' own",
+        "Label names have only allowed characters, and none is reserved by Prometheus",
         arguments: [
             ("http.method", "http_method"), ("2", "_2"), ("", "_"), ("a:b", "a_b"), ("__name__", "_name__"),
             ("___", "_"), ("le", "le"), ("é", "_"),
@@ -215,7 +215,7 @@ struct RenderingTests {
         #expect(registry.renderOthers() == "# TYPE m gauge\nm \(text)\n")
     }
 
-    @Test("What is set when it collects is in the same exposition")
+    @Test("A gauge that is set while collecting is in the same exposition")
     func collecting() {
         let (registry, other) = (PrometheusRegistry(), PrometheusRegistry())
         registry.onCollect { [unowned registry] in Meter(label: "a", factory: registry).increment() }
