@@ -187,9 +187,9 @@ let package = Package(
                 .target(name: "CHiredis", condition: .when(traits: ["Redis"])),
                 "Martlet",
                 "MartletSupport",
-                .dequeModule,
                 .logging,
             ],
+            resources: ["open", "append", "stream", "tidy", "versions"].map { .embedInCode("Scripts/\($0).lua") },
             swiftSettings: settings
         ),
         .target(

@@ -74,11 +74,9 @@ extension ServeSettings {
         kept.events = historyEvents ?? kept.events
         kept.bytes = historyBytes ?? kept.bytes
         kept.age = historyAge ?? kept.age
-        var queue = PublishQueue()
-        queue.publishers = publishQueue
-        queue.patience = publishTimeout
+        let queue = PublishQueue(publishers: publishQueue, patience: publishTimeout)
         switch log {
-        case .memory: return MemoryLog(retention: kept, clock: ContinuousClock(), queue: queue)
+        case .memory: return MemoryLog(retention: kept, queue: queue)
         case .sqlite(let path):
             return SQLiteLog(path: path, durability: durability, retention: kept, queue: queue, logger: logger)
         case .redis(let address):
@@ -107,12 +105,8 @@ extension ServeSettings {
 extension RedisAddress {
     /// Where the stream is, and every default.
     fileprivate var configuration: RedisLogConfiguration {
-        var configuration = RedisLogConfiguration(host: host, port: port)
-        configuration.username = username
-        configuration.password = password?.text
-        configuration.database = database
-        configuration.stream = stream
-        return configuration
+        RedisLogConfiguration(
+            host: host, port: port, username: username, password: password?.text, database: database, stream: stream)
     }
 }
 #endif

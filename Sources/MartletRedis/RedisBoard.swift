@@ -2,49 +2,71 @@
 
 #if Redis
 public import Martlet
+import MartletSupport
 
 /// The board of the nodes that share a ``RedisLog``, on the same server.
 ///
-/// | key | |
+/// | key | content |
 /// |---|---|
 /// | `…:nodes` | a set: the names of the nodes that have posted |
-/// | `…:nodes:NAME` | the posting of each: 20 digits that are its version, and its bytes; expires |
+/// | `…:nodes:NAME` | the posting of each node: 20 digits, which are its version, then its bytes. Expires |
 ///
-/// Whoever asks for the versions removes the names of those whose postings have expired.
+/// All methods may be called from anywhere. They throw ``MartletError``: `storageFailed` if the server is away or
+/// refuses, `storageFull` if it has no room, `overloaded` if too many calls wait or the system starts no thread. A call
+/// that fails is not repeated. The board has one connection with one thread, from the first call until it is released.
 public final class RedisBoard: NodeBoard {
-    /// How long the server may take to answer at most, so that the postings of others are told from old ones in time.
+    /// The longest time that the server may take to answer, so that postings of nodes that live do not count as
+    /// expired.
     private static let longestTimeout = Duration.seconds(2)
+    /// The most calls that wait. A node makes one after the other.
+    private static let mostCalls = 100
     private static let versionDigits = 20
 
-    private static let versionsScript = """
-        local found = {}
-        for _, node in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-          local version = redis.call('GETRANGE', KEYS[1] .. ':' .. node, 0, \(versionDigits - 1))
-          if version == '' then
-            redis.call('SREM', KEYS[1], node)
-          else
-            found[#found + 1] = node
-            found[#found + 1] = version
-          end
-        end
-        return found
-        """
-
     public let maximumBytes: Int
-    private let worker: BoardWorker
+    private let pool: ConnectionPool<RedisConnection>
+    private let sockets = OpenSockets()
     private let nodesKey: String
 
-    /// - Parameter configuration: Where the stream is that the nodes share, and how long is waited for the server.
-    public init(_ configuration: RedisLogConfiguration, maximumBytes: Int = NodePosting.defaultMaximumBytes) {
+    /// - Parameters:
+    ///   - configuration: Where the stream is that the nodes share, and how long to wait for the server.
+    ///   - maximumBytes: The most bytes of a posting.
+    public convenience init(
+        _ configuration: RedisLogConfiguration, maximumBytes: Int = NodePosting.defaultMaximumBytes
+    ) {
+        self.init(configuration, maximumBytes: maximumBytes, startThread: WorkThread.starter)
+    }
+
+    init(_ configuration: RedisLogConfiguration, maximumBytes: Int, startThread: @escaping WorkThread.Starter) {
         var configuration = configuration
         configuration.commandTimeout = min(configuration.commandTimeout, Self.longestTimeout)
         configuration.connectTimeout = min(configuration.connectTimeout, Self.longestTimeout)
         self.maximumBytes = maximumBytes
-        worker = BoardWorker(configuration)
+        pool = ConnectionPool(
+            .init(connections: 1, queuedCalls: Self.mostCalls, patience: .zero), reachability: nil,
+            startThread: startThread
+        ) { [configuration, sockets] in try RedisConnection(to: configuration, sockets: sockets) }
         nodesKey = "\(configuration.stream):nodes"
     }
 
-    deinit { worker.stop() }
+    deinit {
+        pool.stop()
+        sockets.close()
+    }
+
+    private func run<Value: Sendable>(
+        _ body: @escaping @Sendable (RedisConnection) throws -> Value
+    ) async throws -> Value {
+        do {
+            try pool.start()
+            return try await pool.run(body)
+        } catch let error as ThreadError {
+            throw MartletError(.overloaded, "\(error)")
+        } catch let error as MartletError {
+            throw error
+        } catch {
+            throw MartletError(.storageFailed, "The Redis server: \(error)")
+        }
+    }
 
     private func key(of node: NodeName) -> String { "\(nodesKey):\(node)" }
 
@@ -58,24 +80,24 @@ public final class RedisBoard: NodeBoard {
         set.append(Array(version.utf8) + posting.bytes)
         set.append("PX")
         set.append(Self.milliseconds(of: expiry))
-        // In this order: a name without a posting is removed by whoever comes between.
+        // In this order: `versions` of another node removes a name without a posting.
         let commands = [set, RedisCommand("SADD", nodesKey, node.text)]
-        try await worker.run { try $0.run(commands) }
+        try await run { try $0.run(commands) }
     }
 
     public func renew(_ node: NodeName, for expiry: Duration) async throws -> Bool {
         let command = RedisCommand("PEXPIRE", key(of: node), "\(Self.milliseconds(of: expiry))")
-        return try await worker.run { try $0.run(command) { $0.integer == 1 } }
+        return try await run { try $0.run(command) { $0.integer == 1 } }
     }
 
     public func remove(_ node: NodeName) async throws {
         let commands = [RedisCommand("DEL", key(of: node)), RedisCommand("SREM", nodesKey, node.text)]
-        try await worker.run { try $0.run(commands) }
+        try await run { try $0.run(commands) }
     }
 
     public func versions() async throws -> [NodeName: UInt64] {
-        let command = RedisCommand("EVAL", Self.versionsScript, "1", nodesKey)
-        return try await worker.run { connection in
+        let command = RedisCommand("EVAL", RedisScript.versions.source, "1", nodesKey, "\(Self.versionDigits)")
+        return try await run { connection in
             try connection.run(command) { reply in
                 var versions: [NodeName: UInt64] = [:]
                 let texts = reply.elements.map(\.text)
@@ -92,7 +114,7 @@ public final class RedisBoard: NodeBoard {
 
     public func posting(of node: NodeName) async throws -> NodePosting? {
         let command = RedisCommand("GET", key(of: node))
-        return try await worker.run { connection in
+        return try await run { connection in
             try connection.run(command) { reply in
                 guard let data = reply.data,
                     let version = UInt64(String(decoding: data.prefix(Self.versionDigits), as: UTF8.self))

@@ -3,11 +3,12 @@
 #if Redis
 import Logging
 import Martlet
+import MartletSupport
 import Synchronization
 
 /// The thread that follows the stream.
 extension RedisLog {
-    /// How often is said that entries were skipped, at most.
+    /// The least time between two log messages about skipped entries.
     private static let skipInterval = Duration.seconds(10)
 
     func startTail() {
@@ -34,7 +35,7 @@ extension RedisLog {
             } catch {
                 guard !sockets.isClosed else { break }
                 reachability.failed(error)
-                retryBell.wait(atMost: delay.next())
+                retryNow.wait(atMost: delay.next())
             }
         }
         endTail()
@@ -45,72 +46,69 @@ extension RedisLog {
         tailEnded.fire()
     }
 
-    /// Where the thread stands.
+    /// How far the thread has come.
     private struct Tail {
         /// `nil` until the stream was opened.
         var place: StreamPlace?
         var chunk = ChunkSize()
-        /// How many entries were skipped of which was not told yet, and when it was told last.
+        /// The number of skipped entries that were not logged yet.
         var skipped = 0
-        var lastTold: ContinuousClock.Instant?
+        var lastLogged: ContinuousClock.Instant?
     }
 
-    /// Connects, and reads for as long as the connection lasts.
+    /// Connects, and reads while the connection lasts.
     private func follow(_ tail: inout Tail, _ delay: inout RetryDelay) throws {
-        let stream = try Stream(
+        let connection = try StreamConnection(
             configuration, sockets: sockets, scripts: [.open], extraTime: configuration.checkInterval)
-        try reopen(stream, &tail)
+        try reopen(connection, &tail)
         reachability.answered()
         delay.succeeded()
         try opened()
         while !sockets.isClosed {
             guard buffer.waitForRoom(atMost: configuration.checkInterval) else { continue }
             guard let place = tail.place else { return }
-            let (state, entries) = try stream.follow(
+            let (state, entries) = try connection.follow(
                 after: place.id, count: tail.chunk.count, wait: configuration.checkInterval)
             reachability.answered()
             if state.epoch != place.epoch {
-                try reopen(stream, &tail)
-            } else if state.removed > place.id || isBehind(place.id, state.loss) {
-                // What is in hand may not be all: it is read again together with what was removed.
-                try catchUp(stream, &tail)
+                try reopen(connection, &tail)
+            } else if state.removed > place.id || state.loss.map({ place.id < $0.through }) ?? false {
+                // Entries may be missing: read again, in one step with the state.
+                try catchUp(connection, &tail)
             } else {
                 take(entries, state, &tail)
             }
         }
     }
 
-    /// Opens the stream. Where it has begun anew, everybody is told, and what is in it comes next.
-    private func reopen(_ stream: Stream, _ tail: inout Tail) throws {
-        let state = try stream.open(known: knowledge.withLock { $0.newestPlace })
+    /// Opens the stream. If it is in a new epoch, readers get a gap, and then what is in it.
+    private func reopen(_ connection: StreamConnection, _ tail: inout Tail) throws {
+        let state = try connection.open(known: node.withLock { $0.newestPlace })
         guard let epoch = state.epoch else {
             throw LogUnreachable(
-                "\(configuration.stream):log has no epoch of Martlet. Remove that key, or name another stream.")
+                "\(configuration.stream):log has no epoch of Martlet. Remove that key, or choose another stream.")
         }
-        learn(state)
+        saw(state)
         guard let place = tail.place else {
             let start = StreamPlace(epoch, state.end)
             tail.place = start
-            knowledge.withLock { $0.tailed = start.id }
+            node.withLock { $0.tailed = start.id }
             return buffer.begin(at: start.position)
         }
         guard place.epoch != epoch else { return }
-        logger.warning("The stream has begun anew, so that history is lost.", metadata: ["epoch": "\(epoch.text)"])
-        // Where only what is remembered besides was lost, the events that were read are still there.
-        let isThere = try place.id > state.removed && stream.contains(place.id)
+        logger.warning("The stream was deleted, so history is lost.", metadata: ["epoch": "\(epoch.text)"])
+        // If only the keys next to the stream were lost, the events that the tail has read are still there.
+        let isThere = try place.id > state.removed && connection.contains(place.id)
         let start = StreamPlace(epoch, isThere ? place.id : state.trimmed)
         tail.place = start
-        knowledge.withLock { $0.tailed = start.id }
+        node.withLock { $0.tailed = start.id }
         buffer.append(gap: (start.position, .epoch), [], end: start.position)
     }
 
-    /// Whether a place is not behind what was lost.
-    private func isBehind(_ id: StreamID, _ loss: StreamState.Loss?) -> Bool { loss.map { id < $0.through } ?? false }
-
-    /// Reads what comes next where something before it is gone.
-    private func catchUp(_ stream: Stream, _ tail: inout Tail) throws {
+    /// Reads what comes next if entries in front of it are gone.
+    private func catchUp(_ connection: StreamConnection, _ tail: inout Tail) throws {
         guard let place = tail.place else { return }
-        let (state, entries) = try stream.read(after: place.id, through: nil, count: tail.chunk.count)
+        let (state, entries) = try connection.read(after: place.id, through: nil, count: tail.chunk.count)
         guard state.epoch == place.epoch else { return }
         var gap: (StreamID, Gap.Reason)?
         var next = entries
@@ -120,7 +118,7 @@ extension RedisLog {
             if place.id >= loss.after {
                 gap = (loss.through, .rolledBack)
             } else {
-                // First what is there before it.
+                // The entries in front of the loss come first.
                 next = entries.filter { $0.id <= loss.after }
                 if next.isEmpty { gap = (loss.through, .rolledBack) }
             }
@@ -135,17 +133,14 @@ extension RedisLog {
         take(next, state, &tail)
     }
 
-    /// Hands on what comes next.
+    /// Hands over what comes next.
     private func take(_ entries: [StreamEntry], _ state: StreamState, _ tail: inout Tail) {
         guard let place = tail.place else { return }
         var records: [Record] = []
         var bytes = 0
         records.reserveCapacity(entries.count)
         for entry in entries {
-            guard let event = entry.event else {
-                tail.skipped += 1
-                continue
-            }
+            guard let event = entry.event else { continue }
             bytes += event.byteCount
             records.append(Record(position: StreamPlace(place.epoch, entry.id).position, event: event))
         }
@@ -153,47 +148,34 @@ extension RedisLog {
         tail.chunk.adapt(to: entries.count, bytes: bytes)
         tail.place?.id = end
         let skipped = entries.count - records.count
-        // Before anybody has the events: who asks for them then is answered with what is known.
-        learn(state)
-        knowledge.withLock { knowledge in
-            knowledge.tailed = end
-            knowledge.skipped += skipped
+        tail.skipped += skipped
+        // Before the hub has the events: clients that ask for them then are answered from this.
+        saw(state)
+        node.withLock { node in
+            node.tailed = end
+            node.skipped += skipped
         }
-        see(end, in: place.epoch)
+        saw(end, in: place.epoch)
         if !entries.isEmpty { buffer.append(records, end: StreamPlace(place.epoch, end).position) }
-        tellSkipped(&tail)
+        logSkipped(&tail)
     }
 
-    private func tellSkipped(_ tail: inout Tail) {
-        guard tail.skipped > 0, tail.lastTold.map({ .now - $0 > Self.skipInterval }) ?? true else { return }
+    private func logSkipped(_ tail: inout Tail) {
+        guard tail.skipped > 0, tail.lastLogged.map({ .now - $0 > Self.skipInterval }) ?? true else { return }
         logger.warning(
-            "Entries of the stream are no events, and were skipped.", metadata: ["count": "\(tail.skipped)"])
+            "Entries of the stream were skipped because they are not valid events.",
+            metadata: ["count": "\(tail.skipped)"])
         tail.skipped = 0
-        tail.lastTold = .now
+        tail.lastLogged = .now
     }
 
     private func explain(_ error: RedisError) -> RedisLogError {
         if error.description.utf8.contains("WRONGTYPE".utf8) { return .wrongType(key: configuration.stream) }
         return .unsupported(error.description)
     }
-
-    // MARK: What is known
-
-    func learn(_ state: StreamState) {
-        let isNew = knowledge.withLock { $0.learn(state) }
-        newestOnServer.withLock { newest in
-            newest = isNew ? state.last : max(newest, state.last)
-        }
-    }
-
-    /// There is such an entry.
-    func see(_ id: StreamID, in epoch: Epoch) {
-        knowledge.withLock { $0.see(id, in: epoch) }
-        newestOnServer.withLock { $0 = max($0, id) }
-    }
 }
 
-/// How many entries are asked for at once, so that they are neither few nor large.
+/// How many entries to read at once, so that an answer is neither small nor large.
 struct ChunkSize {
     private(set) var count = 64
 

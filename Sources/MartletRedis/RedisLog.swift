@@ -3,20 +3,23 @@
 #if Redis
 public import Logging
 public import Martlet
+import MartletSupport
 import Synchronization
 
 /// The log in a stream of a Redis server, which any number of nodes share.
 ///
-/// An event is accepted when the server has said so; what that survives is the server's to say (`appendfsync`, replicas).
-/// What is published at the same time goes as one group, which the server adds at one go, all or none of it, and removes
-/// what is too much with it. A group whose answer was lost is sent again and added once.
+/// An event is accepted when the server has confirmed it; what it survives then depends on the server (`appendfsync`,
+/// replicas). Publishes that arrive together are sent as one group, which the server adds all or none of, and removes
+/// what exceeds retention in the same step. A group whose answer was lost is sent again, and added once.
 ///
-/// While the server is away, publishing throws `storageFailed` after a while, whoever follows the log waits, and both go on
-/// when it is back. Where it comes back with less than this node has read or added, that is a gap; where it has nothing any
-/// more, a new epoch begins and everybody is told.
+/// While the server is away, publishing throws `storageFailed` after a bounded time, the tail waits, and both continue
+/// when it is back. If it comes back with less than this node has read or added, readers get a gap; if it comes back
+/// without the stream, a new epoch begins and all readers get a gap. Not promised: a gap for events that were accepted
+/// and lost if the node that accepted them ended before it could reconnect, and no other node had read them.
 ///
-/// Positions are an epoch and the id of an entry. `docs/redis.md` has the fields of an entry, and the keys beside the stream.
-/// A log that was opened runs threads until it is closed.
+/// A position is an epoch and the id of an entry. `docs/redis.md` has the fields of an entry, and the keys next to the
+/// stream. All methods may be called from anywhere, at the same time. A log that was opened runs threads until it is
+/// closed, so close it.
 public final class RedisLog: Log, SharedLog {
     enum Phase {
         case new
@@ -28,12 +31,13 @@ public final class RedisLog: Log, SharedLog {
 
     let configuration: RedisLogConfiguration
     let logger: Logger
-    let knowledge = Mutex(Knowledge())
+    /// What this node has seen of the stream.
+    let node = Mutex(NodeState())
     /// The newest entry that the server is known to have.
     let newestOnServer = Mutex(StreamID.zero)
     let sockets = OpenSockets()
     let reachability: Reachability
-    let readers: ReaderPool
+    private let readers: ConnectionPool<StreamConnection>
     private let phase = Mutex(Phase.new)
     private let changed = Signal()
     private let publisher: GroupPublisher
@@ -41,15 +45,15 @@ public final class RedisLog: Log, SharedLog {
     /// Fires when the thread of the tail has ended.
     let tailEnded = Signal()
     let hasTailEnded = Atomic(false)
-    /// What the thread of the tail waits at while the server is away.
-    let retryBell = Bell()
+    /// The thread of the tail waits for it while the server is away.
+    let retryNow = BinarySemaphore()
     let startThread: WorkThread.Starter
 
     /// - Parameters:
-    ///   - configuration: Where the stream is, and every bound.
-    ///   - logger: Where the log says how it does with the server; never what is in events, and no credentials.
+    ///   - configuration: Where the stream is, and all bounds.
+    ///   - logger: Receives what happens to the connection; never the content of events, and no credentials.
     public convenience init(_ configuration: RedisLogConfiguration, logger: Logger = Logger(label: "martlet")) {
-        self.init(configuration, logger: logger) { body throws(ThreadError) in try WorkThread.start(body) }
+        self.init(configuration, logger: logger, startThread: WorkThread.starter)
     }
 
     init(_ configuration: RedisLogConfiguration, logger: Logger, startThread: @escaping WorkThread.Starter) {
@@ -57,17 +61,22 @@ public final class RedisLog: Log, SharedLog {
         self.logger = logger
         self.startThread = startThread
         reachability = Reachability(of: configuration.name, logger: logger)
-        readers = ReaderPool(
-            configuration, sockets: sockets, reachability: reachability, startThread: startThread)
-        let writer = Writer(configuration, sockets: sockets)
+        readers = ConnectionPool(
+            .init(
+                connections: configuration.readers, queuedCalls: configuration.queuedReads,
+                patience: configuration.patience, retryDelay: configuration.retryDelay),
+            reachability: reachability, startThread: startThread
+        ) { [sockets] in try StreamConnection(configuration, sockets: sockets, scripts: []) }
+        let writer = StreamWriter(configuration, sockets: sockets)
         let owner = Owner()
         publisher = GroupPublisher(
             node: NodeName().text,
-            limits: .init(
-                publishes: configuration.queuedPublishes, bytes: configuration.queuedBytes,
-                groupEvents: configuration.groupEvents, groupBytes: configuration.groupBytes),
-            patience: configuration.patience, delay: configuration.retryDelay,
-            idleTime: configuration.checkInterval, reachability: reachability,
+            configuration: .init(
+                queuedPublishes: configuration.queuedPublishes, queuedBytes: configuration.queuedBytes,
+                groupEvents: configuration.groupEvents, groupBytes: configuration.groupBytes,
+                patience: configuration.patience, retryDelay: configuration.retryDelay,
+                idleInterval: configuration.checkInterval),
+            reachability: reachability,
             send: { group in
                 guard let log = owner.log else { throw MartletError.logNotOpen }
                 return try writer.send(group, for: log)
@@ -77,9 +86,9 @@ public final class RedisLog: Log, SharedLog {
         owner.set(self)
     }
 
-    /// Returns the end once the server is there, however long that takes; may be called again.
+    /// Returns the end of the log once the server answers, however long that takes. May be called again.
     ///
-    /// - Throws: ``RedisLogError`` where waiting is of no use; `CancellationError`.
+    /// - Throws: ``RedisLogError`` if waiting is of no use; `CancellationError`.
     public func open() async throws -> Position {
         let isFirst = phase.withLock { phase in
             guard case .new = phase else { return false }
@@ -95,11 +104,12 @@ public final class RedisLog: Log, SharedLog {
             case .closed: throw RedisLogError.closed
             }
         }
-        let state = try await readers.run { try $0.read(after: nil, through: nil, count: 0).state }
-        guard let epoch = state.epoch else { return knowledge.withLock { $0.newestPlace?.position ?? .earliest } }
+        let state = try await reading { try $0.read(after: nil, through: nil, count: 0).state }
+        guard let epoch = state.epoch else { return node.withLock { $0.newestPlace?.position ?? .earliest } }
         return StreamPlace(epoch, state.end).position
     }
 
+    /// Returns once the threads have ended, except for calls of readers that end soon.
     public func close() async {
         let wasOpen = phase.withLock { phase in
             defer { phase = .closed }
@@ -113,14 +123,14 @@ public final class RedisLog: Log, SharedLog {
         sockets.close()
         buffer.close()
         readers.stop()
-        retryBell.ring()
+        retryNow.signal()
         await Task { try? await tailEnded.wait { hasTailEnded.load(ordering: .acquiring) ? () : nil } }.value
     }
 
-    /// The tail has found the server; again, where it has before.
+    /// The tail has reached the server, for the first time or again.
     ///
-    /// - Throws: ``ThreadError`` where the log cannot do its work.
-    func opened() throws(ThreadError) {
+    /// - Throws: ``ThreadError`` if the system starts no more threads.
+    func opened() throws {
         guard phase.withLock({ if case .opening = $0 { true } else { false } }) else { return }
         try publisher.start()
         try readers.start()
@@ -139,11 +149,10 @@ public final class RedisLog: Log, SharedLog {
     }
 
     var isOpen: Bool { phase.withLock { if case .open = $0 { true } else { false } } }
-    var isClosed: Bool { phase.withLock { if case .closed = $0 { true } else { false } } }
 
-    /// - Throws: ``MartletError`` where the id of an event could be taken for a position, where the key was given with
-    ///   other events, where too much waits (`overloaded`), where the server has no room (`storageFull`), or does not
-    ///   answer for too long (`storageFailed`).
+    /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position, `keyReused` if the key
+    ///   was used with other events, `overloaded` if too many publishes wait, `storageFull` if the server has no room,
+    ///   `storageFailed` if it does not answer in time.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         for case let id? in events.lazy.map(\.id) where StreamPlace(id) != nil { throw MartletError.reservedID }
         guard !events.isEmpty else { return [] }
@@ -160,20 +169,49 @@ public final class RedisLog: Log, SharedLog {
     public func covers(_ a: Position, _ b: Position) -> Bool {
         guard b != .earliest else { return true }
         guard a != .earliest, let a = StreamPlace(a.text), let b = StreamPlace(b.text) else { return false }
-        return a.epoch == b.epoch ? a.id >= b.id : knowledge.withLock { $0.covers(a, b) }
+        return a.epoch == b.epoch ? a.id >= b.id : node.withLock { $0.covers(a, b) }
     }
 
-    package var health: SharedLogHealth {
+    public var health: SharedLogHealth {
         let newest = newestOnServer.withLock { $0 }
-        let (tailed, skipped) = knowledge.withLock { ($0.tailed, $0.skipped) }
+        let (tailed, skipped) = node.withLock { ($0.tailed, $0.skipped) }
         let lag = newest > tailed ? newest.milliseconds - min(tailed.milliseconds, newest.milliseconds) : 0
         return SharedLogHealth(
             isReachable: reachability.isReachable, lag: .milliseconds(lag), losses: reachability.losses,
             skipped: skipped)
     }
+
+    /// Runs a closure that reads, on the thread of one of the readers.
+    func reading<Value: Sendable>(
+        _ body: @escaping @Sendable (StreamConnection) throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await readers.run(body)
+        } catch is LogUnreachable {
+            throw MartletError.logUnreachable()
+        } catch let error as RedisError {
+            throw MartletError(.storageFailed, "The log cannot be read: \(error)")
+        }
+    }
+
+    // MARK: What this node has seen
+
+    /// The node has seen the stream in this state.
+    func saw(_ state: StreamState) {
+        let isNew = node.withLock { $0.saw(state) }
+        newestOnServer.withLock { newest in
+            newest = isNew ? state.last : max(newest, state.last)
+        }
+    }
+
+    /// The node has seen this entry.
+    func saw(_ id: StreamID, in epoch: Epoch) {
+        node.withLock { $0.saw(id, in: epoch) }
+        newestOnServer.withLock { $0 = max($0, id) }
+    }
 }
 
-/// Finds the log for its threads without keeping it.
+/// Finds the log for its threads, and does not retain it.
 private final class Owner: Sendable {
     private struct Box: Sendable { weak var log: RedisLog? }
     private let box = Mutex(Box())

@@ -3,60 +3,125 @@
 #if Redis
 public import Martlet
 
-/// Where the stream of a ``RedisLog`` is, what is kept of it, and every bound with its default.
+/// Where the stream of a ``RedisLog`` is, how much of it is kept, and all bounds.
 ///
-/// All nodes of one stream should have the same, except for the times. Where they keep different amounts, the least counts.
+/// Give all nodes of a stream the same values, except for the times. If they keep different amounts, the least counts.
 public struct RedisLogConfiguration: Sendable {
     public var host: String
     public var port: Int
-    /// The user of the server's access control list; `nil`: the default user.
+    /// The user in the server's access control list; `nil` for the default user.
     public var username: String?
-    /// `nil`: the server asks for none. It is never logged.
+    /// `nil` if the server needs no password. It is never logged.
     public var password: String?
-    public var database = 0
-    /// The key of the stream. The keys of what the log remembers besides begin with it and a colon.
-    public var stream = "martlet"
+    public var database: Int
+    /// The key of the stream. The other keys of the log begin with it and a colon.
+    public var stream: String
 
-    /// How much history is kept. All of it is in the server's memory, which takes about as much as ``Retention/bytes`` says.
-    public var retention = Retention()
-    /// The most topics of which is remembered what was removed last. Past it the older half is forgotten.
-    public var trimmedTopics = 16_384
-    /// What an event must be that others have added to the stream; what is not is skipped.
-    public var limits = Limits()
+    /// How much history to keep. The server needs about ``Retention/bytes`` of memory for it.
+    public var retention: Retention
+    /// The most topics whose last removed event is remembered. Beyond it, the older half is forgotten.
+    public var trimmedTopics: Int
+    /// The limits for entries that other programs add to the stream; entries over them are skipped.
+    public var limits: Limits
 
     /// How long connecting may take.
-    public var connectTimeout = Duration.seconds(2)
-    /// How long the server may take to answer a command, or its machine to take it.
-    public var commandTimeout = Duration.seconds(5)
-    /// How long is waited before a server that is away is asked again: it grows from the one to the other.
-    public var retryDelay = Duration.milliseconds(50)...Duration.seconds(2)
-    /// How long a publish, or somebody who subscribes or reads history, waits for a server that is away.
-    public var patience = Duration.seconds(2)
-    /// How often is looked for what is too old, and for what others did to the stream; and the longest that a server may say
-    /// nothing new before it is asked whether it is still there.
-    public var checkInterval = Duration.seconds(1)
+    public var connectTimeout: Duration
+    /// How long the server may take to answer a command.
+    public var commandTimeout: Duration
+    /// The range of the wait before the next attempt to reach the server.
+    public var retryDelay: ClosedRange<Duration>
+    /// How long publishing, subscribing and reading history wait for a server that is away.
+    public var patience: Duration
+    /// The time between two checks for events that are too old and for entries of other programs; and how long the
+    /// server may be silent before the log checks that it is still there.
+    public var checkInterval: Duration
 
-    /// The most events that are sent at once; one publish is sent whole.
-    public var groupEvents = 512
-    /// The most bytes of events that are sent at once.
-    public var groupBytes = 1024 * 1024
-    /// The most publishes that wait to be sent. The next one is refused.
-    public var queuedPublishes = 10_000
+    /// The most events that are sent together; a publish is never split.
+    public var groupEvents: Int
+    /// The most bytes of events that are sent together.
+    public var groupBytes: Int
+    /// The most publishes that wait to be sent. Further ones fail.
+    public var queuedPublishes: Int
     /// The most bytes of events that wait to be sent.
-    public var queuedBytes = 32 * 1024 * 1024
-    /// How many connections read history, each on a thread of its own.
-    public var readers = 4
-    /// The most who wait for one of them. The next one is refused.
-    public var queuedReads = 20_000
+    public var queuedBytes: Int
+    /// How many connections read history, each on its own thread.
+    public var readers: Int
+    /// The most calls that wait for one of them. Further ones fail.
+    public var queuedReads: Int
     /// The most bytes of events that are read from the stream before the hub takes them.
-    public var tailBytes = 8 * 1024 * 1024
+    public var tailBytes: Int
 
-    public init(host: String = "127.0.0.1", port: Int = 6379) {
+    public init(
+        host: String = "127.0.0.1",
+        port: Int = 6379,
+        username: String? = nil,
+        password: String? = nil,
+        database: Int = 0,
+        stream: String = "martlet",
+        retention: Retention = Retention(),
+        trimmedTopics: Int = 16_384,
+        limits: Limits = Limits(),
+        connectTimeout: Duration = .seconds(2),
+        commandTimeout: Duration = .seconds(5),
+        retryDelay: ClosedRange<Duration> = .milliseconds(50)...Duration.seconds(2),
+        patience: Duration = .seconds(2),
+        checkInterval: Duration = .seconds(1),
+        groupEvents: Int = 512,
+        groupBytes: Int = 1024 * 1024,
+        queuedPublishes: Int = 10_000,
+        queuedBytes: Int = 32 * 1024 * 1024,
+        readers: Int = 4,
+        queuedReads: Int = 20_000,
+        tailBytes: Int = 8 * 1024 * 1024
+    ) {
         self.host = host
         self.port = port
+        self.username = username
+        self.password = password
+        self.database = database
+        self.stream = stream
+        self.retention = retention
+        self.trimmedTopics = trimmedTopics
+        self.limits = limits
+        self.connectTimeout = connectTimeout
+        self.commandTimeout = commandTimeout
+        self.retryDelay = retryDelay
+        self.patience = patience
+        self.checkInterval = checkInterval
+        self.groupEvents = groupEvents
+        self.groupBytes = groupBytes
+        self.queuedPublishes = queuedPublishes
+        self.queuedBytes = queuedBytes
+        self.readers = readers
+        self.queuedReads = queuedReads
+        self.tailBytes = tailBytes
     }
 
-    /// How the server is called in messages: without credentials.
+    /// The name of the server in messages, without credentials.
     var name: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)" }  // characters: a colon
+}
+
+/// Why a ``RedisLog`` cannot be opened, however long one waits.
+public enum RedisLogError: Error, Equatable, CustomStringConvertible {
+    /// Another program uses the key of the stream, or one of those that begin with it.
+    case wrongType(key: String)
+    /// The server does not support what the log needs.
+    case unsupported(String)
+    /// The system starts no more threads.
+    case noThread(String)
+    /// The log was closed.
+    case closed
+
+    public var description: String {
+        switch self {
+        case .wrongType(let key):
+            "Another program uses the key \(key) of the server, or one that begins with \(key):. "
+                + "Choose another stream: redis://…?stream=NAME."
+        case .unsupported(let answer):
+            "The server does not support a command that Martlet needs: \(answer). Use Redis 6.2 or newer, or Valkey."
+        case .noThread(let message): message
+        case .closed: "The log is closed."
+        }
+    }
 }
 #endif

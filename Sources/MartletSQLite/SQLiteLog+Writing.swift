@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
 import GRDB
 import Logging
 public import Martlet
 import Synchronization
 
 extension SQLiteLog {
-    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, where the key was
-    ///   given with other events, where there is no room (`storageFull`), where the file cannot be written or has a
-    ///   ``fault`` (`storageFailed`), and where the tail or the disk stays behind for too long (`overloaded`).
+    /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position of this log,
+    ///   `keyReused` if the key was used with other events, `storageFull` if the disk is full, `storageFailed` if the
+    ///   file cannot be written or has a ``fault``, `overloaded` if the hub or the disk stays behind for too long.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         let history = try history
         for case let id? in events.lazy.map(\.id) where history.segments.find(id, last: .max) != nil {
@@ -17,27 +18,27 @@ extension SQLiteLog {
         guard !events.isEmpty else { return [] }
         if let fault { throw fault }
         let byteCount = events.reduce(0) { $0 + $1.byteCount }
-        try await gate.enter(tailed) { self.reserve(byteCount) ? () : nil }
+        try await gate.enter(tailed) { self.reserve(byteCount, in: history) ? () : nil }
         return try await withCheckedThrowingContinuation { continuation in
-            let publish = Commit.Publish(events: events, key: key, continuation: continuation, byteCount: byteCount)
+            let publish = PendingPublish(events, once: key, byteCount: byteCount, continuation: continuation)
             let isOpen = state.withLock { state in
                 guard case .open = state.phase else { return false }
-                state.waiting.append(publish)
+                state.backlog.append(publish)
                 return true
             }
-            if isOpen { write() } else { continuation.resume(throwing: MartletError.logClosed) }
+            if isOpen { write() } else { continuation.resume(throwing: MartletError.logNotOpen) }
         }
     }
 
-    private func reserve(_ byteCount: Int) -> Bool {
+    private func reserve(_ byteCount: Int, in history: History) -> Bool {
         state.withLock { state in
-            guard state.recent.byteCount + state.waiting.byteCount < gate.queue.backlogBytes else { return false }
-            state.waiting.reserve(byteCount)
+            guard history.tail.byteCount + state.backlog.byteCount < gate.queue.backlogBytes else { return false }
+            state.backlog.reserve(byteCount)
             return true
         }
     }
 
-    /// Has the connection that writes do what there is to do.
+    /// Lets the writing connection do what there is to do.
     func write() {
         let history: History? = state.withLock { state in
             guard !state.isWriting, case .open(let history) = state.phase else { return nil }
@@ -50,7 +51,7 @@ extension SQLiteLog {
         }
     }
 
-    /// Called every second: checks the files, removes events that are too old, and retries what failed.
+    /// Runs every second: checks the files, removes events that are too old, and retries what failed.
     func maintain() {
         state.withLock { state in
             state.waitsToTrim = false
@@ -59,19 +60,19 @@ extension SQLiteLog {
         write()
     }
 
-    /// Does one thing. Returns whether there may be more.
+    /// Does one piece of work. Returns whether there may be more.
     func writeNext(_ history: History, in database: Database) -> Bool {
         let (group, state) = state.withLock { state in
-            let group = state.waiting.takeGroup()
+            let group = state.backlog.takeGroup().group
             defer { if group.isEmpty { state.mustCheck = false } }
             return (group, state)
         }
-        let tailed = state.recent.start
+        let tailed = history.tailed
         if !group.isEmpty {
             commit(group, to: history, tailed: tailed, in: database)
         } else if state.mustCheck, state.fault == nil {
             attempt("The files of the log cannot be checked.") { try history.watch.check(database) }
-        } else if state.fault == nil, !state.waitsToTrim, history.isTooMuch(at: now(), tailed: tailed) {
+        } else if state.fault == nil, !state.waitsToTrim, history.exceedsRetention(at: now(), tailed: tailed) {
             attempt("Old events cannot be removed.") {
                 try history.watch.check(database)
                 try history.trim(at: now(), tailed: tailed, in: database)
@@ -87,14 +88,14 @@ extension SQLiteLog {
             }
         } else {
             return self.state.withLock { state in
-                state.isWriting = state.waiting.count > 0
+                state.isWriting = !state.backlog.isEmpty
                 return state.isWriting
             }
         }
         return true
     }
 
-    /// Does work that no publisher waits for. A failure is logged once, and retried later.
+    /// Does work that no publisher waits for. A failure is logged once, and the next maintenance tries again.
     private func attempt(_ complaint: Logger.Message, _ body: () throws -> Void) {
         do {
             try body()
@@ -114,7 +115,7 @@ extension SQLiteLog {
         }
     }
 
-    private func commit(_ group: [Commit.Publish], to history: History, tailed: UInt64, in database: Database) {
+    private func commit(_ group: [PendingPublish], to history: History, tailed: UInt64, in database: Database) {
         var isCommitted = false
         do {
             if let fault = state.withLock({ $0.fault }) { throw fault }
@@ -123,13 +124,13 @@ extension SQLiteLog {
             isCommitted = true
             // Events in a file that no path leads to are not acknowledged.
             try history.watch.note()
+            let records = commit.rows.map { Record(position: history.position($0.offset), event: $0.event) }
+            if let end = records.last?.position { history.tail.append(records, end: end) }
             let hasFailed = state.withLock { state in
-                for row in commit.rows { state.recent.append(row.event, at: history.position(row.offset)) }
                 defer { state.isFailing = false }
                 return state.isFailing
             }
             if hasFailed { logger.notice("Publishing works again.") }
-            appended.fire()
             for (publish, answer) in zip(group, commit.answers) {
                 publish.continuation.resume(with: answer.map { $0.map(history.position) })
             }
@@ -137,7 +138,7 @@ extension SQLiteLog {
             let error = explain(error, isCommitted: isCommitted)
             for publish in group { publish.continuation.resume(throwing: error) }
         }
-        // There is room again where what waited was known already, or came to nothing.
+        // There is room again if the group had only known keys, or failed.
         self.tailed.fire()
     }
 
@@ -148,14 +149,14 @@ extension SQLiteLog {
             defer { state.isFailing = true }
             return !state.isFailing
         }
-        if isNew { logger.error("What is published cannot be written.", metadata: ["error": "\(error)"]) }
+        if isNew { logger.error("Events cannot be written.", metadata: ["error": "\(error)"]) }
         if (error as? DatabaseError)?.resultCode == .SQLITE_FULL {
-            return MartletError(.storageFull, "There is no room for what is published. Nothing was; try again later.")
+            return MartletError(.storageFull, "The disk is full. Nothing was published; try again later.")
         }
-        return MartletError(.storageFailed, "What is published cannot be written. Nothing was; try again later.")
+        return MartletError(.storageFailed, "The log cannot be written. Nothing was published; try again later.")
     }
 
-    /// - Parameter isProper: Whether it is remembered that nothing was lost; else it is left as by a crash.
+    /// - Parameter isProper: Whether to mark the file as properly closed. If not, it is left as a crash leaves it.
     func close(properly isProper: Bool) async {
         maintenance.stop()
         let history: History? = state.withLock { state in
@@ -165,12 +166,12 @@ extension SQLiteLog {
         }
         guard let history else { return }
         do {
-            // Also where the task is cancelled.
+            // Also if this task is cancelled.
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 history.file.pool.asyncWriteWithoutTransaction { database in
-                    // What waits was put there before.
+                    // The publishes that wait came before the phase changed.
                     while self.writeNext(history, in: database) {}
-                    // A log with a fault stays as it is.
+                    // A file with a fault stays as it is.
                     let mayFinish = isProper && self.state.withLock { $0.fault == nil }
                     continuation.resume(with: Result { if mayFinish { try history.finish(in: database) } })
                 }
@@ -185,9 +186,33 @@ extension SQLiteLog {
             logger.error("The file of the log was not closed.", metadata: ["error": "\(error)"])
         }
         state.withLock { $0.phase = .closed }
-        appended.fire()
+        history.tail.close()
     }
 
-    /// Leaves everything as a crash of the process would, for tests.
+    /// Leaves the file as a crash of the process does, for tests.
     package func abandon() async { await close(properly: false) }
+}
+
+/// Calls a closure every second.
+final class MaintenanceTimer: Sendable {
+    private let timer = Mutex<(any DispatchSourceTimer)?>(nil)
+
+    func start(_ body: @escaping @Sendable () -> Void) {
+        timer.withLock { timer in
+            let new = DispatchSource.makeTimerSource()
+            new.schedule(deadline: .now() + .seconds(1), repeating: .seconds(1))
+            new.setEventHandler(handler: body)
+            new.activate()
+            timer = new
+        }
+    }
+
+    func stop() {
+        timer.withLock { timer in
+            timer?.cancel()
+            timer = nil
+        }
+    }
+
+    deinit { stop() }
 }

@@ -3,42 +3,44 @@
 import GRDB
 public import Logging
 public import Martlet
+import MartletSupport
 import Synchronization
 
-/// The embedded log that keeps history in a file: it survives the process, and as ``Durability`` says more than that.
+/// The embedded log that keeps history in a file: it survives the process, and more as ``Durability`` says.
 ///
-/// Events that are published while others are being written are written together, in one transaction. An event is accepted
-/// once that is committed. What retention removes goes in small parts, between them.
+/// Events that are published while a transaction is written are written together in the next one. An event is accepted
+/// once its transaction is committed. Retention removes events in small steps, between the transactions.
 ///
-/// The file is this process's alone while it is open, and is looked through then: about a second for a million events.
-/// Where it was not closed before, a new epoch begins, and ids of the older ones stay known: who saw an event that was
-/// lost is told so. The index in memory takes 4 bytes for each event, 20 for each id that a publisher chose and for each
-/// idempotency key. Ages do not depend on the wall clock while the log is open (``EventClock``).
+/// While the log is open, no other process can open the file. Opening checks every row: about a second for a million
+/// events. If the log was not closed properly, a new epoch begins, and the ids of older epochs stay known: a client
+/// that saw an event that was lost gets a gap. The index in memory takes 4 bytes for each event, and 20 for each
+/// publisher's id and each idempotency key. While the log is open, ages do not depend on the wall clock.
 ///
-/// If the file is damaged, removed or replaced while it is open, the log says so once, publishing throws `storageFailed` and
-/// ``fault`` says why, until the log is closed and opened again. A reader that meets events that cannot be read receives a
-/// gap and continues behind them.
+/// If the file is damaged, removed or replaced while it is open, this is logged once, publishing throws
+/// `storageFailed`, and ``fault`` has the reason until the log is closed and opened again. A reader that comes to
+/// unreadable events gets a gap and continues behind them.
+///
+/// All methods may be called from anywhere, at the same time. Not promised: that a file on a network file system is
+/// locked.
 public final class SQLiteLog: Log {
     struct State {
         var phase = Phase.closed
-        /// Events that are accepted and that the tail has not been given yet.
-        var recent = Recent()
-        var waiting = Waiting()
-        /// Whether the connection that writes is at work, or has been told to be.
+        var backlog = PublishBacklog(groupEvents: SQLiteLog.groupEvents, groupBytes: SQLiteLog.groupBytes)
+        /// Whether the writing connection is at work, or about to be.
         var isWriting = false
-        /// Something could not be removed; it is tried again after a while.
+        /// Events could not be removed. The next maintenance tries again.
         var waitsToTrim = false
-        /// This was logged.
+        /// The failure was logged.
         var cannotTidy = false
         /// History cannot be read, and this was logged.
         var cannotRead = false
-        /// It is time to check the files.
+        /// The files have to be checked.
         var mustCheck = false
         /// What happened to the files.
         var fault: FileFault?
-        /// Publishing has failed, and that was said.
+        /// Publishing has failed, and this was logged.
         var isFailing = false
-        /// Something was removed, so that the file may be too large.
+        /// Events were removed, so the file may have many empty pages.
         var mayShrink = false
     }
 
@@ -57,17 +59,21 @@ public final class SQLiteLog: Log {
     private let clock = Mutex<EventClock?>(nil)
     let gate: PublishGate<ContinuousClock>
     let state = Mutex(State())
-    let appended = Signal()
+    /// Fires when there may be room for publishers that wait.
     let tailed = Signal()
-    let maintenance = Maintenance()
+    let maintenance = MaintenanceTimer()
+
+    /// The most events that are written in one transaction, and the most bytes. A publish is never split.
+    static let groupEvents = 1000
+    static let groupBytes = 4 * 1024 * 1024
 
     /// - Parameters:
-    ///   - path: Of the file, which is made where there is none. Others with the same name and an ending stand beside it.
+    ///   - path: The file, which is created if it does not exist. SQLite adds files with the same name and an ending.
     ///   - durability: What an accepted event survives.
     ///   - retention: How much history to keep.
     ///   - queue: When publishers wait, and for how long.
-    ///   - trimmedTopics: The most topics to remember after all their events were removed.
-    ///   - logger: Where the log says how it was opened and what fails; never what is in events.
+    ///   - trimmedTopics: The most topics to remember after all their events were removed; at least 2.
+    ///   - logger: Receives how the log was opened and what fails; never the content of events.
     public convenience init(
         path: String,
         durability: Durability = .commit,
@@ -94,7 +100,9 @@ public final class SQLiteLog: Log {
         gate = PublishGate(queue, clock: ContinuousClock())
     }
 
-    /// - Throws: ``SQLiteLogError`` where the file cannot be used. It is left as it is.
+    /// Opens the file and returns the end of the log. Blocks the thread for some of the time.
+    ///
+    /// - Throws: ``SQLiteLogError`` if the file cannot be used. It is left as it is.
     public func open() async throws -> Position {
         if let history = try? history { return history.position(history.last) }
         let start = ContinuousClock.now
@@ -119,7 +127,6 @@ public final class SQLiteLog: Log {
         }
         state.withLock { state in
             state.phase = .open(history)
-            state.recent = Recent(behind: history.last)
             state.fault = nil
         }
         maintenance.start { [weak self] in self?.maintain() }
@@ -132,7 +139,7 @@ public final class SQLiteLog: Log {
         return history.position(history.last)
     }
 
-    /// Writes what waits, and says in the file that nothing was lost.
+    /// Writes the events that wait, and marks the file as properly closed. The log can be opened again.
     public func close() async { await close(properly: true) }
 
     public func read(
@@ -148,24 +155,12 @@ public final class SQLiteLog: Log {
 
     public func tail(after: Position, limit: SliceLimit) async throws -> Slice {
         let history = try history
-        let after = try offset(after, in: history)
-        let given = state.withLock { $0.recent.start }
-        if after ?? 0 < given {
-            // This was tailed before.
-            let slice = try await reading {
-                try await history.read(nil, after: after, through: given, limit: limit)
-            }
-            if !slice.records.isEmpty || slice.gap != nil { return slice }
-        }
-        let slice = try await appended.wait {
-            try self.state.withLock { state in
-                guard case .open = state.phase else { throw MartletError.logClosed }
-                state.recent.drop(through: after ?? 0)
-                return state.recent.isEmpty ? nil : state.recent.take(limit, in: history)
-            }
+        _ = try offset(after, in: history)
+        let slice = try await history.tail.tail(after: after, limit: limit) { after, through in
+            try await read(nil, after: after, through: through, limit: limit)
         }
         tailed.fire()
-        if history.isTooMuch(at: now(), tailed: history.last) { write() }
+        if history.exceedsRetention(at: now(), tailed: history.last) { write() }
         return slice
     }
 
@@ -182,16 +177,13 @@ public final class SQLiteLog: Log {
 
     public func covers(_ a: Position, _ b: Position) -> Bool {
         guard b != .earliest else { return true }
-        guard a != .earliest, let history = try? history, case .at(let a) = history.segments.find(a.text, last: .max),
-            case .at(let b) = history.segments.find(b.text, last: .max)
-        else { return false }
-        return a >= b
+        return a != .earliest && (try? history)?.segments.covers(a, b) ?? false
     }
 
-    /// What history holds, in events and in bytes as retention counts them.
+    /// The size of history, in events and in bytes as retention counts them; zero if the log is not open.
     public var size: (events: Int, bytes: Int) { (try? history.size) ?? (0, 0) }
 
-    /// The time of the log in milliseconds.
+    /// The time for ages, in milliseconds since 1970.
     func now() -> Int64 { withClock(\.time).wholeMilliseconds }
 
     private func withClock(_ body: (EventClock) -> Duration) -> Duration {
@@ -235,11 +227,10 @@ public final class SQLiteLog: Log {
         }
     }
 
-    /// What is open.
     var history: History {
         get throws(MartletError) {
             let history: History? = state.withLock { if case .open(let history) = $0.phase { history } else { nil } }
-            guard let history else { throw .logClosed }
+            guard let history else { throw .logNotOpen }
             return history
         }
     }
@@ -254,11 +245,16 @@ public final class SQLiteLog: Log {
     }
 }
 
-extension Retention {
-    /// What a log in a file keeps: 1 000 000 events, 1 GiB, 7 days.
-    public static let sqlite = Retention(events: 1_000_000, bytes: 1 << 30, age: .seconds(7 * 24 * 60 * 60))
+/// What an accepted event survives.
+public enum Durability: String, CaseIterable, Sendable {
+    /// A crash of the process or the operating system, and a power failure.
+    case commit
+    /// A crash of the process. If the operating system or the power fails, the newest events may be lost; older events
+    /// are not, and the file stays intact.
+    case os
 }
 
-extension MartletError {
-    static let logClosed = MartletError(.notRunning, "The log is not open. Try again later.")
+extension Retention {
+    /// The default of a log in a file: 1 000 000 events, 1 GiB, 7 days.
+    public static let sqlite = Retention(events: 1_000_000, bytes: 1 << 30, age: .seconds(7 * 24 * 60 * 60))
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Text from outside is compared, split and cut byte by byte. Swift's own `==`, `split`, `first`, `hasPrefix` and
-// `lowercased` work on characters: a combining mark behind a separator hides it, and two spellings of one text are equal
-// (U+212A is `K`, U+037E is `;`). `scripts/lint` finds them.
+// `lowercased` work on characters: a combining mark behind a separator hides it, and two spellings of one text are
+// equal (U+212A is `K`, U+037E is `;`). `scripts/lint` finds them.
 
 extension StringProtocol {
     /// Whether two texts have the same bytes.

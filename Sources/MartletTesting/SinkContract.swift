@@ -42,7 +42,7 @@ public enum SinkContract {
             configuration.grace = .zero
             configuration.retry = .milliseconds(1234) ... .milliseconds(1234)
             change(&configuration)
-            return Hub(log: MemoryLog(retention: retention, clock: ContinuousClock()), configuration: configuration)
+            return Hub(log: MemoryLog(retention: retention), configuration: configuration)
         }
 
         /// - Parameters:

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("When the Redis server is away", .timeLimit(.minutes(3)))
 struct AwayTests {
-    @Test("Publishing is refused meanwhile, and all goes on when it is back")
+    @Test("Publishing fails meanwhile, and everything continues when it is back")
     func goesOn() async throws {
         try await RedisServer.with("--appendonly", "yes", "--appendfsync", "always") { server in
             let log = server.log { $0.patience = .milliseconds(50) }
@@ -72,7 +72,7 @@ struct AwayTests {
         }
     }
 
-    @Test("Opening can be given up")
+    @Test("Opening can be cancelled")
     func cancelled() async throws {
         let log = RedisLog(RedisLogConfiguration(port: 1))
         let opening = Task { try await log.open() }
@@ -93,7 +93,7 @@ struct AwayTests {
         await #expect(throws: CancellationError.self) { try await running.value }
     }
 
-    @Test("Who asks for history is told after a while that there is none now; who is up to date need not ask")
+    @Test("Reading history fails after the patience; a client that is up to date resumes without the server")
     func reading() async throws {
         try await RedisServer.with { server in
             let log = server.log { $0.patience = .milliseconds(50) }
@@ -112,7 +112,7 @@ struct AwayTests {
         }
     }
 
-    @Test("What is no stream cannot be opened")
+    @Test("A key that is not a stream cannot be opened")
     func wrongType() async throws {
         try await RedisServer.with { server in
             try server.run("SET", "martlet", "1")
@@ -122,7 +122,7 @@ struct AwayTests {
         }
     }
 
-    @Test("A password is asked for, and never logged")
+    @Test("A password is sent, and a wrong one opens nothing")
     func password() async throws {
         try await RedisServer.with { server in
             try server.run("CONFIG", "SET", "requirepass", "a secret")
@@ -139,7 +139,7 @@ struct AwayTests {
         }
     }
 
-    @Test("More than the bound does not wait")
+    @Test("Publishes over the bound fail at once")
     func bounds() async throws {
         try await RedisServer.with { server in
             let log = server.log {

@@ -7,9 +7,11 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("When the Redis server has lost something", .timeLimit(.minutes(3)))
+@Suite("When the Redis server has lost events", .timeLimit(.minutes(3)))
 struct LossTests {
-    @Test("Everybody is told that a new epoch begins, and gets what comes then", arguments: ["FLUSHALL", "DEL", "log"])
+    @Test(
+        "Every reader gets a gap when a new epoch begins, and the events behind it",
+        arguments: ["FLUSHALL", "DEL", "log"])
     func epoch(kind: String) async throws {
         try await RedisServer.with { server in
             let log = server.log()
@@ -42,7 +44,7 @@ struct LossTests {
         }
     }
 
-    @Test("Another node has begun anew: what is published here goes on")
+    @Test("Publishing continues after another node has begun a new epoch")
     func otherNode() async throws {
         try await RedisServer.with { server in
             let (a, b) = (server.log(), server.log())
@@ -61,7 +63,7 @@ struct LossTests {
         }
     }
 
-    @Test("Who saw what was lost is told, and who missed it; nobody else")
+    @Test("Clients that saw or missed lost events get a gap, and no others")
     func rolledBack() async throws {
         try await RedisServer.with { server in
             let (log, behind) = (server.log(), server.log())
@@ -78,7 +80,7 @@ struct LossTests {
                 return try await log.texts().count == 2
             }
             try await log.append("a", "3")
-            // Who has followed the log has everything.
+            // A tail that has read the lost events misses nothing.
             #expect(try await read(1, of: log, after: seen[3].position).map(\.event.data) == ["3"])
             let late = server.log()
             let end = try await late.open()
@@ -102,7 +104,7 @@ struct LossTests {
         }
     }
 
-    @Test("Who follows the log and has missed what was lost is told")
+    @Test("A tail that missed lost events gets a gap")
     func missed() async throws {
         try await RedisServer.with { server in
             let log = server.log()

@@ -8,19 +8,19 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("Nodes of one stream that are not equally far", .timeLimit(.minutes(1)))
+@Suite("Nodes of one stream of which one lags", .timeLimit(.minutes(1)))
 struct NodesTests {
     @Test("An id that a node has not read yet is known there, and is ahead of it")
     func ahead() async throws {
         try await RedisServer.with { server in
             let fast = server.log()
-            // Holds one event until somebody takes it.
+            // The buffer holds one event until a reader takes it.
             let slow = server.log { $0.tailBytes = 1 }
             _ = try await fast.open()
             let start = try await slow.open()
             let first = try await fast.append("a", "1")[0]
             try await until {
-                slow.health.lag == .zero && slow.knowledge.withLock { $0.newestPlace?.position == first }
+                slow.health.lag == .zero && slow.node.withLock { $0.newestPlace?.position == first }
             }
             let second = try await fast.append("a", "2")[0]
             #expect(try await slow.resolve(second.text, for: .of("a")) == Resolution(position: second))

@@ -7,9 +7,9 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("What others do to the stream", .timeLimit(.minutes(3)))
+@Suite("Other programs that use the stream", .timeLimit(.minutes(3)))
 struct OthersTests {
-    @Test("Entries that others add are events")
+    @Test("Entries of other programs are events")
     func entries() async throws {
         try await RedisServer.with { server in
             let log = server.log()
@@ -34,7 +34,7 @@ struct OthersTests {
     }
 
     @Test(
-        "Entries that are no events are skipped",
+        "Entries that are not valid events are skipped",
         arguments: [
             ["x", "y"], ["topic", "a"], ["data", "1"], ["topic", "", "data", "1"], ["topic", "a\n", "data", "1"],
             ["topic", "a", "data", "1", "data", "2"], ["topic", "a", "data", "1", "retry", "soon"],
@@ -58,7 +58,7 @@ struct OthersTests {
         }
     }
 
-    @Test("What is added by others is counted, and removed when it is too much")
+    @Test("Entries of other programs are counted, and removed when they exceed retention")
     func retention() async throws {
         try await RedisServer.with { server in
             let log = server.log(keeping: 10)
@@ -73,7 +73,7 @@ struct OthersTests {
         }
     }
 
-    @Test("Where others remove entries, who may have missed one is told")
+    @Test("If other programs remove entries, clients that may have missed one get a gap")
     func trimmed() async throws {
         try await RedisServer.with { server in
             let log = server.log()
@@ -87,7 +87,7 @@ struct OthersTests {
         }
     }
 
-    @Test("Bytes are kept up to the bound, as events count them")
+    @Test("History keeps as many bytes as retention allows")
     func bytes() async throws {
         try await RedisServer.with { server in
             let event = Event(topic: "a", alternates: ["b"], data: "é", id: "i", type: "t", key: "k")
@@ -102,7 +102,7 @@ struct OthersTests {
         }
     }
 
-    @Test("What is too old goes, also when nothing is published")
+    @Test("Events that are too old are removed, also if nothing is published")
     func age() async throws {
         try await RedisServer.with { server in
             let log = server.log { $0.retention.age = .milliseconds(300) }
@@ -181,13 +181,13 @@ struct OthersTests {
             let count = try #require(try server.run("HLEN", "martlet:trimmed").flatMap { Int($0) })
             #expect((2...4).contains(count))
             #expect(try await log.resolve(start.text, for: .of("t18")).gap == .trimmed)
-            // Forgotten: somebody may be told who has missed nothing.
+            // Forgotten, so a client that missed nothing may get a gap.
             #expect(try await log.resolve(start.text, for: .of("quiet")).gap == .trimmed)
             await log.close()
         }
     }
 
-    @Test("A million entries that were there before are no hindrance", .enabled(if: FuzzSettings.count != nil))
+    @Test("A stream with a million entries can be opened", .enabled(if: FuzzSettings.count != nil))
     func large() async throws {
         try await RedisServer.with { server in
             let connection = try server.connect()

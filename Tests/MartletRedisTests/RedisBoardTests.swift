@@ -33,7 +33,7 @@ struct RedisBoardTests {
             #expect(try await a.versions() == [node: .max])
             #expect(try await b.versions().isEmpty)
             #expect(try await b.posting(of: node) == nil)
-            // As when it has expired: whoever looks next forgets the name.
+            // As if it had expired: the next look-up removes the name.
             try server.run("DEL", "martlet:nodes:\(node)")
             #expect(try await a.versions().isEmpty)
             #expect(try server.run("DBSIZE") == "0")
@@ -43,7 +43,7 @@ struct RedisBoardTests {
         }
     }
 
-    @Test("A server that is away is an error, and found again when it is back")
+    @Test("Calls fail while the server is away, and work again when it is back")
     func away() async throws {
         try await RedisServer.with { server in
             let board = RedisBoard(server.configuration)
@@ -61,7 +61,7 @@ struct RedisBoardTests {
         }
     }
 
-    @Test("A server that does not answer is an error before the postings of others are too old")
+    @Test("Calls to a server that does not answer fail before the postings of others expire")
     func silent() async throws {
         try await RedisServer.with { server in
             var configuration = server.configuration

@@ -29,7 +29,7 @@ struct RedisLogContractTests {
         }
     }
 
-    @Test("What a node has left is there for the next", arguments: LogContract.restartChecks)
+    @Test("A new node has the events of an earlier one", arguments: LogContract.restartChecks)
     func restarts(check: LogContract.Check<RestartableLog>) async throws {
         try await RedisServer.with { server in
             let logs = Mutex<[RedisLog]>([])
@@ -44,7 +44,7 @@ struct RedisLogContractTests {
         }
     }
 
-    @Test("What was written is there when the server was killed", arguments: LogContract.restartChecks)
+    @Test("Accepted events survive a crash of the server", arguments: LogContract.restartChecks)
     func serverCrashes(check: LogContract.Check<RestartableLog>) async throws {
         try await RedisServer.with("--appendonly", "yes", "--appendfsync", "always") { server in
             let logs = Mutex<[RedisLog]>([])

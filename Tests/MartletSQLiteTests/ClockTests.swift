@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 import TestSupport
 import Testing
 
 @testable import MartletSQLite
 
-@Suite("The ages of events where the wall clock jumps", .timeLimit(.minutes(3)))
+@Suite("The ages of events when the wall clock jumps", .timeLimit(.minutes(3)))
 struct ClockTests {
     private static let day: Int64 = 86_400
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("A file that is not what was written", .timeLimit(.minutes(3)))
+@Suite("A file that does not contain what was written", .timeLimit(.minutes(3)))
 struct DamageTests {
     private static let texts = (0..<120).map { "event \($0) " + String(repeating: "x", count: $0) }
     private static let pageSize = 4096
@@ -68,7 +68,7 @@ struct DamageTests {
         return count
     }
 
-    @Test("A file that was closed is read whole or refused, whatever byte of it has changed", arguments: 0..<4)
+    @Test("A closed file with any changed byte is read completely or refused", arguments: 0..<4)
     func flippedByte(part: Int) async throws {
         let files = try await makeFiles(isClosed: true)
         let size = files.bytes["hub.db"]?.count ?? 0
@@ -83,7 +83,7 @@ struct DamageTests {
         #expect(refused > 0)
     }
 
-    @Test("A file that was closed is refused wherever it ends too early")
+    @Test("A closed file that is truncated anywhere is refused")
     func truncated() async throws {
         let files = try await makeFiles(isClosed: true)
         let size = files.bytes["hub.db"]?.count ?? 0
@@ -99,7 +99,7 @@ struct DamageTests {
     }
 
     @Test(
-        "After a crash a write-ahead log that is damaged gives what was before the damage, or is refused",
+        "After a crash, a damaged write-ahead log has the events in front of the damage, or is refused",
         arguments: 0..<4)
     func journal(part: Int) async throws {
         let files = try await makeFiles(isClosed: false)

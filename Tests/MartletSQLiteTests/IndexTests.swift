@@ -32,7 +32,7 @@ struct IndexTests {
         }
     }
 
-    @Test("The events of topics are found among others, also across blocks, and those with several topics with them")
+    @Test("The events of topics are found across blocks, together with events that have several topics")
     func topics() throws {
         var generator = SeededGenerator(seed: 1)
         let names: [Topic] = ["a", "b", "c", "d"]

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("Whose the file of a log is", .timeLimit(.minutes(3)))
+@Suite("The owner of the file of a log", .timeLimit(.minutes(3)))
 struct OwnershipTests {
     /// Opens the file, expects to be refused, and returns why.
     private func refusal(of folder: TemporaryFolder) async throws -> SQLiteLogError {
@@ -20,7 +20,7 @@ struct OwnershipTests {
         return try #require(error)
     }
 
-    @Test("The second who opens it is told who has it, until that one has closed it")
+    @Test("A second log is refused until the first is closed")
     func second() async throws {
         try await TemporaryFolder.with { folder in
             let log = folder.log("hub.db")
@@ -187,7 +187,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("A circle of links is refused")
+    @Test("A cycle of links is refused")
     func circle() async throws {
         try await TemporaryFolder.with { folder in
             #expect(symlink("b.db", folder.path("hub.db")) == 0)
@@ -242,7 +242,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("A write-ahead log whose file is missing is not taken for that of a new one")
+    @Test("A write-ahead log without its file is not used for a new file")
     func orphan() async throws {
         try await TemporaryFolder.with { folder in
             let log = folder.log("hub.db")
@@ -263,7 +263,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("What is left of a file that was never completed does no harm")
+    @Test("The remains of a file that was never completed do no harm")
     func draft() async throws {
         try await TemporaryFolder.with { folder in
             try folder.write(Array("half a file".utf8), to: "hub.db-new")
@@ -273,7 +273,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("A place where nothing can be written is said to be so")
+    @Test("A folder that cannot be written is an error")
     func noFolder() async throws {
         try await TemporaryFolder.with { folder in
             let error = await #expect(throws: SQLiteLogError.self) {

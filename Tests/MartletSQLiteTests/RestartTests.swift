@@ -8,7 +8,7 @@ import Testing
 
 @Suite("A log in a file that is opened again", .timeLimit(.minutes(3)))
 struct RestartTests {
-    @Test("After it was closed everything is there, and the epoch goes on")
+    @Test("After a proper close, all events are there and the epoch continues")
     func closed() async throws {
         try await TemporaryFolder.with { folder in
             var log = folder.log("hub.db")
@@ -24,7 +24,7 @@ struct RestartTests {
         }
     }
 
-    @Test("After a crash everything that was accepted is there, a new epoch begins, and the older ids are known")
+    @Test("After a crash, all accepted events are there, a new epoch begins, and older ids are known")
     func crashed() async throws {
         try await TemporaryFolder.with { folder in
             var positions: [Position] = []
@@ -46,7 +46,7 @@ struct RestartTests {
         }
     }
 
-    @Test("Who saw an event that the file has lost is told so, and what comes in its place is not taken for it")
+    @Test("A client that saw a lost event gets a gap, and its id is not taken for the new event with its number")
     func rolledBack() async throws {
         try await TemporaryFolder.with { folder in
             var log = folder.log("hub.db")
@@ -67,7 +67,7 @@ struct RestartTests {
         }
     }
 
-    @Test("An idempotency key is known, with the answer of then", arguments: [true, false])
+    @Test("An idempotency key is known after a restart, with its answer", arguments: [true, false])
     func keys(isClosed: Bool) async throws {
         try await TemporaryFolder.with { folder in
             let batch = [Event(topic: "news", data: "1"), Event(topic: "other", data: "2", id: "two")]
@@ -85,7 +85,7 @@ struct RestartTests {
         }
     }
 
-    @Test("A publisher's id of which an earlier event was removed is a gap still")
+    @Test("An id of which an earlier event was removed is still a gap after a restart")
     func repeatedID() async throws {
         try await TemporaryFolder.with { folder in
             let event = Event(topic: "news", data: "again", id: "again")
@@ -104,7 +104,7 @@ struct RestartTests {
         }
     }
 
-    @Test("What was removed is remembered by topic, so that there are no false gaps", arguments: [true, false])
+    @Test("Removed events are remembered by topic, so that there are no false gaps", arguments: [true, false])
     func trimmedTopics(isClosed: Bool) async throws {
         try await TemporaryFolder.with { folder in
             var log = folder.log("hub.db", retention: Retention(events: 2))
@@ -131,12 +131,12 @@ struct RestartTests {
         }
     }
 
-    @Test("Only so many epochs are known; positions of older ones are of another log")
+    @Test("A bounded number of epochs is known; positions of older ones count as those of another log")
     func segments() throws {
-        var segments = Segments()
-        let epochs = (0...Segments.most).map { _ in Epoch() }
+        var segments = EpochSegments()
+        let epochs = (0...EpochSegments.most).map { _ in Epoch() }
         for (number, epoch) in epochs.enumerated() { segments.append(epoch, from: UInt64(10 * number + 1)) }
-        #expect(segments.count == Segments.most)
+        #expect(segments.count == EpochSegments.most)
         #expect(segments.find(epochs[0].position(5).text, last: 100_000) == nil)
         #expect(segments.find(epochs[1].position(15).text, last: 100_000) == .at(15))
         #expect(segments.find(epochs[1].position(20).text, last: 100_000) == .at(20))
@@ -146,7 +146,7 @@ struct RestartTests {
         #expect(segments.position(3) == epochs[1].position(3))
     }
 
-    @Test("It is closed properly also by who is cancelled")
+    @Test("A cancelled task closes the log properly")
     func cancelled() async throws {
         try await TemporaryFolder.with { folder in
             var log = folder.log("hub.db")
@@ -165,7 +165,7 @@ struct RestartTests {
         }
     }
 
-    @Test("A log that is closed refuses, and one that was never opened is closed without ado")
+    @Test("A closed log refuses calls, and closing a log that was never opened does nothing")
     func notOpen() async throws {
         try await TemporaryFolder.with { folder in
             let log = folder.log("hub.db")

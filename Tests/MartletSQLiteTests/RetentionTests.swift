@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("What a log in a file keeps", .timeLimit(.minutes(3)))
+@Suite("The history of a log in a file", .timeLimit(.minutes(3)))
 struct RetentionTests {
     private let clock = TestClocks()
 
@@ -25,7 +25,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("As many events as retention says, and then the newest of them")
+    @Test("The newest events are kept, as many as retention allows")
     func count() async throws {
         try await with(Retention(events: 3)) { log, _ in
             try await log.append("news", "1", "2", "3")
@@ -38,7 +38,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("As many bytes as retention says, and not one more", arguments: [0, 1])
+    @Test("The newest events are kept, as many bytes as retention allows", arguments: [0, 1])
     func bytes(missing: Int) async throws {
         let event = Event(topic: "news", alternates: ["other"], data: "text", id: "id", type: "type", key: "key")
         let size = event.byteCount
@@ -49,7 +49,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("An event as old as retention says, and none that is older")
+    @Test("An event is kept up to the age that retention allows")
     func age() async throws {
         try await with(Retention(age: .seconds(60))) { log, _ in
             try await log.append("news", "1")
@@ -71,7 +71,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("Who reads what is being removed waits until it is, and is told then; what is missing besides is damage")
+    @Test("A reader of events that are being removed waits for the gap; any other missing event is damage")
     func leaving() async throws {
         try await with(Retention(events: 10)) { log, _ in
             let positions = try await log.append("news", "1", "2", "3", "4")
@@ -99,7 +99,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("What the tail has not been given stays")
+    @Test("Events that the tail has not read are not removed")
     func notTailed() async throws {
         try await with(Retention(events: 1)) { log, _ in
             try await log.append("news", "1", "2", "3")
@@ -110,7 +110,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("Removing many goes in parts, and a small file is left")
+    @Test("Removing many events takes several steps, and leaves a small file")
     func parts() async throws {
         try await with(Retention(events: 20_000, age: .seconds(60))) { log, folder in
             let data = String(repeating: "x", count: 1000)
@@ -130,7 +130,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("Since a time comes what was accepted then or later, and a gap only where that may have been removed")
+    @Test("Resuming from a time has the events from then on, and a gap only if some of them may have been removed")
     func since() async throws {
         try await with(Retention(events: 4)) { log, _ in
             for number in 1...4 {

@@ -46,6 +46,15 @@ struct SQLiteLogContractTests {
         }
     }
 
+    @Test("A client resumes from any id, from a log in a file")
+    func lastEventIDFuzz() async throws {
+        try await TemporaryFolder.with { folder in
+            let log = folder.log("hub.db", durability: .os)
+            try await LastEventIDFuzz.run(on: log)
+            await log.close()
+        }
+    }
+
     @Test("Hubs on a log in a file do what the model does")
     func model() async throws {
         try await TemporaryFolder.with { folder in

@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("How a log in a file is written", .timeLimit(.minutes(3)))
+@Suite("Writing a log in a file", .timeLimit(.minutes(3)))
 struct WritingTests {
     private func with(
         queue: PublishQueue = PublishQueue(), _ body: (SQLiteLog, TemporaryFolder) async throws -> Void
@@ -22,7 +22,7 @@ struct WritingTests {
         }
     }
 
-    @Test("Any text comes back as it was, with NUL and with everything that an event can have")
+    @Test("Any text and every field of an event is read as it was written, also NUL")
     func texts() async throws {
         try await with { log, _ in
             let event = Event(
@@ -36,7 +36,7 @@ struct WritingTests {
         }
     }
 
-    @Test("What waits is written together, and what is refused of it harms nobody else")
+    @Test("Publishes that wait are written together, and a refused one does not affect the others")
     func group() async throws {
         try await with { log, _ in
             let history = try log.history
@@ -49,7 +49,7 @@ struct WritingTests {
                     return try await log.append([event], once: number % 10 == 9 ? "key" : nil)
                 }
             }
-            while log.state.withLock({ $0.waiting.count }) < 50 { try await Task.step() }
+            while log.state.withLock({ $0.backlog.count }) < 50 { try await Task.step() }
             held.signal()
             var positions: Set<Position> = []
             for (number, publisher) in publishers.enumerated() {
@@ -67,19 +67,18 @@ struct WritingTests {
         }
     }
 
-    @Test("So many events and bytes are written together, and a publish is written whole")
+    @Test("A group is bounded in events and bytes, and a publish is never split")
     func bounds() async throws {
         func publish(_ events: Int, bytes: Int) async throws -> [Int] {
-            var waiting = Waiting()
+            var waiting = PublishBacklog(groupEvents: SQLiteLog.groupEvents, groupBytes: SQLiteLog.groupBytes)
             var groups: [Int] = []
             let positions: [Position] = try await withCheckedThrowingContinuation { continuation in
                 for _ in 0..<5 {
                     let events = Array(repeating: Event(topic: "news", data: ""), count: events)
                     waiting.reserve(bytes)
-                    waiting.append(
-                        Commit.Publish(events: events, key: nil, continuation: continuation, byteCount: bytes))
+                    waiting.append(PendingPublish(events, once: nil, byteCount: bytes, continuation: continuation))
                 }
-                while waiting.count > 0 { groups.append(waiting.takeGroup().count) }
+                while waiting.count > 0 { groups.append(waiting.takeGroup().group.count) }
                 continuation.resume(returning: [])
             }
             #expect(positions.isEmpty)
@@ -94,7 +93,7 @@ struct WritingTests {
         #expect(try await publish(1, bytes: (2 << 20) + 1) == [1, 1, 1, 1, 1])
     }
 
-    @Test("When there is no room publishing is refused, and goes on by itself when there is")
+    @Test("Publishing fails while the disk is full, and works again when it is not")
     func full() async throws {
         try await with { log, folder in
             try await log.append("news", "1")
@@ -113,11 +112,15 @@ struct WritingTests {
         }
     }
 
-    @Test("Publishers wait when the tail is behind by the backlog, and go on when it has read")
+    @Test("The values of durability are those of the settings")
+    func durability() {
+        #expect(Durability.allCases.map(\.rawValue) == ["commit", "os"])
+    }
+
+    @Test("Publishers wait when the tail is behind by the backlog, and continue when it has read")
     func backlog() async throws {
-        var queue = PublishQueue()
-        queue.backlogBytes = 3 * Event(topic: "news", data: "1").byteCount
-        queue.patience = .milliseconds(1)
+        let queue = PublishQueue(
+            backlogBytes: 3 * Event(topic: "news", data: "1").byteCount, patience: .milliseconds(1))
         try await with(queue: queue) { log, _ in
             var end = try await log.open()
             try await log.append("news", "1", "2", "3")

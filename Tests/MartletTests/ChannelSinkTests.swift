@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func `who is behind history is told of the gap and goes on with what there is`() async throws {
-        let log = MemoryLog(retention: Retention(events: 10), clock: ContinuousClock())
+        let log = MemoryLog(retention: Retention(events: 10))
         try await withHub(log: log, windowBytes: 1) { [news] hub in
             let client = try await SinkClient(hub, news)
             try await client.setWritable(false)

@@ -46,7 +46,7 @@ private final class Reader {
         let windowBytes = [1, 1000, 20_000, 1_000_000].randomElement(using: &random) ?? 1
         let log: any Log =
             round % 3 == 2
-            ? VectorLog(VectorLog.Store(), readsFirst: .second) : MemoryLog(clock: ContinuousClock())
+            ? VectorLog(VectorLog.Store(), readsFirst: .second) : MemoryLog()
         let base = HubConfiguration.with {
             $0.writeTimeout = .seconds(86_400)
             // The loops of this test run only now and then, and hold up nobody.

@@ -41,7 +41,7 @@ import Testing
     @Test(arguments: 1...3)
     func `resuming after any event gives exactly the rest, from any kind of log`(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
-        let logs: [any Log] = [MemoryLog(clock: ContinuousClock()), VectorLog(VectorLog.Store(), readsFirst: .second)]
+        let logs: [any Log] = [MemoryLog(), VectorLog(VectorLog.Store(), readsFirst: .second)]
         for log in logs {
             let windowBytes = Int.random(in: 500...20_000, using: &random)
             try await withHub(log: log, windowBytes: windowBytes) { [random] hub in
@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test func `what a client missed for good is said before what follows`() async throws {
-        let log = MemoryLog(retention: Retention(events: 3), clock: ContinuousClock())
+        let log = MemoryLog(retention: Retention(events: 3))
         try await withHub(log: log) { hub in
             let ids = try await hub.publish(numbers: 0..<10, to: "a")
             let read = try await read(4, from: hub, to: ["a"], after: ids[0])
@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test func `a reader that is slower than history keeps is told where it is behind`() async throws {
-        let log = MemoryLog(retention: Retention(events: 10), clock: ContinuousClock())
+        let log = MemoryLog(retention: Retention(events: 10))
         try await withHub(log: log, windowBytes: 1) { hub in
             try await hub.subscribe(to: "a") { events in
                 try await hub.publish(numbers: 0..<100, to: "a")

@@ -5,11 +5,11 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("How the log in memory holds back publishers", .timeLimit(.minutes(3)))
+@Suite("Publishers that wait for the log in memory", .timeLimit(.minutes(3)))
 struct MemoryLogBacklogTests {
     private let log = MemoryLog(clock: ManualClock(), queue: .backlog(of: 3))
 
-    @Test("They wait when the tail is behind by the backlog, and not before")
+    @Test("Publishers wait once the tail is behind by the backlog")
     func edge() async throws {
         let start = try await log.open()
         try await log.append("news", "1", "2")
@@ -21,7 +21,7 @@ struct MemoryLogBacklogTests {
         #expect(await log.holdsBackPublishers())
     }
 
-    @Test("Who has waited for as long as is set is refused, and not before")
+    @Test("A publisher fails after the patience, and not before")
     func patience() async throws {
         let clock = ManualClock()
         let log = MemoryLog(clock: clock, queue: .backlog(of: 1))
@@ -37,7 +37,7 @@ struct MemoryLogBacklogTests {
         #expect(log.size.events == 1)
     }
 
-    @Test("Only so many wait; the next is refused at once, and who waited goes on when there is room")
+    @Test("A bounded number of publishers wait; the next fails at once, and the others continue when there is room")
     func publishers() async throws {
         let clock = ManualClock()
         var queue = PublishQueue.backlog(of: 1)
@@ -56,7 +56,7 @@ struct MemoryLogBacklogTests {
         #expect(log.size.events == 3)
     }
 
-    @Test("They go on when the tail reads, in whole batches")
+    @Test("Publishers continue when the tail reads, in whole batches")
     func goOn() async throws {
         var end = try await log.open()
         try await log.append("news", "1", "2", "3")
@@ -73,7 +73,7 @@ struct MemoryLogBacklogTests {
         #expect(try await publisher.value.last == end)
     }
 
-    @Test("A batch is accepted whole even where it goes past the backlog")
+    @Test("A batch that exceeds the backlog is accepted whole")
     func largeBatch() async throws {
         _ = try await log.open()
         try await log.append("news", "1", "2")
@@ -83,7 +83,7 @@ struct MemoryLogBacklogTests {
         #expect(await log.holdsBackPublishers())
     }
 
-    @Test("They do not wait for a log that was not opened")
+    @Test("Publishers do not wait for a log that was not opened")
     func notOpened() async throws {
         try await log.append("news", "1", "2", "3", "4", "5")
         #expect(log.size.events == 5)
@@ -91,7 +91,7 @@ struct MemoryLogBacklogTests {
         #expect(await !log.holdsBackPublishers(), "what was there before is not behind")
     }
 
-    @Test("Who is cancelled while it waits leaves nothing")
+    @Test("A publisher that is cancelled while it waits publishes nothing")
     func cancelled() async throws {
         var end = try await log.open()
         try await log.append("news", "1", "2", "3")
@@ -107,7 +107,7 @@ struct MemoryLogBacklogTests {
         #expect(slice.records.map(\.event.data) == ["4"])
     }
 
-    @Test("They do not wait once the tail has come to the end past a gap")
+    @Test("Publishers do not wait once the tail has reached the end behind a gap")
     func gap() async throws {
         let log = MemoryLog(retention: Retention(events: 1), clock: ManualClock(), queue: .backlog(of: 3))
         let positions = try await log.append("news", "1", "2", "3", "4", "5")

@@ -5,7 +5,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("What the log in memory says of what it has removed", .timeLimit(.minutes(3)))
+@Suite("Gaps of the log in memory", .timeLimit(.minutes(3)))
 struct MemoryLogGapTests {
     private let clock = ManualClock()
 
@@ -13,7 +13,7 @@ struct MemoryLogGapTests {
         MemoryLog(retention: Retention(events: events), clock: clock, trimmedTopics: trimmedTopics)
     }
 
-    @Test("Who has missed something goes on behind the last event that was removed")
+    @Test("A client that missed events continues behind the last removed one")
     func trimmed() async throws {
         let log = log(keeping: 2)
         let positions = try await log.append("news", "1", "2", "3", "4", "5")
@@ -35,7 +35,7 @@ struct MemoryLogGapTests {
         }
     }
 
-    @Test("Nothing is ever missing after the earliest")
+    @Test("No event is missing after the earliest position")
     func earliest() async throws {
         let log = log(keeping: 2)
         let positions = try await log.append("news", "1", "2", "3", "4", "5")
@@ -45,7 +45,7 @@ struct MemoryLogGapTests {
         #expect(slice.records.map(\.event.data) == ["4", "5"])
     }
 
-    @Test("Only the first slice of a reader tells of a gap")
+    @Test("Only the first slice of a reader has the gap")
     func oneGap() async throws {
         let log = log(keeping: 3)
         let positions = try await log.append("news", "1", "2", "3", "4", "5")
@@ -57,7 +57,7 @@ struct MemoryLogGapTests {
         #expect(slice.records.map(\.event.data) == ["4"])
     }
 
-    @Test("A reader that wants nothing is told of no gap")
+    @Test("A reader that selects nothing gets no gap")
     func nothingWanted() async throws {
         let log = log(keeping: 2)
         let positions = try await log.append("news", "1", "2", "3", "4", "5")
@@ -83,7 +83,7 @@ struct MemoryLogGapTests {
         let busy = try await log.resolve(quiet.text, for: .of("quiet", "busy"))
         #expect(busy.gap == .trimmed)
         #expect(log.covers(busy.position, quiet))
-        // Who has not seen the one event of the topic has missed it.
+        // A client that has not seen the only event of the topic has missed it.
         #expect(try await log.resolve(before.text, for: .of("quiet")).gap == .trimmed)
 
         let next = try await log.append("quiet", "2")[0]
@@ -92,7 +92,7 @@ struct MemoryLogGapTests {
         #expect(slice.records.map(\.event.data) == ["2"])
     }
 
-    @Test("As many topics are remembered as allowed; one more, and the older half shares its end")
+    @Test("Topics are remembered up to the bound; with one more, the older half shares its end")
     func trimmedTopicsBound() async throws {
         let log = log(keeping: 0, trimmedTopics: 4)
         let start = try await log.open()
@@ -122,7 +122,7 @@ struct MemoryLogGapTests {
         #expect(try await log.resolve(positions[3].text, for: .of("t5")).gap == .trimmed)
     }
 
-    @Test("Private events of a topic are no gap to those who may not see them")
+    @Test("Private events of a topic are no gap for clients that may not see them")
     func privateEvents() async throws {
         let log = log(keeping: 1)
         let secret = Event(topic: "news", data: "secret", isPrivate: true)
@@ -135,7 +135,7 @@ struct MemoryLogGapTests {
         #expect(all == Resolution(position: positions[2], gap: .trimmed))
     }
 
-    @Test("A repeated id of which an occurrence was removed may be that one: a gap, and in the end it is unknown")
+    @Test("A repeated id of which an occurrence was removed is a gap, and unknown in the end")
     func repeatedID() async throws {
         let log = log(keeping: 2)
         let event = Event(topic: "news", data: "x", id: "again")
@@ -152,7 +152,7 @@ struct MemoryLogGapTests {
         #expect(log.covers(again, fourth))
     }
 
-    @Test("A position that the log never came to is of history that was rolled back")
+    @Test("A position that the log never reached is rolled back")
     func rolledBack() async throws {
         let log = log(keeping: 10)
         let positions = try await log.append("news", "1", "2")
@@ -169,7 +169,7 @@ struct MemoryLogGapTests {
         }
     }
 
-    @Test("A tail that is behind history is told so")
+    @Test("A tail that is behind history gets a gap")
     func tailGap() async throws {
         let log = log(keeping: 2)
         let positions = try await log.append("news", "1", "2", "3", "4", "5")
@@ -181,7 +181,7 @@ struct MemoryLogGapTests {
         #expect(none.gap == nil)
     }
 
-    @Test("A tail from the earliest is told of no gap")
+    @Test("A tail from the earliest position gets no gap")
     func tailFromEarliest() async throws {
         let log = log(keeping: 2)
         try await log.append("news", "1", "2", "3", "4", "5")
@@ -190,12 +190,12 @@ struct MemoryLogGapTests {
         #expect(slice.records.map(\.event.data) == ["4", "5"])
     }
 
-    @Test("A tail from the earliest waits where everything was removed")
+    @Test("A tail from the earliest position waits if everything was removed")
     func tailFromEarliestOfNothing() async throws {
         let log = log(keeping: 0)
         try await log.append("news", "1", "2")
         let tail = Task {
-            // Who is cancelled already never waits.
+            // A cancelled task never waits.
             withUnsafeCurrentTask { $0?.cancel() }
             return try await log.tail(after: .earliest, limit: SliceLimit())
         }

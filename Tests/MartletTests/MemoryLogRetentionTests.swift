@@ -5,11 +5,11 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("What the log in memory keeps", .timeLimit(.minutes(3)))
+@Suite("The history of the log in memory", .timeLimit(.minutes(3)))
 struct MemoryLogRetentionTests {
     private let clock = ManualClock()
 
-    @Test("As many events as retention says, and then the newest of them")
+    @Test("The newest events are kept, as many as retention allows")
     func count() async throws {
         let log = MemoryLog(retention: Retention(events: 3), clock: clock)
         try await log.append("news", "1", "2", "3")
@@ -19,7 +19,7 @@ struct MemoryLogRetentionTests {
         #expect(log.size.events == 3)
     }
 
-    @Test("As many bytes as retention says, and not one more")
+    @Test("The newest events are kept, as many bytes as retention allows")
     func bytes() async throws {
         let event = Event(topic: "news", data: "text", id: "id", type: "type", key: "key")
         let size = event.byteCount
@@ -35,7 +35,7 @@ struct MemoryLogRetentionTests {
         #expect(exact.size == (3, 3 * size))
     }
 
-    @Test("An event as old as retention says, and none that is older")
+    @Test("An event is kept up to the age that retention allows")
     func age() async throws {
         let log = MemoryLog(retention: Retention(age: .seconds(60)), clock: clock)
         try await log.append("news", "1")
@@ -50,7 +50,7 @@ struct MemoryLogRetentionTests {
         #expect(log.size == (0, 0))
     }
 
-    @Test("Resolving and appending remove what is too old, too")
+    @Test("Resolving and appending also remove events that are too old")
     func ageWithoutReading() async throws {
         let log = MemoryLog(retention: Retention(age: .seconds(60)), clock: clock)
         try await log.append("news", "1")
@@ -63,7 +63,7 @@ struct MemoryLogRetentionTests {
         #expect(log.size.events == 1)
     }
 
-    @Test("Nothing at all, once the tail has been given it")
+    @Test("A retention of nothing keeps no event that the tail has read")
     func nothing() async throws {
         let log = MemoryLog(retention: Retention(events: 0), clock: clock)
         let start = try await log.open()
@@ -73,12 +73,12 @@ struct MemoryLogRetentionTests {
         #expect(try await log.resolve(position.text, for: .of("news")).gap == nil)
     }
 
-    @Test("What the tail has not been given, whatever retention says")
+    @Test("Events that the tail has not read are kept beyond retention")
     func untailed() async throws {
         let retention = Retention(events: 1, bytes: 1, age: .seconds(1))
         let log = MemoryLog(retention: retention, clock: clock)
         try await log.append("news", "0", "00")
-        #expect(log.size.events == 0, "nobody tails a log that was not opened")
+        #expect(log.size.events == 0, "a log that was not opened has no tail")
         let start = try await log.open()
         try await log.append("news", "1", "2", "3")
         clock.advance(by: .seconds(60))
@@ -96,7 +96,7 @@ struct MemoryLogRetentionTests {
         #expect(slice.gap == nil)
     }
 
-    @Test("An epoch that no other instance has")
+    @Test("Each instance has its own epoch")
     func epochs() async throws {
         let log = MemoryLog(clock: clock)
         let other = MemoryLog(clock: clock)

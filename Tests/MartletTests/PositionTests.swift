@@ -27,7 +27,7 @@ struct PositionTests {
         "An id with another spelling of an epoch or a number is unknown",
         arguments: ["K", "\u{212A}", "k\u{301}", "\u{301}"])
     func otherSpelling(first: String) async throws {
-        let log = MemoryLog(clock: ContinuousClock())
+        let log = MemoryLog()
         let end = try await log.append([Event(topic: "news", data: "1")])[0].text
         let selection = Selection(topics: ["news"])
         #expect(try await log.resolve(end, for: selection).gap == nil)

@@ -36,7 +36,7 @@ struct PublisherIDsTests {
         #expect(ids.all("a").first == 2)
     }
 
-    @Test("It says what searching history would say")
+    @Test("The answers are those of a search through history")
     mutating func model() throws {
         for seed in UInt64(0)..<50 {
             var generator = SeededGenerator(seed: seed)

@@ -59,7 +59,7 @@ struct ShardProgressTests {
         var queue = PublishQueue()
         queue.backlogBytes = 1
         queue.patience = .milliseconds(1)
-        let log = MemoryLog(clock: ContinuousClock(), queue: queue)
+        let log = MemoryLog(queue: queue)
         try await withHub(log: log, base: .with { $0.maximumShardLag = 1000 }) { hub in
             try await hub.waitUntilRunning()
             let shard = LazyShard()

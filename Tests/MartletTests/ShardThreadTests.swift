@@ -4,6 +4,7 @@
 import CoreMetrics
 import EventStream
 import Glibc
+import MartletSupport
 import MartletTesting
 import Synchronization
 import TestSupport
@@ -16,7 +17,7 @@ import Testing
     private func hub(threads count: Int, wanted: Int, _ recorded: RecordingLog) -> Hub {
         let left = Mutex(count)
         return Hub(
-            log: MemoryLog(clock: ContinuousClock()),
+            log: MemoryLog(),
             configuration: .with {
                 $0.shards = wanted
                 $0.grace = .zero

@@ -7,7 +7,7 @@ import Testing
 struct SignalTests {
     private let signal = Signal()
 
-    @Test("Who has seen an older version does not wait")
+    @Test("A task that has seen an older version does not wait")
     func seen() async throws {
         let seen = signal.version
         signal.fire()
@@ -15,7 +15,7 @@ struct SignalTests {
         try await signal.wait(past: seen)
     }
 
-    @Test("All who wait go on when it fires")
+    @Test("All tasks that wait continue when it fires")
     func fire() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             let seen = signal.version
@@ -31,7 +31,7 @@ struct SignalTests {
         }
     }
 
-    @Test("Who is cancelled ends with CancellationError, whenever that was")
+    @Test("A cancelled task throws CancellationError, whenever it was cancelled")
     func cancellation() async {
         let seen = signal.version
         for yields in 0..<20 {

@@ -47,7 +47,7 @@ private final class Client {
         var random = SeededGenerator(seed: seed)
         let windowBytes = [1, 2000, 20_000, 1_000_000].randomElement(using: &random) ?? 1
         let log: any Log =
-            round % 3 == 2 ? VectorLog(VectorLog.Store(), readsFirst: .first) : MemoryLog(clock: ContinuousClock())
+            round % 3 == 2 ? VectorLog(VectorLog.Store(), readsFirst: .first) : MemoryLog()
         let base = HubConfiguration.with { $0.chooseReplays(using: &random) }
         try await withHub(log: log, windowBytes: windowBytes, base: base) { [random] hub in
             var random = random

@@ -11,7 +11,7 @@ struct TrimmedTopicsTests {
         for offset in 1...count { trimmed.insert(Event(topic: try Topic("t\(offset)"), data: ""), at: UInt64(offset)) }
     }
 
-    @Test("What was never removed is not missing")
+    @Test("Without removed events, nothing is missing")
     func empty() {
         #expect(!TrimmedTopics(capacity: 4).contains(.of("t1"), after: 0))
     }
@@ -26,7 +26,7 @@ struct TrimmedTopicsTests {
         #expect(trimmed.contains(.of("t1", "t2"), after: 8))
     }
 
-    @Test("Private events count only for who may see them")
+    @Test("Private events count only for subscribers that may see them")
     func privateEvents() {
         var trimmed = TrimmedTopics(capacity: 4)
         trimmed.insert(Event(topic: "t1", data: "", isPrivate: false), at: 1)
@@ -36,7 +36,7 @@ struct TrimmedTopicsTests {
         #expect(!trimmed.contains(.of("t1", includesPrivate: true), after: 2))
     }
 
-    @Test("As many topics as the capacity are told apart; with one more the older half is not")
+    @Test("Topics are told apart up to the capacity; with one more, the older half is not")
     func capacity() throws {
         var trimmed = TrimmedTopics(capacity: 4)
         try insert(4, into: &trimmed)
@@ -57,7 +57,7 @@ struct TrimmedTopicsTests {
         }
     }
 
-    @Test("It reads what it has written, whatever a topic begins with")
+    @Test("Stored lines are read as they were written, whatever a topic begins with")
     func lines() throws {
         let names = ["\u{301}x", "\u{200D}", "\u{1F3FB}", " x", " \u{301}x", "x ", "a b", "e 1", "\u{E9}", "e\u{301}"]
         let topics = try names.map { try Topic($0) }
@@ -82,7 +82,7 @@ struct TrimmedTopicsTests {
     }
 
     @Test(
-        "It refuses damaged lines",
+        "Damaged lines are refused",
         arguments: ["", "x", "0\n", "0\n1", "0\n1 e", "0\n1 e ", "0\n1 x a", "0\nx e a", "0 e a"])
     func damagedLines(lines: String) {
         var trimmed = TrimmedTopics(capacity: 100)
@@ -90,7 +90,7 @@ struct TrimmedTopicsTests {
         #expect(!isRead)
     }
 
-    @Test("It never denies that something was removed", arguments: [2, 3, 8])
+    @Test("A removed event is never denied", arguments: [2, 3, 8])
     func honest(capacity: Int) throws {
         for seed in UInt64(0)..<20 {
             var generator = SeededGenerator(seed: seed)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Logging
+import MartletSupport
 public import Metrics
 public import ServiceLifecycle
 import Synchronization
@@ -31,7 +32,7 @@ public final class Hub: Service {
     ///   - logger: Where the hub says what happens to it; never what is in events.
     ///   - metrics: The metrics backend; by default the one of the process.
     public convenience init(
-        log: any Log = MemoryLog(clock: ContinuousClock()),
+        log: any Log = MemoryLog(),
         configuration: HubConfiguration = HubConfiguration(),
         logger: Logger = Logger(label: "martlet"),
         metrics: any MetricsFactory = MetricsSystem.factory

@@ -3,27 +3,28 @@
 import DequeModule
 import MartletSupport
 
-/// The events that a ``MemoryLog`` keeps, numbered from 1 in the order in which they were accepted. A value.
+/// The events of a ``MemoryLog``, numbered from 1 in the order in which they were accepted. A value.
 struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duration {
     private struct Entry {
         var event: Event
         var byteCount: Int
         var time: Instant
-        /// The key of the events of which this is the first.
+        /// The idempotency key, if the event is the first of its publish.
         var key: ExactText?
     }
 
     private var entries: Deque<Entry> = []
-    /// The offset of the oldest entry, or of the next one where there is none.
+    /// The offset of the oldest entry, or of the next one if there is none.
     private var first: UInt64 = 1
     private(set) var byteCount = 0
     private var ids = PublisherIDs()
     private var keys: [ExactText: Range<UInt64>] = [:]
     private var trimmed: TrimmedTopics
-    /// When the newest event was accepted of those that were removed.
+    /// When the newest of the removed events was accepted.
     private var trimmedTime: Instant?
 
-    /// How many times one slice holds a topic against a pattern, so that a rare topic does not hold up everybody else.
+    /// The most comparisons of a topic with a pattern for one slice, so that a reader of a rare topic does not delay
+    /// the others.
     private static var mostScanned: Int { 4096 }
 
     init(trimmedTopics: Int) { trimmed = TrimmedTopics(capacity: trimmedTopics) }
@@ -32,9 +33,11 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     /// The offset of the newest event that there ever was; 0 for none.
     var last: UInt64 { first + UInt64(entries.count) - 1 }
 
-    /// Accepts events, at a time that is not before that of any other.
+    /// Appends events.
     ///
-    /// - Parameter key: A new one.
+    /// - Parameters:
+    ///   - key: A new key.
+    ///   - time: Not before that of any other event.
     mutating func append(_ events: [Event], once key: String?, at time: Instant) -> Range<UInt64> {
         let range = last + 1..<last + 1 + UInt64(events.count)
         let key = events.isEmpty ? nil : key.map(ExactText.init)
@@ -49,7 +52,9 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         return range
     }
 
-    /// Where the events are that were accepted with this key, which must be the same; `nil` where it is new.
+    /// The offsets of the events that were accepted with this key; `nil` if the key is new.
+    ///
+    /// - Throws: `keyReused` if these are other events.
     func accepted(_ events: [Event], once key: String?) throws(MartletError) -> Range<UInt64>? {
         guard let key, let range = keys[ExactText(key)] else { return nil }
         let accepted = range.lazy.map { self.entries[Int($0 - self.first)].event }
@@ -57,7 +62,7 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         return range
     }
 
-    /// Removes the oldest events up to an offset, as far as retention asks for it.
+    /// Removes the oldest events up to an offset, as far as retention demands it.
     mutating func trim(to retention: Retention, through: UInt64, age: (Instant) -> Duration) {
         while let oldest = entries.first, first <= through {
             guard entries.count > retention.events || byteCount > retention.bytes || age(oldest.time) > retention.age
@@ -76,42 +81,33 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
     func read(
         _ selection: Selection?, after: UInt64?, through: UInt64, limit: SliceLimit, in epoch: Epoch
     ) -> Slice {
-        var slice = Slice(records: [], end: epoch.position(through), isComplete: true)
+        var builder = SliceBuilder(selection, limit: limit, end: epoch.position(through))
         if let after, after < through, after + 1 < first, isTrimmed(selection, after: after) {
-            slice.gap = epoch.position(min(first - 1, through))
+            builder.slice.gap = epoch.position(min(first - 1, through))
         }
-        var bytes = 0
         var offset = max(first, (after ?? 0) + 1)
         let stop = min(through, last)
         let patterns = max(1, selection?.patternCount ?? 1)
         var scanned = 0
         while offset <= stop {
-            guard scanned < Self.mostScanned else {
-                slice.end = epoch.position(offset - 1)
-                slice.isComplete = false
-                return slice
-            }
             let entry = entries[Int(offset - first)]
-            scanned += patterns * (1 + entry.event.alternates.count)
-            if selection?.contains(entry.event) ?? true {
-                guard limit.admits(entry.byteCount, behind: slice.records.count, of: bytes) else {
-                    slice.end = epoch.position(offset - 1)
-                    slice.isComplete = false
-                    return slice
-                }
-                slice.records.append(Record(position: epoch.position(offset), event: entry.event))
-                bytes += entry.byteCount
+            guard scanned < Self.mostScanned,
+                builder.append(entry.event, byteCount: entry.byteCount, at: epoch.position(offset))
+            else {
+                builder.stop(at: epoch.position(offset - 1))
+                break
             }
+            scanned += patterns * (1 + entry.event.alternates.count)
             offset += 1
         }
-        return slice
+        return builder.slice
     }
 
     func resolve(_ id: String, for selection: Selection, in epoch: Epoch) -> Resolution {
         if id.isExactly(Position.earliest.text) { return Resolution(position: .earliest) }
-        // Everything in history comes after it, and unlike the earliest it is of this epoch.
+        // All of history follows it, and unlike the earliest position it is of this epoch.
         let start = epoch.position(first - 1)
-        // Whether an id exists that is not selected is nobody's business.
+        // A client must not learn whether an id exists that it does not select.
         let chosen = ids.all(id).first { selection.contains(entries[Int($0 - first)].event) }
         guard let offset = epoch.offset(of: id) ?? chosen else {
             return Resolution(position: start, gap: Epoch.parts(of: id) == nil ? .unknown : .epoch)
@@ -123,21 +119,65 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         return Resolution(position: epoch.position(offset))
     }
 
-    /// Finds the place before everything that was accepted at a time or later.
+    /// Finds the position in front of all events that were accepted at a time or later.
     func resolve(since time: Instant, for selection: Selection, in epoch: Epoch) -> Resolution {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].time < time { low = middle + 1 } else { high = middle }
-        }
+        let index = entries.partitioningIndex { $0.time >= time }
         let mayBeTrimmed = trimmedTime.map { $0 >= time } ?? false
         let isTrimmed = mayBeTrimmed && isTrimmed(selection, after: 0)
-        return Resolution(position: epoch.position(first - 1 + UInt64(low)), gap: isTrimmed ? .trimmed : nil)
+        return Resolution(position: epoch.position(first - 1 + UInt64(index)), gap: isTrimmed ? .trimmed : nil)
     }
 
     private func isTrimmed(_ selection: Selection?, after offset: UInt64) -> Bool {
         guard let selection else { return offset + 1 < first }
         return trimmed.contains(selection, after: offset)
+    }
+}
+
+/// The offsets at which ids of publishers occur in history. An id may occur several times; the earliest one counts.
+struct PublisherIDs {
+    private enum Offsets {
+        case one(UInt64)
+        /// Two or more, ascending.
+        case many(Deque<UInt64>)
+    }
+
+    private var offsets: [ExactText: Offsets] = [:]
+    /// Ids that occurred before those in history.
+    private var shortened: Set<ExactText> = []
+
+    /// The offsets of an id, ascending.
+    func all(_ id: String) -> Deque<UInt64> {
+        switch offsets[ExactText(id)] {
+        case nil: []
+        case .one(let offset): [offset]
+        case .many(let offsets): offsets
+        }
+    }
+
+    /// Whether a client that saw the id may have seen an occurrence that is no longer in history.
+    func hasLostAnOccurrence(_ id: String) -> Bool { shortened.contains(ExactText(id)) }
+
+    /// - Parameter offset: Greater than all before.
+    mutating func insert(_ id: String, at offset: UInt64) {
+        let id = ExactText(id)
+        switch offsets.removeValue(forKey: id) {
+        case nil: offsets[id] = .one(offset)
+        case .one(let first): offsets[id] = .many([first, offset])
+        case .many(var all):
+            all.append(offset)
+            offsets[id] = .many(all)
+        }
+    }
+
+    /// Forgets the earliest occurrence, which must be this one.
+    mutating func remove(_ id: String, at offset: UInt64) {
+        let id = ExactText(id)
+        guard case .many(var all) = offsets.removeValue(forKey: id) else {
+            shortened.remove(id)
+            return
+        }
+        shortened.insert(id)
+        all.removeFirst()
+        offsets[id] = all.count == 1 ? .one(all[0]) : .many(all)
     }
 }

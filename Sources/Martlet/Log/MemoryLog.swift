@@ -2,17 +2,19 @@
 
 import Synchronization
 
-/// The embedded log that keeps history in memory: nothing to install, nothing survives the process.
+/// The embedded log that keeps history in memory: nothing to set up, and nothing survives the process.
 ///
-/// An event is accepted as soon as it is in memory. Every instance is an epoch of its own, so that a client that comes
-/// back after a restart is told that its history is gone. Once the log is open, events that its tail has not been given
-/// are not removed, and publishers wait while those are more than the backlog allows.
+/// An event is accepted as soon as it is in memory. Each instance is a new ``Epoch``, so a client that resumes after a
+/// restart gets the gap ``Gap/Reason/epoch``. Once the log is open, events that the hub has not read yet are not
+/// removed; if there are too many of them, publishers wait.
+///
+/// All methods may be called from anywhere, at the same time.
 public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     private struct State {
         var history: MemoryHistory<C.Instant>
-        /// How far the tail has been given; `nil`: the log was not opened.
+        /// The offset up to which the tail was read; `nil` if the log was not opened.
         var tailed: UInt64?
-        /// How many bytes of events the tail has not been given yet.
+        /// The bytes of the events that the tail was not read to.
         var backlogBytes = 0
     }
 
@@ -26,9 +28,9 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
 
     /// - Parameters:
     ///   - retention: How much history to keep.
-    ///   - clock: What the age of an event is measured with.
+    ///   - clock: Measures the age of events, and how long publishers wait.
     ///   - queue: When publishers wait, and for how long.
-    ///   - trimmedTopics: The most topics to remember after all their events were removed.
+    ///   - trimmedTopics: The most topics to remember after all their events were removed; at least 2.
     public init(
         retention: Retention = Retention(), clock: C, queue: PublishQueue = PublishQueue(),
         trimmedTopics: Int = 65_536
@@ -40,6 +42,7 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
         self.state = Mutex(State(history: MemoryHistory(trimmedTopics: trimmedTopics)))
     }
 
+    /// Returns the end of the log. The log works without it, but then holds no publishers back. Never throws.
     public func open() async throws -> Position {
         let last = state.withLock { state in
             state.tailed = state.history.last
@@ -49,8 +52,8 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
         return epoch.position(last)
     }
 
-    /// - Throws: ``MartletError`` where the id of an event could be taken for a position of this log, where the key was
-    ///   given with other events, and where the tail stays behind for too long.
+    /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position of this log,
+    ///   `keyReused` if the key was used with other events, `overloaded` if the hub stays behind for too long.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         for case let id? in events.lazy.map(\.id) where epoch.offset(of: id) != nil {
             throw MartletError.reservedID
@@ -123,7 +126,7 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
         return a >= b
     }
 
-    /// What history holds, in events and in bytes as retention counts them.
+    /// The size of history, in events and in bytes as retention counts them.
     public var size: (events: Int, bytes: Int) {
         state.withLock { ($0.history.count, $0.history.byteCount) }
     }
@@ -135,9 +138,21 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     /// The offset of a position of this log; `nil` for the earliest.
     private func offset(_ position: Position) throws(MartletError) -> UInt64? {
         if position == .earliest { return nil }
-        guard let offset = epoch.offset(of: position.text) else {
-            throw .foreignPosition
-        }
+        guard let offset = epoch.offset(of: position.text) else { throw .foreignPosition }
         return offset
+    }
+}
+
+extension MemoryLog where C == ContinuousClock {
+    /// A log that measures time with the continuous clock of the machine.
+    ///
+    /// - Parameters:
+    ///   - retention: How much history to keep.
+    ///   - queue: When publishers wait, and for how long.
+    ///   - trimmedTopics: The most topics to remember after all their events were removed; at least 2.
+    public convenience init(
+        retention: Retention = Retention(), queue: PublishQueue = PublishQueue(), trimmedTopics: Int = 65_536
+    ) {
+        self.init(retention: retention, clock: ContinuousClock(), queue: queue, trimmedTopics: trimmedTopics)
     }
 }

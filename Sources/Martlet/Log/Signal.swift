@@ -2,10 +2,10 @@
 
 import Synchronization
 
-/// Lets tasks wait until something has changed.
+/// Lets tasks wait for changes.
 ///
-/// A waiter takes the ``version`` first, then looks at whatever it depends on, then waits for a later version: so that
-/// no change is missed between looking and waiting.
+/// A task takes the ``version`` first, then examines the state that it depends on, then waits for a later version. So
+/// it misses no change in between; ``wait(until:)`` does all of this.
 package final class Signal: Sendable {
     private struct State {
         var version: UInt64 = 0
@@ -19,7 +19,7 @@ package final class Signal: Sendable {
 
     package var version: UInt64 { state.withLock { $0.version } }
 
-    /// Wakes all who wait.
+    /// Wakes all tasks that wait.
     package func fire() {
         let waiters = state.withLock { state in
             state.version += 1
@@ -29,7 +29,8 @@ package final class Signal: Sendable {
         for waiter in waiters.values { waiter.resume() }
     }
 
-    /// Returns what a closure finds, which is asked again after each change until it finds something.
+    /// Calls a closure, and again after each change, until it returns a value. Throws `CancellationError` when the task
+    /// is cancelled.
     package func wait<Value>(until find: () throws -> Value?) async throws -> Value {
         while true {
             let seen = version
@@ -38,7 +39,7 @@ package final class Signal: Sendable {
         }
     }
 
-    /// Returns once the version is another than `seen`. Throws `CancellationError` when the task is cancelled.
+    /// Returns once the version is no longer `seen`. Throws `CancellationError` when the task is cancelled.
     package func wait(past seen: UInt64) async throws {
         let id = state.withLock { state in
             state.nextWaiter += 1

@@ -2,27 +2,29 @@
 
 import MartletSupport
 
-/// Remembers for each topic the last of its events that was removed from history, so that a client that has not
-/// missed anything of its topic is not told otherwise, however much of the others has gone.
+/// Remembers for each topic the last of its events that retention removed. So a client that missed no event of its
+/// topics gets no gap, however many events of other topics were removed. A value.
 ///
-/// The memory is bounded. Past the bound the older half is forgotten, and a topic that is not remembered counts as
-/// trimmed up to where that half ended: a client that comes back after that long may be told of a gap that was none. So
-/// may one with so many patterns that it would take too long to hold all that is remembered against them, and one that selects a topic of a private event with several topics, and has a right to none of them.
-package struct TrimmedTopics {
+/// The memory is bounded: at the bound, the older half is forgotten, and a topic that is not remembered counts as
+/// trimmed up to where that half ended. So a client may get a gap although it missed nothing
+/// - if it comes back after a very long time,
+/// - if it has so many patterns that comparing them with all topics would take too long,
+/// - if it selects one topic of a private event with several topics, and has a right to none of them.
+public struct TrimmedTopics: Sendable {
     private struct Key: Hashable {
         var topic: Topic
         var audience: Audience
     }
 
     private enum Audience: String {
-        case everybody = "e"
-        /// Who has a right to the topic.
+        case everyone = "e"
+        /// Subscribers with a right to the topic.
         case granted = "g"
-        /// Who has a right to it or to another.
+        /// Subscribers with a right to the topic or to another topic of the event.
         case grantedAny = "a"
     }
 
-    /// How many times a topic is held against a pattern for one answer.
+    /// How many comparisons of a topic with a pattern one answer may take.
     private static let mostMatches = 131_072
 
     private let capacity: Int
@@ -31,11 +33,14 @@ package struct TrimmedTopics {
     private var floor: UInt64 = 0
 
     /// - Parameter capacity: The most topics to remember; at least 2.
-    package init(capacity: Int) { self.capacity = capacity }
+    public init(capacity: Int) { self.capacity = capacity }
 
-    package mutating func insert(_ event: Event, at offset: UInt64) {
+    /// Retention removed an event.
+    ///
+    /// - Parameter offset: The number of the event in the order of the log, greater than those before.
+    public mutating func insert(_ event: Event, at offset: UInt64) {
         let audience: Audience =
-            if !event.isPrivate { .everybody } else if event.alternates.isEmpty { .granted } else { .grantedAny }
+            if !event.isPrivate { .everyone } else if event.alternates.isEmpty { .granted } else { .grantedAny }
         last[Key(topic: event.topic, audience: audience)] = offset
         for topic in event.alternates { last[Key(topic: topic, audience: audience)] = offset }
         forgetOlderHalf()
@@ -47,15 +52,15 @@ package struct TrimmedTopics {
         last = last.filter { $0.value > floor }
     }
 
-    /// All that is remembered, to be kept: a line with the floor, then one for each topic with the offset, the audience
-    /// and the name, which has no control characters.
+    /// Everything that is remembered, as text to store: a line with the floor, then one line for each topic with the
+    /// offset, the audience and the name, which has no control characters.
     package var lines: String {
         last.reduce(into: "\(floor)") { $0 += "\n\($1.value) \($1.key.audience.rawValue) \($1.key.topic)" }
     }
 
-    /// Remembers what ``lines`` said of events that were removed after all that is remembered here.
+    /// Adds stored ``lines`` of events that were removed after those that are remembered here.
     ///
-    /// - Returns: whether the lines are such; else some of them may have been taken in.
+    /// - Returns: Whether the lines are valid. If not, some of them may have been added.
     package mutating func insert(lines: String) -> Bool {
         let lines = lines.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(
             Substring.init)
@@ -71,8 +76,8 @@ package struct TrimmedTopics {
 
     /// Remembers the last removed event of a topic and an audience.
     ///
-    /// - Parameter name: The audience, a space, and the name of the topic, which may begin with anything.
-    /// - Returns: whether the name is such.
+    /// - Parameter name: The audience, a space, and the name of the topic.
+    /// - Returns: Whether the name is valid.
     package mutating func insert(_ name: Substring, at offset: UInt64) -> Bool {
         guard let (audience, topic) = name.cutExactly(at: UInt8(ascii: " ")),
             let audience = Audience(rawValue: String(audience)), let topic = try? Topic(String(topic))
@@ -82,24 +87,24 @@ package struct TrimmedTopics {
         return true
     }
 
-    /// Events up to an offset may have been removed that are not remembered by topic.
-    package mutating func raiseFloor(to offset: UInt64) { floor = max(floor, offset) }
+    /// Events of any topic may have been removed up to an offset.
+    public mutating func raiseFloor(to offset: UInt64) { floor = max(floor, offset) }
 
-    /// Whether an event was removed that is selected and came after the offset.
-    package func contains(_ selection: Selection, after offset: UInt64) -> Bool {
+    /// Whether retention removed, or may have removed, a selected event after the offset.
+    public func contains(_ selection: Selection, after offset: UInt64) -> Bool {
         if last.count * selection.patternCount > Self.mostMatches, last.values.contains(where: { $0 > offset }) {
             return true
         }
         return selection.selectors.contains { selector in
             if let topic = selector.exactTopic {
-                return isTrimmed(topic, .everybody, after: offset) || isTrimmed(topic, .grantedAny, after: offset)
+                return isTrimmed(topic, .everyone, after: offset) || isTrimmed(topic, .grantedAny, after: offset)
                     || (selection.maySeePrivate(topic) && isTrimmed(topic, .granted, after: offset))
             }
             return !selector.isExact && containsAny(of: selector, selection, after: offset)
         }
     }
 
-    /// Whether an event was removed that a pattern selects. Looks at all that is remembered.
+    /// Whether retention removed an event that a pattern selects. Looks at every topic that is remembered.
     private func containsAny(of pattern: TopicSelector, _ selection: Selection, after offset: UInt64) -> Bool {
         if floor > offset { return true }
         return last.contains { key, last in

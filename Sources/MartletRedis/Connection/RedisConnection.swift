@@ -4,22 +4,31 @@
 import CHiredis
 import Martlet
 import MartletSupport
+import Synchronization
 
-/// A connection to the server, for one thread, which it blocks.
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// A connection to the server, for use on one thread. Its calls block.
 ///
-/// A connection that has thrown ``LogUnreachable`` is of no use any more.
+/// After it has thrown ``LogUnreachable``, a connection cannot be used any more.
 final class RedisConnection {
     private let context: UnsafeMutablePointer<redisContext>
     private let sockets: OpenSockets
     private let socket: Int32
-    /// How many commands have no answer yet.
+    /// The number of commands without an answer.
     private var unanswered = 0
 
-    /// Connects, says who asks, and chooses the database.
+    /// Connects, authenticates, and selects the database.
     ///
     /// - Parameters:
-    ///   - sockets: Where the connection can be ended from any thread.
-    ///   - extraTime: How much longer than others a command may take because it waits for something.
+    ///   - sockets: Can end the connection from any thread.
+    ///   - extraTime: How much longer than others a command may take because it waits for entries.
     init(
         to configuration: RedisLogConfiguration, sockets: OpenSockets, extraTime: Duration = .zero
     ) throws {
@@ -39,11 +48,12 @@ final class RedisConnection {
         self.context = context
         self.sockets = sockets
         self.socket = context.pointee.fd
-        // From here on the connection is closed when it is released.
+        // From here on, `deinit` closes the connection.
         if let password = configuration.password {
             var command = RedisCommand("AUTH")
             if let username = configuration.username { command.append(username) }
-            try run(command.appending(password)) { _ in }
+            command.append(password)
+            try run(command) { _ in }
         }
         if configuration.database != 0 { try run(RedisCommand("SELECT", "\(configuration.database)")) { _ in } }
     }
@@ -53,7 +63,7 @@ final class RedisConnection {
         redisFree(context)
     }
 
-    /// Sends a command and gives its answer to a closure.
+    /// Sends a command and calls a closure with the answer.
     func run<Value>(_ command: RedisCommand, _ body: (RedisReply) throws -> Value) throws -> Value {
         send(command)
         return try receive(body)
@@ -65,29 +75,29 @@ final class RedisConnection {
         for _ in commands { try receive { _ in } }
     }
 
-    /// Has a command sent with whatever is received next.
+    /// Queues a command. The next ``receive(_:)`` sends it.
     func send(_ command: RedisCommand) {
         let starts = [0] + command.ends.dropLast()
         var lengths = zip(starts, command.ends).map { $1 - $0 }
         // The library copies everything before it returns.
         command.bytes.withUnsafeBytes { bytes in
             let base = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
-            var arguments = starts.map { base?.advanced(by: $0) }
-            _ = redisAppendCommandArgv(context, Int32(arguments.count), &arguments, &lengths)
+            var words = starts.map { base?.advanced(by: $0) }
+            _ = redisAppendCommandArgv(context, Int32(words.count), &words, &lengths)
         }
         unanswered += 1
     }
 
-    /// Gives the answer to the oldest command that has none to a closure.
+    /// Calls a closure with the answer to the oldest command without one.
     ///
-    /// - Throws: ``LogUnreachable`` where none comes, or where the server cannot do it now; ``RedisError`` where it never
-    ///   will; what the closure throws.
+    /// - Throws: ``LogUnreachable`` if no answer comes, or if the server cannot do this now; ``RedisError`` if it never
+    ///   will; the error of the closure.
     func receive<Value>(_ body: (RedisReply) throws -> Value) throws -> Value {
         var answer: UnsafeMutableRawPointer?
         guard redisGetReply(context, &answer) == REDIS_OK, let answer else {
             throw LogUnreachable(Self.message(of: context), mayHaveAccepted: true)
         }
-        // The library has made it, and nobody else knows of it.
+        // The library has allocated it for this call.
         defer { freeReplyObject(answer) }
         unanswered -= 1
         let reply = RedisReply(answer.assumingMemoryBound(to: redisReply.self))
@@ -100,7 +110,7 @@ final class RedisConnection {
         }
     }
 
-    /// Takes the answers to what was sent together with a command that has failed.
+    /// Drops the answers to the commands that were sent together with one that has failed.
     private func skipAnswers() {
         var answer: UnsafeMutableRawPointer?
         while unanswered > 0, redisGetReply(context, &answer) == REDIS_OK {
@@ -110,7 +120,7 @@ final class RedisConnection {
     }
 
     private static func message(of context: UnsafeMutablePointer<redisContext>) -> String {
-        // A text of 128 bytes at most that ends with a zero.
+        // At most 128 bytes, of which the last is zero.
         let text = withUnsafeBytes(of: &context.pointee.errstr) { bytes in
             String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
@@ -122,15 +132,48 @@ final class RedisConnection {
     }
 }
 
-/// What a server answers in place of doing what it was asked.
+/// The open sockets of a log, through which any thread can end calls that block.
+final class OpenSockets: Sendable {
+    private struct State {
+        var sockets: Set<Int32> = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Returns whether the log is still open.
+    func insert(_ socket: Int32) -> Bool {
+        state.withLock { state in
+            if !state.isClosed { state.sockets.insert(socket) }
+            return !state.isClosed
+        }
+    }
+
+    /// Call it before the socket is closed, because another file may get its number then.
+    func remove(_ socket: Int32) { state.withLock { _ = $0.sockets.remove(socket) } }
+
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    /// Ends all connections, and those that are made later. Calls that wait for an answer throw.
+    func close() {
+        state.withLock { state in
+            state.isClosed = true
+            for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
+        }
+    }
+}
+
+/// An error message of the server.
 struct RedisError: Error, CustomStringConvertible {
-    /// As the server says it: a code in capitals, and what is wrong.
+    /// As the server sends it: a code in capitals, then what is wrong.
     let description: String
 
-    var code: ExactText { ExactText(String(description.splitExactly(at: UInt8(ascii: " "), maxSplits: 1)[0])) }
+    private var code: ExactText {
+        ExactText(String(description.splitExactly(at: UInt8(ascii: " "), maxSplits: 1)[0]))
+    }
 
-    /// Codes of what passes: the server starts, is no longer the main one, cannot write, has forgotten a script, or does not
-    /// know who asks until somebody tells it.
+    /// Codes of conditions that may pass: the server starts, is no longer the primary, cannot write, has forgotten a
+    /// script, or an operator has yet to set a password or rights.
     private static let passing = Set(
         [
             "LOADING", "READONLY", "MASTERDOWN", "MISCONF", "NOSCRIPT", "BUSY", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN",
@@ -140,7 +183,7 @@ struct RedisError: Error, CustomStringConvertible {
     static func explain(_ message: String) -> any Error {
         let error = RedisError(description: message)
         if error.code == ExactText("OOM") {
-            return MartletError(.storageFull, "There is no room for what is published. Nothing was; try again later.")
+            return MartletError(.storageFull, "The log has no room left. Nothing was published; try again later.")
         }
         let isPassing =
             passing.contains(error.code) || message.startsExactly(with: "ERR AUTH")

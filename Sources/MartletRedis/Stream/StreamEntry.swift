@@ -4,28 +4,30 @@
 import Martlet
 import MartletSupport
 
-/// An event as an entry of the stream. Others may add entries too, with `XADD martlet '*' topic orders/42 data shipped`.
+/// An entry of the stream: one event. Other programs may add entries, with `XADD martlet '*' topic orders/42 data
+/// shipped`.
 ///
-/// | field | |
+/// | field | content |
 /// |---|---|
-/// | `topic` | what the event is about |
+/// | `topic` | the topic |
 /// | `data` | the data |
-/// | `alternate` | another topic; may be there several times |
+/// | `alternate` | an additional topic; may occur several times |
 /// | `id` | the publisher's id of the event |
-/// | `type` | the event's type |
+/// | `type` | the event type |
 /// | `retry` | milliseconds before a client reconnects |
-/// | `key` | what the event is the latest of |
-/// | `private` | `1`: only for subscribers with a right to it; `0` is as none |
-/// | `once`, `count` | the idempotency key of a publish, and of how many events it is; in its first. Martlet's own |
+/// | `key` | the key of which the event is the latest value |
+/// | `private` | `1`: only for subscribers with a right to the topic; `0`: for all |
+/// | `once`, `count` | reserved: in the first entry of a publish, its idempotency key and the number of its events |
 ///
-/// `topic` and `data` have to be there, texts are UTF-8, and each field but `alternate` is there once. Other fields mean
-/// nothing. What breaks these rules, or the ``Limits``, is no event: it is skipped.
+/// `topic` and `data` are required, texts are UTF-8, and only `alternate` may occur more than once. Other fields are
+/// ignored. An entry that breaks these rules or the ``Limits`` is not an event, and is skipped.
 struct StreamEntry {
     var id: StreamID
-    /// `nil` where the entry is none.
+    /// `nil` if the entry is not an event.
     var event: Event?
 
-    /// An entry as `XRANGE` and `XREAD` give it: its id, and an array of names and values. `nil` where it is none.
+    /// An entry as `XRANGE` and `XREAD` return it: its id, and an array of names and values. `nil` for any other
+    /// answer.
     init?(_ reply: RedisReply, within limits: Limits) {
         guard reply.elements.count == 2, let id = reply.elements[0].text.flatMap({ StreamID($0) }) else { return nil }
         self.id = id
@@ -55,7 +57,7 @@ extension Event {
         var key: String?
         var isPrivate: String?
         var alternates: [Topic] = []
-        /// Takes a field; once.
+        /// Returns `false` if the field occurred before, or is not UTF-8.
         func take(_ value: String?, as field: inout String?) -> Bool {
             guard field == nil, let value else { return false }
             field = value
@@ -90,7 +92,7 @@ extension Event {
         self.init(
             topic: topic, alternates: alternates, data: data, id: id, type: type, retry: milliseconds, key: key,
             isPrivate: isPrivate?.isExactly("1") == true)
-        // An id that could be taken for a place in the stream would not lead to the event.
+        // An id with the form of a place would not lead to the event.
         guard (try? limits.check(self)) != nil, id.map({ StreamPlace($0) == nil }) ?? true else { return nil }
     }
 }

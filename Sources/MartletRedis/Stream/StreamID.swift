@@ -4,7 +4,7 @@
 import Martlet
 import MartletSupport
 
-/// The id of an entry of a stream, such as `1700000000000-0`: milliseconds, and which of that millisecond it is.
+/// The id of an entry, such as `1700000000000-0`: milliseconds since 1970, and the number within the millisecond.
 struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
     var milliseconds: UInt64
     var number: UInt64
@@ -16,7 +16,7 @@ struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
         self.number = number
     }
 
-    /// An id as the server writes it: without signs and leading zeros.
+    /// `nil` unless the text is an id as the server writes it: without signs and leading zeros.
     init?(_ text: some StringProtocol) {
         guard let (milliseconds, number) = text.cutExactly(at: UInt8(ascii: "-")),
             let milliseconds = Self.number(milliseconds), let number = Self.number(number)
@@ -30,7 +30,7 @@ struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
         return UInt64(digits)
     }
 
-    /// The last id that a millisecond before this one can have.
+    /// The greatest id in front of a millisecond.
     static func before(milliseconds: UInt64) -> StreamID {
         milliseconds == 0 ? .zero : StreamID(milliseconds: milliseconds - 1, number: .max)
     }
@@ -42,7 +42,7 @@ struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A place in a stream of one epoch, which is written `k3v9x2ma-1700000000000-0`.
+/// A position of a ``RedisLog``, written `k3v9x2ma-1700000000000-0`: the epoch, and the id of an entry.
 struct StreamPlace: Hashable, Sendable {
     var epoch: Epoch
     var id: StreamID
@@ -52,7 +52,7 @@ struct StreamPlace: Hashable, Sendable {
         self.id = id
     }
 
-    /// `nil` where a text has not the form of a place, of whatever epoch.
+    /// `nil` if the text does not have the form of a place of any epoch.
     init?(_ text: String) {
         guard let (epoch, id) = text.cutExactly(at: UInt8(ascii: "-")), let epoch = Epoch(epoch), let id = StreamID(id)
         else { return nil }

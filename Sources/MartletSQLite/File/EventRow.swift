@@ -4,21 +4,21 @@ import GRDB
 import Martlet
 import MartletSupport
 
-/// An event as it is kept in the file.
+/// An event as a row of the file.
 struct EventRow {
-    /// Which event this is, counted from 1 over the whole life of the file.
+    /// The number of the event, from 1 on over the whole life of the file.
     var offset: UInt64
-    /// When it was accepted, in milliseconds since 1970; not before the event ahead of it.
+    /// When it was accepted, in milliseconds since 1970; not before the event in front of it.
     var time: Int64
     var event: Event
-    /// Whether an earlier event that was in history then had the same id.
+    /// Whether an earlier event in history had the same id.
     var repeatsID: Bool
-    /// Not `nil`: the event is the first of those that were published with this key.
+    /// The publish of which the event is the first, if it had an idempotency key.
     var publish: Publish?
 
     struct Publish {
         var key: String
-        /// How many events there were.
+        /// The number of its events.
         var count: Int
     }
 }
@@ -43,7 +43,7 @@ extension EventRow {
         ) STRICT
         """
 
-    /// In the order in which the columns are read and written below. The topics besides the first are one a line.
+    /// In the order in which the columns are read and written below. Alternate topics have one line each.
     private static let columns = """
         offset, time, topic, alternates, data, id, repeats_id, type, retry, key, private, publish_key, publish_count, checksum
         """
@@ -76,9 +76,9 @@ extension EventRow {
         try statement.run()
     }
 
-    /// Reads the row at which a statement of ``columns`` stands.
+    /// Reads the current row of a statement with these ``columns``.
     ///
-    /// - Throws: ``Damage`` where it is not what was written.
+    /// - Throws: ``DamageError`` if it is not what was written.
     private init(_ statement: Statement) throws {
         var checksum = Checksum()
         for column in Self.numbers { checksum.combine(statement.optionalNumber(column) ?? Int64.min) }
@@ -90,12 +90,12 @@ extension EventRow {
             }
         }
         offset = try statement.offset(0)
-        guard checksum.value == statement.number(Self.checksum) else { throw Damage.event(offset) }
+        guard checksum.value == statement.number(Self.checksum) else { throw DamageError.event(offset) }
         time = statement.number(1)
         let alternates = statement.text(3)?.splitExactly(at: UInt8(ascii: "\n")) ?? []
         guard let topic = try? Topic(statement.text(2) ?? ""),
             let alternates = try? alternates.map({ try Topic(String($0)) })
-        else { throw Damage.event(offset) }
+        else { throw DamageError.event(offset) }
         event = Event(
             topic: topic,
             alternates: alternates,
@@ -109,18 +109,17 @@ extension EventRow {
         repeatsID = statement.number(6) == 1
         let publishCount = statement.number(12)
         publish = statement.text(11).map { Publish(key: $0, count: Int(publishCount)) }
-        guard publish == nil || (1...Self.mostPublished).contains(publishCount) else { throw Damage.event(offset) }
+        guard publish == nil || (1...Self.mostPublished).contains(publishCount) else { throw DamageError.event(offset) }
     }
 
-    /// More events than any publish has.
+    /// No publish has as many events.
     private static let mostPublished: Int64 = 1 << 32
 
-    /// Gives the rows of a range to a closure, in their order, until it returns `false`.
+    /// Calls a closure with the rows of a range, in their order, until it returns `false`.
     ///
-    /// - Parameter first: Which has to be the first of them; `nil`: that at the beginning of the range.
-    /// - Returns: the offset behind the last that was given; who has gone on to the end sees by it whether any are missing
-    ///   there.
-    /// - Throws: ``Damage``; also where there is one missing before another.
+    /// - Parameter first: The offset that the first row must have; `nil` for the beginning of the range.
+    /// - Returns: The offset behind the last row. It shows whether rows are missing at the end.
+    /// - Throws: ``DamageError``, also if a row in front of another is missing.
     @discardableResult
     static func read(
         _ offsets: ClosedRange<UInt64>, beginningAt first: UInt64? = nil, from database: Database,
@@ -133,14 +132,14 @@ extension EventRow {
         var next = first ?? offsets.lowerBound
         while try statement.step() {
             let row = try EventRow(statement)
-            guard row.offset == next else { throw Damage.event(next) }
+            guard row.offset == next else { throw DamageError.event(next) }
             next += 1
             guard try body(row) else { break }
         }
         return next
     }
 
-    /// Reads one row; `nil` where there is none.
+    /// Reads one row; `nil` if there is none.
     static func read(_ offset: UInt64, from database: Database) throws -> EventRow? {
         let statement = try database.cachedStatement(sql: one)
         defer { statement.reset() }

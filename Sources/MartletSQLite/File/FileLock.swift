@@ -4,23 +4,23 @@ import Foundation
 import MartletSupport
 import Synchronization
 
-/// A lock (`flock`) on the file of a log. It is on the file itself, so it holds for every path and link to the file. It ends
-/// when it is released, or with the process.
+/// A lock (`flock`) on the file of a log. It is on the file itself, so it holds for every path and link to the file. It
+/// ends when it is released, or with the process.
 ///
-/// SQLite locks the same file with record locks (`fcntl`), and these have a trap: a process loses all its record locks on a
-/// file when it closes any descriptor of that file. Then another program that opens the file with SQLite could take it for
-/// abandoned, and remove the write-ahead log that is in use. So
+/// SQLite locks the same file with record locks (`fcntl`), and these have a trap: a process loses all its record locks
+/// on a file when it closes any descriptor of that file. Then another program that opens the file with SQLite could
+/// take it for abandoned, and remove the write-ahead log that is in use. So
 /// - this descriptor is opened before SQLite opens the file, and closed after SQLite has closed it;
 /// - nothing else in this process opens the file in between. A second log for the same file is refused before it opens
 ///   anything (``inUse``), and the header is read through this descriptor.
 ///
-/// Linux keeps the two kinds of locks apart. Elsewhere they may conflict within one process, so the lock is on a file beside
-/// the log there, and a log with hard links is refused.
+/// Linux keeps the two kinds of locks apart. Elsewhere they may conflict within one process, so the lock is on a file
+/// beside the log there, and a log with hard links is refused.
 final class FileLock: Sendable {
     /// The files for which this process has a lock.
     private static let inUse = Mutex<Set<FileIdentity>>([])
 
-    /// Good for reading until the lock is released.
+    /// For reading, until the lock is released.
     let descriptor: CInt
     /// Which file it is.
     let identity: FileIdentity
@@ -28,13 +28,13 @@ final class FileLock: Sendable {
     private let isHeld = Mutex(true)
 
     /// - Parameter path: Of a file that exists, without symbolic links.
-    /// - Throws: ``SQLiteLogError`` if another log has the lock, in this process or another, or if the path is not a regular
-    ///   file. It does not wait, and changes nothing.
+    /// - Throws: ``SQLiteLogError`` if another log has the lock, in this process or another, or if the path is not a
+    ///   regular file. It does not wait, and changes nothing.
     init(for path: String) throws(SQLiteLogError) {
         let status: FileStatus
         do { status = try FileStatus(of: path) } catch { throw .cannotOpen(path, error) }
         if let kind = status.otherKind {
-            throw SQLiteLogError(.foreign, "\(path) is \(kind). Give the log a file.")
+            throw SQLiteLogError(.foreign, "\(path) is \(kind). Choose a regular file.")
         }
         identity = status.identity
         guard Self.inUse.withLock({ $0.insert(status.identity).inserted }) else { throw .inUse(path, by: getpid()) }
@@ -69,8 +69,8 @@ final class FileLock: Sendable {
         }
     }
 
-    /// Closes a descriptor, unless its name has led to the file of another log of this process in the meantime: closing it
-    /// would release the record locks of that log.
+    /// Closes a descriptor, unless its name has led to the file of another log of this process in the meantime: closing
+    /// it would release the record locks of that log.
     private static func close(_ descriptor: CInt, unlessInUseBesides identity: FileIdentity) {
         let opened = (try? FileStatus(of: descriptor))?.identity
         let isOthers = inUse.withLock { inUse in opened.map { $0 != identity && inUse.contains($0) } ?? false }
@@ -139,6 +139,6 @@ extension SQLiteLogError {
     fileprivate static func inUse(_ path: String, by process: pid_t?) -> SQLiteLogError {
         let owner = process.map { "process \($0)" } ?? "another process"
         return SQLiteLogError(
-            .inUse, "The log \(path) is in use by \(owner). Stop that first, or give this one another file.")
+            .inUse, "The log \(path) is in use by \(owner). Stop it first, or choose another file.")
     }
 }

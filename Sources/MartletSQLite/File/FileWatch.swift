@@ -5,8 +5,8 @@ import GRDB
 import Martlet
 import Synchronization
 
-/// Notices when the files of an open log are removed, replaced, truncated or overwritten. SQLite does not notice: it continues
-/// with the files that it has open, even if no path leads to them any more.
+/// Notices when the files of an open log are removed, replaced, truncated or overwritten. SQLite does not notice: it
+/// continues with the files that it has open, even if no path leads to them any more.
 ///
 /// The writing connection uses it between its transactions. A check costs a few system calls.
 final class FileWatch: Sendable {

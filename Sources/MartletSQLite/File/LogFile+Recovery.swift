@@ -4,18 +4,17 @@ import GRDB
 import Martlet
 
 extension LogFile {
-    /// What was found in the file.
+    /// The contents of a file when it is opened.
     struct Contents: Sendable {
         var index: HistoryIndex
-        var segments: Segments
-        /// Whether the log was closed properly, so that nothing can be lost.
+        var segments: EpochSegments
+        /// Whether the log was closed properly, so that no event can be lost.
         var isClean: Bool
     }
 
-    /// Reads everything that is in the file, looks whether it is what was written, and takes the file into use: where it was
-    /// not closed properly a new epoch begins.
+    /// Reads and verifies the whole file, and marks it as in use. If it was not closed properly, a new epoch begins.
     ///
-    /// - Throws: ``SQLiteLogError``; the file is as it was then.
+    /// - Throws: ``SQLiteLogError``. Then the file is unchanged.
     func recover(durability: Durability, trimmedTopics: Int) async throws -> Contents {
         let path = path
         return try await pool.writeWithoutTransaction { database in
@@ -30,7 +29,7 @@ extension LogFile {
                     try LogState.set(cleanEnd: nil, in: database)
                     return contents
                 }
-                // So far every transaction was synchronised with the disk: that the log is in use must never be lost.
+                // Until here every transaction was synced to disk: the mark that the log is in use must not be lost.
                 if durability == .os { try database.execute(sql: "PRAGMA synchronous = NORMAL") }
                 return contents
             }
@@ -47,15 +46,15 @@ extension LogFile {
             index.append(row)
             return true
         }
-        guard index.last == cleanEnd ?? index.last else { throw Damage.event(index.last + 1) }
+        guard index.last == cleanEnd ?? index.last else { throw DamageError.event(index.last + 1) }
         return Contents(index: index, segments: try LogState.segments(in: database), isClean: cleanEnd != nil)
     }
 
-    /// Whether the pages of the database fit together. What is in the rows is checked as they are read.
+    /// Checks that the pages of the database are consistent. Rows are verified when they are read.
     static func check(_ database: Database) throws {
         try database.forEachRow("PRAGMA quick_check(1)") { row in
             let result = row.text(0) ?? ""
-            guard result == "ok" else { throw Damage.table(result) }
+            guard result == "ok" else { throw DamageError.table(result) }
         }
     }
 }

@@ -6,32 +6,32 @@ import GRDB
 import Martlet
 import Synchronization
 
-/// The file of a log, which this process has for itself: a SQLite database in WAL mode, with one connection that writes and
-/// some that read, each on a thread of its own.
+/// The file of a log, which no other process can open: a SQLite database in WAL mode, with one connection that writes
+/// and some that read, each on its own thread.
 final class LogFile: Sendable {
     let path: String
     let pool: DatabasePool
     let lock: FileLock
 
-    /// "Mrtl", by which a file is known to be a log.
+    /// "Mrtl", which marks a file as a log.
     static let applicationID: Int32 = 0x4D72_746C
-    /// The version of the tables. Files of a greater one are refused.
+    /// The version of the tables. Files of a later version are refused.
     static let version: Int32 = 1
 
-    /// How many connections read at the same time.
+    /// The number of connections that read.
     private static let readers = 4
-    /// The cache of the connection that writes, in KiB. Writing happens at the end of the file, trimming at its beginning.
+    /// The cache of the writing connection, in KiB. It writes at the end of the file and trims at its beginning.
     private static let writerCache = 4096
-    /// The cache of each connection that reads, in KiB.
+    /// The cache of each reading connection, in KiB.
     private static let readerCache = 1024
-    /// How many pages of 4 KiB the write-ahead log has before they are brought home.
+    /// The pages of 4 KiB in the write-ahead log from which on there is a checkpoint.
     private static let checkpointPages = 4000
-    /// To how many bytes the write-ahead log shrinks then.
+    /// The bytes to which the write-ahead log shrinks then.
     private static let mostIdleJournal = 16 * 1024 * 1024
 
-    /// Opens the file, and makes it where there is none. Blocks meanwhile.
+    /// Opens the file, and creates it if it does not exist. Blocks the thread.
     ///
-    /// - Throws: ``SQLiteLogError`` where the file is not for this process. It is not touched then.
+    /// - Throws: ``SQLiteLogError`` if this process cannot use the file. Then the file is unchanged.
     init(_ path: String) throws {
         let path = try LogPath.resolve(path)
         self.path = path
@@ -104,18 +104,18 @@ final class LogFile: Sendable {
         if let error = failure.withLock({ $0 }) { throw error }
     }
 
-    /// Creates an empty log that only its owner can read. The file gets its name when it is complete, unless another process
-    /// has created one by then.
+    /// Creates an empty log that only its owner can read. The file gets its name when it is complete, unless another
+    /// process has created one by then.
     private static func create(_ path: String) throws {
         guard (try? FileStatus(of: path + "-wal"))?.size ?? 0 == 0 else {
             throw SQLiteLogError(
                 .damaged,
-                "There is \(path)-wal but no \(path). Restore that, or remove the other to begin without history.")
+                "There is \(path)-wal but no \(path). Restore it, or remove \(path)-wal to begin without history.")
         }
         let draft = "\(path)-new-\(Epoch().text)"
         let descriptor = open(draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw SQLiteLogError(.unavailable, "The log \(path) cannot be made: \(SystemError()).")
+            throw SQLiteLogError(.unavailable, "The log \(path) cannot be created: \(SystemError()).")
         }
         Foundation.close(descriptor)
         defer { for name in [draft, draft + "-journal"] { unlink(name) } }
@@ -139,36 +139,79 @@ final class LogFile: Sendable {
         if link(draft, path) == 0 || errno == EEXIST { return }
         // Some file systems have no hard links.
         guard !exists(path), rename(draft, path) == 0 else {
-            throw SQLiteLogError(.unavailable, "The log \(path) cannot be made: \(SystemError()).")
+            throw SQLiteLogError(.unavailable, "The log \(path) cannot be created: \(SystemError()).")
         }
     }
 
-    /// - Parameter leavesFiles: Whether the files stay as they are, because they are damaged or another log's.
+    /// - Parameter leavesFiles: Whether to leave the files as they are, because they are damaged or belong to another
+    ///   log.
     func close(leavesFiles: Bool = false) throws {
-        // If the writing connection is the last one, closing it checkpoints the write-ahead log and removes the file of that
-        // name. Reading connections cannot do this.
+        // If the writing connection is the last one, closing it checkpoints the write-ahead log and removes the file of
+        // that name. Reading connections cannot do this.
         if !leavesFiles { pool.invalidateReadOnlyConnections() }
         try pool.close()
         lock.release()
     }
 
-    /// Says what went wrong with which file.
+    /// Turns an error of SQLite into one that names the file.
     static func explain<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
         do {
             return try body()
-        } catch let damage as Damage {
+        } catch let damage as DamageError {
             throw SQLiteLogError.damaged(path, damage.description)
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB
         {
-            throw SQLiteLogError.damaged(path, error.message ?? "SQLite does not know it")
+            throw SQLiteLogError.damaged(path, error.message ?? "SQLite does not recognise it")
         } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
             throw SQLiteLogError(
                 .unavailable,
-                "There is no room on the disk to open the log \(path). It is intact; make room and try again.")
+                "The disk has no room to open the log \(path). The log is intact; free some space and try again.")
         } catch let error as DatabaseError {
             throw SQLiteLogError(
                 .unavailable, "The log \(path) cannot be used: \(error.message ?? "\(error.resultCode)").")
         }
+    }
+}
+
+/// The first bytes of a database file (SQLite's file format, section 1.3). They are read without SQLite, so nothing
+/// changes in a file that is not a log.
+struct FileHeader {
+    private let path: String
+    private let bytes: [UInt8]
+
+    private static let size = 100
+    private static let magic = Array("SQLite format 3\0".utf8)
+    private static let versionPlace = 60
+    private static let applicationPlace = 68
+
+    /// - Parameter descriptor: The descriptor of the file, which is left open.
+    init(of path: String, _ descriptor: CInt) throws(SQLiteLogError) {
+        self.path = path
+        var bytes = [UInt8](repeating: 0, count: Self.size)
+        let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count >= 0 else {
+            throw SQLiteLogError(.unavailable, "The log \(path) cannot be read: \(SystemError()).")
+        }
+        self.bytes = Array(bytes.prefix(count))
+    }
+
+    /// Throws if the file is not a log that this version can read.
+    func check() throws(SQLiteLogError) {
+        guard !bytes.isEmpty else { throw .damaged(path, "it is empty") }
+        guard bytes.starts(with: Self.magic) else {
+            throw SQLiteLogError(.foreign, "\(path) is not a log of Martlet. Choose another file.")
+        }
+        guard bytes.count == Self.size else { throw .damaged(path, "it ends within its header") }
+        guard number(at: Self.applicationPlace) == LogFile.applicationID else {
+            throw SQLiteLogError(.foreign, "\(path) is a database, but not a log of Martlet. Choose another file.")
+        }
+        guard number(at: Self.versionPlace) <= LogFile.version else {
+            throw SQLiteLogError(.newer, "The log \(path) was written by a newer version of Martlet. Use that one.")
+        }
+    }
+
+    private func number(at place: Int) -> Int32 {
+        Int32(bitPattern: bytes[place..<place + 4].reduce(0) { $0 << 8 | UInt32($1) })
     }
 }

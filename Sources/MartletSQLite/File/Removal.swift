@@ -3,24 +3,25 @@
 import GRDB
 import Martlet
 
-/// Some of the oldest events that are removed at once, and what is remembered of them.
+/// Some of the oldest events, removed in one transaction, and what is remembered of them.
 struct Removal {
-    /// The offset of the newest of them, or of the one before history where there are none.
+    /// The offset of the newest of them; if there are none, of the event in front of history.
     var last: UInt64
     var count = 0
     /// As retention counts.
     var byteCount = 0
     /// The time of the newest of them.
     var time: Int64?
-    /// A time that the oldest event that is left is not older than.
+    /// The oldest event that is left is not older than this.
     var oldestLeft: Int64?
-    /// They, without their data.
+    /// The events without their data.
     var events: [(offset: UInt64, event: Event)] = []
 
     /// The most events that are removed in one transaction, so that publishing does not wait for long.
     static let mostEvents = 1000
 
-    /// What is remembered of removed events, one row for each removal: ``TrimmedTopics/lines``. Now and then all are made one.
+    /// What is remembered of removed events: ``TrimmedTopics/lines``, one row for each removal. If there are many rows,
+    /// they are merged into one.
     static let table = """
         CREATE TABLE removal (
             last INTEGER PRIMARY KEY,
@@ -30,14 +31,14 @@ struct Removal {
         ) STRICT
         """
 
-    /// How many rows there are before they are made one.
+    /// How many rows there are before they are merged.
     private static let mostRows = 64
 
-    /// Removes the oldest events for as long as a closure says so, within a transaction.
+    /// Removes the oldest events while a closure says so, within a transaction.
     ///
     /// - Parameters:
-    ///   - offsets: Those that may be removed, from the oldest event of history on.
-    ///   - isExcess: Whether an event goes, when all before it have.
+    ///   - offsets: The events that may be removed, from the oldest event of history on.
+    ///   - isExcess: Whether to remove an event, after all in front of it.
     init(
         _ offsets: ClosedRange<UInt64>, from database: Database,
         while isExcess: (_ removal: Removal, _ row: EventRow) -> Bool
@@ -77,12 +78,12 @@ struct Removal {
         return checksum.value
     }
 
-    /// Makes one row of all where there are many.
+    /// Merges the rows into one if there are many.
     ///
     /// - Parameters:
-    ///   - topics: All that was remembered before.
-    ///   - removal: What is to be remembered besides.
-    static func fold(_ topics: @autoclosure () -> TrimmedTopics, with removal: Removal, in database: Database) throws {
+    ///   - topics: What was remembered before.
+    ///   - removal: What to remember in addition.
+    static func merge(_ topics: @autoclosure () -> TrimmedTopics, with removal: Removal, in database: Database) throws {
         try database.forEachRow("SELECT count(*), max(last), max(time) FROM removal") { row in
             guard row.number(0) > mostRows else { return }
             let (last, time) = (try row.offset(1), row.number(2))
@@ -93,13 +94,13 @@ struct Removal {
         }
     }
 
-    /// Reads all that is remembered. Returns the newest offset and the newest time of a removed event.
+    /// Reads everything that is remembered. Returns the newest offset and the newest time of a removed event.
     static func restore(_ topics: inout TrimmedTopics, from database: Database) throws -> (last: UInt64, time: Int64?) {
         var newest: (last: UInt64, time: Int64?) = (0, nil)
         try database.forEachRow("SELECT last, time, topics, checksum FROM removal ORDER BY last") { row in
             let (last, time, lines) = (try row.offset(0), row.number(1), row.text(2) ?? "")
             guard checksum(last, time, lines) == row.number(3), topics.insert(lines: lines) else {
-                throw Damage.table("what it says of removed events has changed")
+                throw DamageError.table("the record of removed events has changed")
             }
             newest = (last, time)
         }

@@ -4,14 +4,14 @@ import GRDB
 import GRDBSQLite
 
 extension Database {
-    /// Calls a closure with the statement at each row of a query.
+    /// Calls a closure with the statement for each row of a query.
     func forEachRow(_ sql: String, _ body: (Statement) throws -> Void) throws {
         let statement = try cachedStatement(sql: sql)
         defer { statement.reset() }
         while try statement.step() { try body(statement) }
     }
 
-    /// Writes all that a closure writes, or nothing. Returns what the closure does once it is committed.
+    /// Writes everything that a closure writes, or nothing. Returns the result of the closure once that is committed.
     func transaction<Value>(_ body: () throws -> Value) throws -> Value {
         try beginTransaction(.immediate)
         do {
@@ -25,9 +25,9 @@ extension Database {
     }
 }
 
-/// Texts go to SQLite and come back with their length: they may hold NUL, at which the conversions of GRDB stop.
+/// Texts are passed to SQLite and back with their length: they may contain NUL, at which the conversions of GRDB stop.
 ///
-/// The pointers that SQLite gives out are good until the statement moves on. None of them leaves its function.
+/// The pointers that SQLite returns are valid until the next step of the statement. None of them leaves its function.
 extension Statement {
     func bind(_ number: Int64?, at index: CInt) {
         if let number {
@@ -41,7 +41,7 @@ extension Statement {
 
     func bind(_ text: String?, at index: CInt) {
         guard var text else { return bind(nil as Int64?, at: index) }
-        // SQLite copies what it is told is transient.
+        // SQLite copies a text that is marked as transient.
         let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
         _ = text.withUTF8 { bytes in
             bytes.withMemoryRebound(to: CChar.self) {
@@ -51,7 +51,7 @@ extension Statement {
         }
     }
 
-    /// Moves on to the next row. Returns whether there is one.
+    /// Steps to the next row. Returns whether there is one.
     func step() throws -> Bool {
         let code = sqlite3_step(sqliteStatement)
         if code == SQLITE_ROW { return true }
@@ -60,7 +60,7 @@ extension Statement {
         throw DatabaseError(resultCode: ResultCode(rawValue: code), message: message)
     }
 
-    /// Runs a statement that gives no rows.
+    /// Runs a statement that returns no rows.
     func run() throws {
         defer { reset() }
         while try step() {}
@@ -70,12 +70,12 @@ extension Statement {
 
     func number(_ column: CInt) -> Int64 { sqlite3_column_int64(sqliteStatement, column) }
 
-    /// Which event it is, counted from 1.
+    /// The number of an event, from 1 on.
     ///
-    /// - Throws: ``Damage`` where it is none that there could be.
+    /// - Throws: ``DamageError`` if no event can have it.
     func offset(_ column: CInt) throws -> UInt64 {
         let number = number(column)
-        guard (1...1 << 62).contains(number) else { throw Damage.table("one of its events has no number") }
+        guard (1...1 << 62).contains(number) else { throw DamageError.table("one of its events has an invalid number") }
         return UInt64(number)
     }
 
@@ -92,4 +92,37 @@ extension Statement {
     }
 
     func isNull(_ column: CInt) -> Bool { sqlite3_column_type(sqliteStatement, column) == SQLITE_NULL }
+}
+
+/// Shows whether a row is what was written. A change of any one value always changes the sum, since every step is a
+/// bijection of the state. It protects from accidents, not from attackers that can write to the file.
+struct Checksum {
+    private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+    /// As SQLite stores it.
+    var value: Int64 { Int64(bitPattern: state) }
+
+    mutating func combine(_ word: UInt64) {
+        state = (state ^ word) &* 0xFF51_AFD7_ED55_8CCD
+        state ^= state >> 32
+    }
+
+    mutating func combine(_ word: Int64) { combine(UInt64(bitPattern: word)) }
+
+    /// - Parameter bytes: `nil` differs from an empty text.
+    mutating func combine(_ bytes: UnsafeRawBufferPointer?) {
+        guard let bytes else { return combine(UInt64.max) }
+        combine(UInt64(bytes.count))
+        var offset = 0
+        while offset + 8 <= bytes.count {
+            combine(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
+            offset += 8
+        }
+        combine(bytes[offset...].reduce(0) { $0 << 8 | UInt64($1) })
+    }
+
+    mutating func combine(_ text: String?) {
+        guard var text else { return combine(UInt64.max) }
+        text.withUTF8 { combine(UnsafeRawBufferPointer($0)) }
+    }
 }

@@ -4,13 +4,13 @@ import Foundation
 
 /// The time of a log in a file, from which the ages of events are computed, also after a restart.
 ///
-/// It runs as time passes, and never jumps, stops or goes back. If the wall clock is behind, it is not followed. If it is
-/// ahead, because the machine was paused or the clock was set, it is followed by a quarter of the time that passes. So a
-/// wrong wall clock ages events by at most a quarter of the time during which it is wrong. A difference of more than a year
-/// is not followed: it comes from a clock that was never set.
+/// It runs as time passes, and never jumps, stops or goes back. If the wall clock is behind, it is not followed. If it
+/// is ahead, because the machine was paused or the clock was set, it is followed by a quarter of the time that passes.
+/// So a wrong wall clock ages events by at most a quarter of the time during which it is wrong. A difference of more
+/// than a year is not followed: it comes from a clock that was never set.
 ///
-/// After a restart it continues from the newest event. Of the time that the wall clock says has passed since, an eighth of the
-/// retention age counts at once, and the rest is followed as above.
+/// After a restart it continues from the newest event. Of the time that the wall clock says has passed since, an eighth
+/// of the retention age counts at once, and the rest is followed as above.
 struct EventClock: Sendable {
     /// Since 1970, by the wall clock of when the log was made.
     private(set) var time: Duration
@@ -51,7 +51,7 @@ struct EventClock: Sendable {
     func time(since age: Duration) -> Duration { time - age - max(.zero, min(age / 4, gained)) }
 }
 
-/// The clocks of the machine.
+/// The clocks of the machine, which tests replace.
 struct MachineClocks: Sendable {
     /// The time since 1970. It may be set at any moment.
     var wall: @Sendable () -> Duration

@@ -5,16 +5,16 @@ import Martlet
 import Synchronization
 
 extension History {
-    /// How many events one slice looks at that are not selected, so that a rare topic does not hold up everybody else.
+    /// How many events one slice examines, so that a reader of a rare topic does not delay the others.
     private static let mostScanned: UInt64 = 4096
-    /// How many events are read at least if there are so many: some of them may turn out not to be selected.
+    /// How many events to read at least, because some of them may turn out not to be selected.
     private static let leastRead = 64
-    /// After what time is looked again whether events that are being removed have been.
+    /// How long to wait before looking again whether events that are being removed have been.
     private static let pause = Duration.milliseconds(1)
-    /// How many tags are looked at with the index locked.
+    /// How many tags are examined while the index is locked.
     private static let mostTags: UInt64 = 65_536
 
-    /// What is to be read from the file.
+    /// What to read from the file.
     private struct Plan {
         enum Offsets {
             case range(ClosedRange<UInt64>)
@@ -22,7 +22,7 @@ extension History {
         }
 
         var offsets: Offsets
-        /// Nothing else is selected up to here.
+        /// No other event is selected up to here.
         var through: UInt64
     }
 
@@ -47,7 +47,7 @@ extension History {
                 slice.gap = gap
                 return slice
             } catch let unreadable as Unreadable {
-                // What is missing may have been removed since the index was asked, or is being removed.
+                // The event may have been removed since the index was read, or is being removed.
                 let (isRemoved, isLeaving) = index.withLock { ($0.first > first, $0.leaving >= next) }
                 if isRemoved { continue }
                 if isLeaving {
@@ -100,21 +100,14 @@ extension History {
             return Slice(records: [], end: position(plan.through), isComplete: true)
         }
         return try await file.pool.read { [self] database in
-            var slice = Slice(records: [], end: position(offsets.upperBound), isComplete: true)
-            var bytes = 0
+            var builder = SliceBuilder(selection, limit: limit, end: position(offsets.upperBound))
             var isFull = false
             func add(_ row: EventRow) {
-                guard selection?.contains(row.event) ?? true else { return }
-                let size = row.event.byteCount
-                isFull = !limit.admits(size, behind: slice.records.count, of: bytes)
-                if isFull { return end(at: row.offset - 1) }
-                bytes += size
-                slice.records.append(Record(position: position(row.offset), event: row.event))
+                isFull = !builder.append(row.event, at: position(row.offset))
+                if isFull { end(at: row.offset - 1) }
             }
             func end(at offset: UInt64) {
-                guard offset < offsets.upperBound else { return }
-                slice.end = position(offset)
-                slice.isComplete = false
+                if offset < offsets.upperBound { builder.stop(at: position(offset)) }
             }
             end(at: plan.through)
             do {
@@ -128,7 +121,7 @@ extension History {
                                 next = row.offset + 1
                                 return !isFull
                             }
-                            if !isFull, next <= range.upperBound { throw Damage.event(next) }
+                            if !isFull, next <= range.upperBound { throw DamageError.event(next) }
                         } catch  where error.isDamage {
                             let isWanted = index.withLock { $0.mayBeSelected(tags, at: next) }
                             if isWanted { throw Unreadable(offset: next, error: error) }
@@ -139,7 +132,7 @@ extension History {
                     for offset in some where !isFull {
                         do {
                             guard let row = try EventRow.read(offset, from: database) else {
-                                throw Damage.event(offset)
+                                throw DamageError.event(offset)
                             }
                             add(row)
                         } catch  where error.isDamage {
@@ -149,14 +142,14 @@ extension History {
                 }
             } catch let unreadable as Unreadable {
                 // The events before it come first.
-                guard !slice.records.isEmpty else { throw unreadable }
+                guard !builder.slice.records.isEmpty else { throw unreadable }
                 end(at: unreadable.offset - 1)
             }
-            return slice
+            return builder.slice
         }
     }
 
-    /// The tags of all topics that are selected; `nil` where there are patterns among them.
+    /// The tags of all selected topics; `nil` if there are patterns among them.
     private static func tags(of selection: Selection) -> Set<TopicColumn.Tag>? {
         let selectors = selection.selectors
         guard selectors.allSatisfy(\.isExact) else { return nil }
@@ -180,7 +173,7 @@ extension History {
             next = stop + 1
         }
         let through = found.count == count ? found[count - 1] : offsets.upperBound
-        // Events that stand close together are read at one go.
+        // Events that are close together are read with one query.
         if let first = found.first, let last = found.last, last - first < UInt64(2 * found.count) {
             return Plan(offsets: .range(first...last), through: through)
         }

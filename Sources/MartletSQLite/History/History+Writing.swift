@@ -2,22 +2,23 @@
 
 import GRDB
 import Martlet
+import MartletSupport
 import Synchronization
 
-/// What the connection that writes does.
+/// The work of the writing connection.
 extension History {
-    /// How much more of a large history goes when there is too much by one: the sixty-fourth part, and at most one removal.
+    /// How many more events than necessary are removed from a large history: a sixty-fourth of it, at most one removal.
     private var slack: Int { min(Removal.mostEvents, retention.events / 1024 * 16) }
 
-    /// How many pages are moved at once to make the file smaller.
+    /// How many pages one step moves to shrink the file.
     private static let pagesMoved = 256
-    /// The file is made smaller when so many of its pages are empty, and a quarter of all.
+    /// The file shrinks when more pages than these are empty, and a quarter of all.
     private static let mostEmptyPages: Int64 = 1024
 
-    /// Writes what is published, and removes what is too much then, in one transaction.
+    /// Writes publishes and removes what exceeds retention, in one transaction.
     ///
-    /// - Parameter tailed: What is behind this offset is not removed.
-    func commit(_ publishes: [Commit.Publish], at time: Int64, tailed: UInt64, in database: Database) throws -> Commit {
+    /// - Parameter tailed: Events behind this offset are not removed.
+    func commit(_ publishes: [PendingPublish], at time: Int64, tailed: UInt64, in database: Database) throws -> Commit {
         let (commit, removal) = try transaction(in: database) {
             let commit = try Commit(publishes, to: self, at: time, in: database)
             return (commit, try remove(counting: commit.rows, at: time, through: tailed, in: database))
@@ -29,7 +30,7 @@ extension History {
         return commit
     }
 
-    /// Removes some of what is too much.
+    /// Removes some of the events that exceed retention.
     func trim(at time: Int64, tailed: UInt64, in database: Database) throws {
         let removal = try transaction(in: database) {
             try remove(counting: [], at: time, through: tailed, in: database)
@@ -46,8 +47,8 @@ extension History {
         }
     }
 
-    /// Whether there is something to remove.
-    func isTooMuch(at time: Int64, tailed: UInt64) -> Bool {
+    /// Whether events exceed retention and may be removed.
+    func exceedsRetention(at time: Int64, tailed: UInt64) -> Bool {
         index.withLock { index in
             guard index.count > 0, index.first <= tailed else { return false }
             return index.count > retention.events || index.byteCount > retention.bytes
@@ -76,18 +77,18 @@ extension History {
             count - removal.count > goal || size - removal.byteCount > retention.bytes
                 || self.isTooOld(row.time, at: time)
         }
-        // Between the commit and the change of the index readers must not take them for lost.
+        // Between the commit and the change of the index, readers must not take these events for damage.
         index.withLock { $0.leaving = removal.last }
-        if removal.count > 0 { try Removal.fold(index.withLock { $0.trimmed }, with: removal, in: database) }
+        if removal.count > 0 { try Removal.merge(index.withLock { $0.trimmed }, with: removal, in: database) }
         return removal
     }
 
-    /// Gives empty pages back to the file system, some at a time. Returns whether there are more.
+    /// Returns some empty pages to the file system. Returns whether there are more.
     func shrink(in database: Database) throws -> Bool {
         guard try hasManyEmptyPages(database) else { return false }
         try database.execute(sql: "PRAGMA incremental_vacuum(\(Self.pagesMoved))")
         if try hasManyEmptyPages(database) { return true }
-        // The file is cut when the write-ahead log is brought home.
+        // The checkpoint truncates the file.
         _ = try? database.checkpoint(.truncate)
         return false
     }
@@ -98,9 +99,71 @@ extension History {
         return empty > (try Int64.fetchOne(database, sql: "PRAGMA page_count") ?? 0) / 4
     }
 
-    /// Remembers that nothing was lost.
+    /// Marks the file as properly closed.
     func finish(in database: Database) throws {
         try database.execute(sql: "PRAGMA synchronous = FULL")
         try database.transaction { try LogState.set(cleanEnd: last, in: database) }
+    }
+}
+
+/// A group of publishes that one transaction writes. It is made within the transaction, and valid once that is
+/// committed.
+struct Commit {
+    /// The offsets of the events of a publish.
+    typealias Answer = Result<Range<UInt64>, MartletError>
+
+    private(set) var rows: [EventRow] = []
+    private(set) var answers: [Answer] = []
+    private let history: History
+    private let last: UInt64
+    private let time: Int64
+    /// The ids and keys of the rows.
+    private var ids: Set<ExactText> = []
+    private var ranges: [ExactText: Range<UInt64>] = [:]
+
+    /// - Parameters:
+    ///   - history: The events in front of these.
+    ///   - time: The time for ages.
+    init(_ publishes: [PendingPublish], to history: History, at time: Int64, in database: Database) throws {
+        self.history = history
+        last = history.last
+        self.time = max(time, history.time)
+        for publish in publishes { answers.append(try add(publish, to: database)) }
+    }
+
+    private mutating func add(_ publish: PendingPublish, to database: Database) throws -> Answer {
+        if let key = publish.key, let accepted = try accepted(once: key, in: database) {
+            return accepted.events == publish.events ? .success(accepted.range) : .failure(.keyReused)
+        }
+        let first = last + 1 + UInt64(rows.count)
+        for event in publish.events {
+            var row = EventRow(
+                offset: last + 1 + UInt64(rows.count), time: time, event: event, repeatsID: false, publish: nil)
+            if let id = event.id {
+                row.repeatsID = try !ids.insert(ExactText(id)).inserted || history.contains(id: id, in: database)
+            }
+            if let key = publish.key, row.offset == first {
+                row.publish = EventRow.Publish(key: key, count: publish.events.count)
+            }
+            try row.insert(into: database)
+            rows.append(row)
+        }
+        let range = first..<first + UInt64(publish.events.count)
+        if let key = publish.key { ranges[ExactText(key)] = range }
+        return .success(range)
+    }
+
+    /// The events that were accepted with a key, in this transaction or before.
+    private func accepted(once key: String, in database: Database) throws -> (range: Range<UInt64>, events: [Event])? {
+        if let range = ranges[ExactText(key)] {
+            return (range, range.map { rows[Int($0 - last - 1)].event })
+        }
+        guard let range = try history.publish(key: key, in: database) else { return nil }
+        var events: [Event] = []
+        try EventRow.read(range.lowerBound...range.upperBound - 1, from: database) { row in
+            events.append(row.event)
+            return true
+        }
+        return (range, events)
     }
 }

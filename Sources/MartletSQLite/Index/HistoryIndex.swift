@@ -2,30 +2,30 @@
 
 import Martlet
 
-/// What is known in memory of the events in the file: as much as is needed to find them. A value.
+/// The index in memory of the events in the file. A value.
 ///
-/// It takes 4 bytes for each event, 20 for each id that a publisher chose and for each idempotency key, and what
-/// ``TrimmedTopics`` remembers.
+/// It takes 4 bytes for each event, 20 for each publisher's id and each idempotency key, and the memory of
+/// ``TrimmedTopics``.
 struct HistoryIndex {
-    /// The offset of the oldest event, or of the next one where there is none.
+    /// The offset of the oldest event, or of the next one if there is none.
     private(set) var first: UInt64
     private(set) var last: UInt64
-    /// Events up to here are being removed at this moment, and may not be in the file any more; 0: none are.
+    /// Events up to here are being removed at this moment, and may no longer be in the file; 0 for none.
     var leaving: UInt64 = 0
     /// As retention counts.
     private(set) var byteCount = 0
     /// The time of the newest event that there ever was; 0 for none.
     private(set) var time: Int64
-    /// A time that the oldest event is not older than; `nil` where there is none.
+    /// The oldest event is not older than this; `nil` if there is none.
     private(set) var oldest: Int64?
     private(set) var topics: TopicColumn
     private(set) var ids = OffsetTable()
     private(set) var publishes = OffsetTable()
     private(set) var trimmed: TrimmedTopics
-    /// The time of the newest event that was removed; `nil`: none was.
+    /// The time of the newest event that was removed; `nil` if none was.
     private(set) var trimmedTime: Int64?
 
-    /// - Parameter first: The offset of the first event that is in history or will be.
+    /// - Parameter first: The offset of the first event in history, or of the next one.
     init(from first: UInt64, trimmed: TrimmedTopics, trimmedTime: Int64?) {
         self.first = first
         last = first - 1
@@ -37,7 +37,6 @@ struct HistoryIndex {
 
     var count: Int { Int(last + 1 - first) }
 
-    /// The newest event.
     mutating func append(_ row: EventRow) {
         last = row.offset
         time = row.time
@@ -48,7 +47,6 @@ struct HistoryIndex {
         if let publish = row.publish { publishes.append(publish.key, at: row.offset) }
     }
 
-    /// The oldest events were removed.
     mutating func remove(_ removal: Removal) {
         first = removal.last + 1
         leaving = 0
@@ -61,13 +59,13 @@ struct HistoryIndex {
         trimmedTime = removal.time ?? trimmedTime
     }
 
-    /// Whether the event at an offset may be of one of these topics; of any, where none are given.
+    /// Whether the event at an offset may have one of these topics; `nil` for any topic.
     func mayBeSelected(_ tags: Set<TopicColumn.Tag>?, at offset: UInt64) -> Bool {
         guard let tags, (first...last).contains(offset) else { return true }
         return !topics.find(tags, in: offset...offset, atMost: 1).isEmpty
     }
 
-    /// Whether something selected is no longer there that came after an offset.
+    /// Whether retention removed a selected event after an offset.
     func isTrimmed(_ selection: Selection?, after offset: UInt64) -> Bool {
         guard offset + 1 < first else { return false }
         return selection.map { trimmed.contains($0, after: offset) } ?? true

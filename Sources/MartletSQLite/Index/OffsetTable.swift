@@ -2,27 +2,28 @@
 
 import DequeModule
 
-/// Where in history texts occur, by their hash, in 20 bytes for each occurrence and without the texts: what is found has to
-/// be looked at in the file. Finding takes the same time however much there is.
+/// The offsets at which texts occur in history, by hash: 20 bytes for each occurrence, without the texts. So what is
+/// found has to be verified in the file. A look-up takes constant time.
 ///
-/// The occurrences stand in one row, in the order of their offsets. Those whose hashes end alike are a chain through it, from
-/// the newest to the oldest; so the oldest are removed by forgetting where the row begins.
+/// The occurrences are in one queue, ordered by offset. Those whose hashes have the same lower bits are a chain through
+/// it, from the newest to the oldest. So removing the oldest only moves the front of the queue.
 struct OffsetTable {
     private struct Entry {
         var offset: UInt64
         var hash: UInt32
-        /// How many places further to the front the chain goes on; 0: nowhere.
+        /// How many places further to the front the next entry of the chain is; 0 for none.
         var previous: UInt32
     }
 
     private var entries: Deque<Entry> = []
     /// How many entries were removed.
     private var removed: UInt64 = 0
-    /// The number of the newest entry of each chain, counted from 1 over all that there ever were; the lower 32 bits.
+    /// The number of the newest entry of each chain: the lower 32 bits, counted from 1 over all entries that there ever
+    /// were.
     private var heads: [UInt32] = []
 
     static func hash(_ text: String) -> UInt32 {
-        // As a dictionary would: nobody can choose texts that collide.
+        // Seeded for each process, so that publishers cannot choose texts that collide.
         var hasher = Hasher()
         var text = text
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
@@ -57,7 +58,7 @@ struct OffsetTable {
         return found.reversed()
     }
 
-    /// Where the entry of a number is; `nil` if it was removed.
+    /// The index of the entry with a number; `nil` if it was removed.
     private func index(of number: UInt32) -> Int? {
         guard number != 0 else { return nil }
         let index = Int(number &- UInt32(truncatingIfNeeded: removed + 1))

@@ -3,13 +3,13 @@
 import DequeModule
 import Martlet
 
-/// A tag of four bytes for each event of history, made of its topic: so that a topic's events are found without reading the
-/// others. Looking for them goes over the tags, a thousand in a microsecond.
+/// A tag of four bytes for each event of history, made from its topic, so that the events of a topic are found without
+/// reading the others. A look-up scans the tags, a thousand in a microsecond.
 struct TopicColumn {
-    /// What stands for a topic. Two topics may have the same.
+    /// Represents a topic. Two topics may have the same tag.
     typealias Tag = UInt32
 
-    /// The tag of an event with several topics, which has to be looked at.
+    /// The tag of an event with several topics, which always has to be examined.
     private static let several: Tag = 0
     private static let blockSize = 4096
 
@@ -34,7 +34,7 @@ struct TopicColumn {
         blocks[blocks.count - 1].append(event.alternates.isEmpty ? Self.tag(of: event.topic) : Self.several)
     }
 
-    /// Forgets events up to an offset; some of them may be kept.
+    /// Removes tags of events up to an offset; some of them may stay.
     mutating func removeFirst(through offset: UInt64) {
         while blocks.first?.count == Self.blockSize, start + UInt64(Self.blockSize) <= offset + 1 {
             blocks.removeFirst()
@@ -42,9 +42,11 @@ struct TopicColumn {
         }
     }
 
-    /// Finds events that may be of some topics, in an interval of events that were appended.
+    /// Finds events that may have one of the topics.
     ///
-    /// - Parameter count: How many to find at most.
+    /// - Parameters:
+    ///   - offsets: Events that were appended and not removed.
+    ///   - count: The most events to find.
     func find(_ tags: Set<Tag>, in offsets: ClosedRange<UInt64>, atMost count: Int) -> [UInt64] {
         var found: [UInt64] = []
         var offset = offsets.lowerBound

@@ -64,7 +64,7 @@ import Testing
     @Test func `who comes back gets the rest, and nothing when there is none`() async throws {
         let store = VectorLog.Store()
         let logs: [[any Log]] = [
-            [MemoryLog(clock: ContinuousClock())], [VectorLog(store), VectorLog(store, readsFirst: .second)],
+            [MemoryLog()], [VectorLog(store), VectorLog(store, readsFirst: .second)],
         ]
         for nodes in logs {
             let hub = Hub(log: nodes[0], logger: quiet)

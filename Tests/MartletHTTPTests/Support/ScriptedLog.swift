@@ -14,7 +14,7 @@ final class ScriptedLog: Log {
         var appendsOnEventLoop: [Bool] = []
     }
 
-    private let log = MemoryLog(clock: ContinuousClock())
+    private let log = MemoryLog()
     private let script = Mutex(Script())
     private let refused = Signal()
 

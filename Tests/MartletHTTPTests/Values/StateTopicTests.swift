@@ -181,7 +181,7 @@ import Testing
     {
         var random = SeededGenerator(seed: seed)
         let store = VectorLog.Store()
-        let single = hub(MemoryLog(clock: ContinuousClock()))
+        let single = hub(MemoryLog())
         let nodes = [hub(VectorLog(store)), hub(VectorLog(store, readsFirst: .second))]
         let delays = (0..<12).map { _ in Int.random(in: 0..<60, using: &random) }
         try await single.whileRunning { single in

@@ -4,12 +4,13 @@ import Foundation
 import GRDB
 import Logging
 import Martlet
+import MartletSupport
 import Synchronization
 import TestSupport
 
 @testable import MartletSQLite
 
-/// The clocks of a machine, which go on when they are told to.
+/// Clocks of a machine that the test advances.
 final class TestClocks: Sendable {
     private struct State {
         var wall = Duration.seconds(1_700_000_000)
@@ -33,12 +34,12 @@ final class TestClocks: Sendable {
         }
     }
 
-    /// Somebody sets the wall clock.
+    /// Sets the wall clock forward.
     func step(by seconds: Int64) { state.withLock { $0.wall += .seconds(seconds) } }
 }
 
 extension TemporaryFolder {
-    /// A log in a file of the folder, which says nothing unless somebody listens.
+    /// A log in a file of the folder, quiet unless a logger is given.
     func log(
         _ name: String, durability: Durability = .commit, retention: Retention = .sqlite,
         queue: PublishQueue = PublishQueue(), logger: Logger = quiet, clocks: MachineClocks = .system
@@ -61,8 +62,8 @@ extension SQLiteLog {
     /// Gives the tail everything, and removes what is too much then.
     func follow() async throws {
         let history = try history
-        while let end = state.withLock({ $0.recent.isEmpty ? nil : $0.recent.start }) {
-            _ = try await tail(after: history.position(end), limit: SliceLimit())
+        while history.tailed < history.last {
+            _ = try await tail(after: history.position(history.tailed), limit: SliceLimit())
         }
         try await settle()
     }

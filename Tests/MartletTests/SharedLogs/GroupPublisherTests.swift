@@ -3,6 +3,7 @@
 import Foundation
 import Logging
 import Martlet
+import MartletSupport
 import Synchronization
 import TestSupport
 import Testing
@@ -12,7 +13,7 @@ struct GroupPublisherTests {
     /// What a server was sent, and how it answers.
     private final class Server: Sendable {
         struct State {
-            var groups: [(id: RecordID, texts: [String])] = []
+            var groups: [(id: GroupPublisher.Group.ID, texts: [String])] = []
             var failures: [any Error] = []
             var isHeld = false
             var isBusy = false
@@ -48,19 +49,20 @@ struct GroupPublisherTests {
 
     private func notStarted(
         publishes: Int = 100, groupEvents: Int = 100, patience: Duration = .seconds(30),
-        startThread: @escaping WorkThread.Starter = { body throws(ThreadError) in try WorkThread.start(body) }
+        startThread: @escaping WorkThread.Starter = WorkThread.starter
     ) -> GroupPublisher {
         GroupPublisher(
             node: "node",
-            limits: .init(publishes: publishes, bytes: 1 << 20, groupEvents: groupEvents, groupBytes: 1 << 20),
-            patience: patience, delay: .milliseconds(1)...Duration.milliseconds(2), idleTime: .seconds(60),
+            configuration: .init(
+                queuedPublishes: publishes, queuedBytes: 1 << 20, groupEvents: groupEvents, groupBytes: 1 << 20,
+                patience: patience, retryDelay: .milliseconds(1)...Duration.milliseconds(2), idleInterval: .seconds(60)),
             reachability: Reachability(of: "test", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }),
-            send: server.send, startThread: startThread)
+            send: server.send, idle: {}, startThread: startThread)
     }
 
     private func event(_ text: String) -> [Event] { [Event(topic: "a", data: text)] }
 
-    @Test("Each publish has the answer to it")
+    @Test("Each publish gets its own answer")
     func answers() async throws {
         let publisher = publisher()
         #expect(try await publisher.publish(event("1") + event("2"), once: nil) == [Position("1"), Position("2")])
@@ -71,7 +73,7 @@ struct GroupPublisherTests {
         await publisher.stop()
     }
 
-    @Test("Without a thread, every publish is refused, and stopping returns")
+    @Test("Without a thread, every publish fails, and stopping returns")
     func noThread() async throws {
         let publisher = notStarted { _ throws(ThreadError) in throw ThreadError(EAGAIN) }
         let waiting = Task { try await publisher.publish(event("1"), once: nil) }
@@ -83,7 +85,7 @@ struct GroupPublisherTests {
         await publisher.stop()
     }
 
-    @Test("What comes while a group is on its way goes together, up to the bound")
+    @Test("Publishes that arrive while a group is on its way are sent together, up to the bound")
     func grouping() async throws {
         let publisher = publisher(groupEvents: 3)
         server.state.withLock { $0.isHeld = true }
@@ -101,7 +103,7 @@ struct GroupPublisherTests {
         await publisher.stop()
     }
 
-    @Test("A group without an answer is sent again as the same")
+    @Test("A group without an answer is sent again under the same id")
     func again() async throws {
         let publisher = publisher()
         server.state.withLock {
@@ -114,7 +116,7 @@ struct GroupPublisherTests {
         await publisher.stop()
     }
 
-    @Test("Who is told that nobody answered is told whether it may have been accepted, and it is not sent again")
+    @Test("A publish that gets no answer fails with whether it may have been accepted, and is not sent again")
     func givingUp() async throws {
         let publisher = publisher(patience: .milliseconds(20))
         for mayHaveAccepted in [true, false] {
@@ -131,7 +133,7 @@ struct GroupPublisherTests {
         #expect(server.state.withLock { $0.groups.count } == sent)
     }
 
-    @Test("An error that is no matter of time is for everybody at once")
+    @Test("Any other error goes to all publishers of the group at once")
     func refused() async throws {
         let publisher = publisher()
         server.state.withLock { $0.failures = [MartletError(.storageFull, "full")] }
@@ -142,7 +144,7 @@ struct GroupPublisherTests {
         await publisher.stop()
     }
 
-    @Test("More than the bound does not wait, and what waits when it stops is refused")
+    @Test("Publishes over the bound fail at once, and those that wait when it stops fail")
     func bounds() async throws {
         let publisher = publisher(publishes: 2, groupEvents: 1)
         server.state.withLock { $0.isHeld = true }

@@ -4,9 +4,9 @@ import Martlet
 import MartletTesting
 import Testing
 
-@Suite("How long to wait for a server")
+@Suite("The delay between attempts")
 struct RetryDelayTests {
-    @Test("It doubles up to a most, each time by chance between half of it and all")
+    @Test("The bound doubles up to a maximum, and the delay is a random part of it, at least half")
     func delays() {
         var random = SeededGenerator(seed: 1)
         var delay = RetryDelay(.milliseconds(100)...Duration.seconds(1))

@@ -4,7 +4,7 @@ import Martlet
 import Testing
 
 /// Positions are numbers here.
-@Suite("What is read of the end of a shared log", .timeLimit(.minutes(3)))
+@Suite("The buffer between a log and its tail", .timeLimit(.minutes(3)))
 struct TailBufferTests {
     private let buffer = TailBuffer(capacity: 1000) { (Int($0.text) ?? 0) >= (Int($1.text) ?? 0) }
 
@@ -25,7 +25,7 @@ struct TailBufferTests {
 
     private func numbers(_ slice: Slice) -> [String] { slice.records.map(\.event.data) }
 
-    @Test("What was read is given, a slice at a time")
+    @Test("Events are returned one slice at a time")
     func slices() async throws {
         buffer.begin(at: Position("0"))
         buffer.append(records(1...5), end: Position("5"))
@@ -38,7 +38,7 @@ struct TailBufferTests {
         #expect(second.isComplete)
     }
 
-    @Test("Who comes from further back is given history first")
+    @Test("A reader from further back gets history first")
     func behind() async throws {
         buffer.begin(at: Position("3"))
         buffer.append(records(4...5), end: Position("5"))
@@ -48,7 +48,7 @@ struct TailBufferTests {
         #expect(numbers(try await tail(after: 4)) == ["5"])
     }
 
-    @Test("Who is further on is given nothing twice")
+    @Test("A reader that is ahead gets no event twice")
     func ahead() async throws {
         buffer.begin(at: Position("0"))
         buffer.append(records(1...3), end: Position("3"))
@@ -73,7 +73,7 @@ struct TailBufferTests {
         #expect(numbers(told) == ["5", "6"])
     }
 
-    @Test("Where nothing is an event nobody is woken for it")
+    @Test("Entries that are not events wake no reader")
     func nothing() async throws {
         buffer.begin(at: Position("0"))
         buffer.append([], end: Position("3"))
@@ -82,7 +82,7 @@ struct TailBufferTests {
         #expect(numbers(slice) == ["4"])
     }
 
-    @Test("Beyond the bound there is no room, until something is taken")
+    @Test("Beyond the bound there is no room until a reader takes events")
     func room() async throws {
         buffer.begin(at: Position("0"))
         #expect(buffer.waitForRoom(atMost: .zero))
@@ -92,7 +92,7 @@ struct TailBufferTests {
         #expect(buffer.waitForRoom(atMost: .zero))
     }
 
-    @Test("Who waits is told when it is closed")
+    @Test("Closing ends a call that waits")
     func closed() async throws {
         buffer.begin(at: Position("0"))
         let waiting = Task { try await tail(after: 0) }

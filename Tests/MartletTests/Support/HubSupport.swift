@@ -11,7 +11,7 @@ let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// Runs a hub for as long as a closure runs.
 func withHub<Value: Sendable>(
-    log: any Log = MemoryLog(clock: ContinuousClock()),
+    log: any Log = MemoryLog(),
     windowBytes: Int = HubConfiguration().windowBytes,
     heartbeat: Duration = .seconds(15),
     retry: Duration = .seconds(2),

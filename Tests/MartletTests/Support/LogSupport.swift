@@ -6,9 +6,7 @@ import MartletTesting
 extension PublishQueue {
     /// Room for so many events of the topic `news` with one byte of data.
     static func backlog(of events: Int) -> PublishQueue {
-        var queue = PublishQueue()
-        queue.backlogBytes = events * Event(topic: "news", data: "1").byteCount
-        return queue
+        PublishQueue(backlogBytes: events * Event(topic: "news", data: "1").byteCount)
     }
 }
 
@@ -16,7 +14,7 @@ extension MemoryLog {
     /// Whether a publisher has to wait. If not, an event of the topic `probe` is appended.
     func holdsBackPublishers() async -> Bool {
         let publisher = Task {
-            // Who is cancelled already never waits.
+            // A cancelled task never waits.
             withUnsafeCurrentTask { $0?.cancel() }
             _ = try await self.append([Event(topic: "probe", data: "")])
         }

@@ -3,6 +3,7 @@
 #if os(Linux)
 import CLinux
 import Glibc
+import MartletSupport
 import NIOCore
 import Synchronization
 

@@ -1,21 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import MartletSupport
 import Synchronization
 
-/// Sends what is published to a shared log, from a thread of its own: what comes while a group is on its way is the next.
+/// Publishes to the server of a shared log, on its own thread: publishes that arrive while a group is on its way form
+/// the next group.
 ///
-/// A group whose answer is lost is sent again under the same ``RecordID``, for as long as somebody waits for it and never
-/// after that: who was told that it failed will not see it published later by this node.
-package final class GroupPublisher: Sendable {
-    /// What is sent at once.
-    package struct Group: Sendable {
-        package var id: RecordID
-        package var publishes: [(events: [Event], key: String?)]
+/// If the answer to a group is lost, the group is sent again under the same ``Group/ID`` while any of its publishers
+/// waits, and never after that. So this node does not publish later what it has reported as failed.
+///
+/// All methods may be called from anywhere.
+public final class GroupPublisher: Sendable {
+    /// Publishes that are sent together.
+    public struct Group: Sendable {
+        /// Identifies a group. A group that is sent again keeps its id, so the server can accept it once.
+        public struct ID: Hashable, Sendable {
+            /// This instance of the log.
+            public var node: String
+            /// The number of the group on the node, from 1 on. Groups are sent one after the other.
+            public var number: UInt64
+        }
+
+        public var id: ID
+        public var publishes: [(events: [Event], key: String?)]
     }
 
-    /// Sends a group and returns an answer for each publish. Throws ``LogUnreachable`` where it may be tried again, else
-    /// what everybody is told.
-    package typealias Send = @Sendable (Group) throws -> [Result<[Position], MartletError>]
+    /// Sends a group and returns an answer for each of its publishes. Throws ``LogUnreachable`` if it may be sent
+    /// again; all its publishers receive any other error.
+    public typealias Send = @Sendable (Group) throws -> [Result<[Position], MartletError>]
+
+    /// Bounds and times.
+    public struct Configuration: Sendable {
+        /// The most publishes that wait. Further ones fail with `overloaded`.
+        public var queuedPublishes: Int
+        /// The most bytes of events that wait.
+        public var queuedBytes: Int
+        /// The most events of a group. A publish is never split.
+        public var groupEvents: Int
+        /// The most bytes of events of a group.
+        public var groupBytes: Int
+        /// How long a publish waits while the server is away.
+        public var patience: Duration
+        /// The range of the wait before a group is sent again.
+        public var retryDelay: ClosedRange<Duration>
+        /// The time between two calls of `idle`.
+        public var idleInterval: Duration
+
+        public init(
+            queuedPublishes: Int = 10_000, queuedBytes: Int = 32 * 1024 * 1024, groupEvents: Int = 512,
+            groupBytes: Int = 1024 * 1024, patience: Duration = .seconds(2),
+            retryDelay: ClosedRange<Duration> = .milliseconds(50)...Duration.seconds(2),
+            idleInterval: Duration = .seconds(1)
+        ) {
+            self.queuedPublishes = queuedPublishes
+            self.queuedBytes = queuedBytes
+            self.groupEvents = groupEvents
+            self.groupBytes = groupBytes
+            self.patience = patience
+            self.retryDelay = retryDelay
+            self.idleInterval = idleInterval
+        }
+    }
 
     private struct State {
         var backlog: PublishBacklog
@@ -25,47 +70,51 @@ package final class GroupPublisher: Sendable {
     }
 
     private let node: String
-    private let patience: Duration
-    private let delay: ClosedRange<Duration>
-    private let idleTime: Duration
+    private let configuration: Configuration
     private let reachability: Reachability
     private let send: Send
     private let idle: @Sendable () -> Void
     private let startThread: WorkThread.Starter
     private let state: Mutex<State>
-    private let bell = Bell()
+    private let wakeUp = BinarySemaphore()
     private let ended = Signal()
 
     /// - Parameters:
-    ///   - node: What no other node is called.
-    ///   - patience: How long a publish waits for a server that is away.
-    ///   - delay: How long is waited before a group is sent again.
-    ///   - reachability: What others find out counts too: while the server is away for longer than the patience nothing is
-    ///     sent, so somebody else has to find it back.
-    ///   - idleTime: How often `idle` is called; at most once between two groups.
+    ///   - node: A name that no other node has, and no earlier life of this one.
+    ///   - reachability: Shared with the other threads of the log. Nothing is sent once the server has been away for
+    ///     longer than the patience, so another thread has to find it again.
     ///   - send: Called on the thread, one call after the other.
-    ///   - idle: Called on the thread.
+    ///   - idle: Called on the thread between two groups, for maintenance of the log.
+    public convenience init(
+        node: String, configuration: Configuration, reachability: Reachability, send: @escaping Send,
+        idle: @escaping @Sendable () -> Void = {}
+    ) {
+        self.init(
+            node: node, configuration: configuration, reachability: reachability, send: send, idle: idle,
+            startThread: WorkThread.starter)
+    }
+
     package init(
-        node: String, limits: PublishBacklog.Limits, patience: Duration, delay: ClosedRange<Duration>,
-        idleTime: Duration, reachability: Reachability, send: @escaping Send,
-        idle: @escaping @Sendable () -> Void = {},
-        startThread: @escaping WorkThread.Starter = { body throws(ThreadError) in try WorkThread.start(body) }
+        node: String, configuration: Configuration, reachability: Reachability, send: @escaping Send,
+        idle: @escaping @Sendable () -> Void, startThread: @escaping WorkThread.Starter
     ) {
         self.node = node
-        self.patience = patience
-        self.delay = delay
-        self.idleTime = idleTime
+        self.configuration = configuration
         self.reachability = reachability
         self.send = send
         self.idle = idle
         self.startThread = startThread
-        state = Mutex(State(backlog: PublishBacklog(limits)))
+        state = Mutex(
+            State(
+                backlog: PublishBacklog(
+                    publishes: configuration.queuedPublishes, bytes: configuration.queuedBytes,
+                    groupEvents: configuration.groupEvents, groupBytes: configuration.groupBytes)))
     }
 
-    /// Starts the thread, where it was not stopped already. Called once.
+    /// Starts the thread, unless the publisher was stopped before. Call it once.
     ///
-    /// - Throws: ``ThreadError`` if it does not start. Then every publish is refused.
-    package func start() throws(ThreadError) {
+    /// - Throws: An error if the system starts no more threads. Then every publish fails.
+    public func start() throws {
         let isDue = state.withLock { state in
             state.isStarted = !state.isStopped
             return state.isStarted
@@ -83,33 +132,37 @@ package final class GroupPublisher: Sendable {
         }
     }
 
-    /// Refuses what waits and ends the thread, once what is on its way has come or failed.
-    package func stop() async {
+    /// Refuses the publishes that wait, and returns once the group on its way was answered or has failed.
+    public func stop() async {
         let runs = state.withLock { state in
             state.isStopped = true
             return state.isStarted
         }
         guard runs else { return }
-        bell.ring()
-        // Also where the task is cancelled.
+        wakeUp.signal()
+        // Also if this task is cancelled.
         await Task { try? await ended.wait { state.withLock { $0.hasEnded ? () : nil } } }.value
     }
 
-    /// Publishes, and returns once that is accepted.
+    /// Publishes, and returns once the server has accepted the events.
     ///
-    /// - Throws: ``MartletError``: `overloaded` where too much waits, `storageFailed` where the server is away for longer
-    ///   than the patience, else what `send` has answered.
-    package func publish(_ events: [Event], once key: String?) async throws -> [Position] {
-        if reachability.isAway(longerThan: patience) { throw MartletError.logUnreachable() }
+    /// - Throws: ``MartletError``: `overloaded` if too much waits, `storageFailed` if the server is away for longer
+    ///   than the patience, `notRunning` if the publisher is stopped, otherwise the answer of the server.
+    public func publish(_ events: [Event], once key: String?) async throws -> [Position] {
+        if reachability.isAway(longerThan: configuration.patience) { throw MartletError.logUnreachable() }
         let byteCount = events.reduce(0) { $0 + $1.byteCount }
         return try await withCheckedThrowingContinuation { continuation in
-            let publish = PublishBacklog.Publish(
-                events: events, key: key, deadline: .now + patience, byteCount: byteCount, continuation: continuation)
+            let publish = PendingPublish(
+                events, once: key, byteCount: byteCount, deadline: .now + configuration.patience,
+                continuation: continuation)
             let error: MartletError? = state.withLock { state in
                 if state.isStopped { return .logNotOpen }
-                return state.backlog.append(publish) ? nil : .logOverloaded
+                guard state.backlog.hasRoom(for: byteCount) else { return .logOverloaded }
+                state.backlog.reserve(byteCount)
+                state.backlog.append(publish)
+                return nil
             }
-            if let error { continuation.resume(throwing: error) } else { bell.ring() }
+            if let error { continuation.resume(throwing: error) } else { wakeUp.signal() }
         }
     }
 
@@ -117,20 +170,20 @@ package final class GroupPublisher: Sendable {
 
     private func run() {
         var number: UInt64 = 0
-        var nextIdle = ContinuousClock.now + idleTime
+        var nextIdle = ContinuousClock.now + configuration.idleInterval
         while true {
             if state.withLock({ $0.isStopped }) { break }
-            let (group, expired) = state.withLock { $0.backlog.takeGroup(at: .now) }
+            let (group, expired) = state.withLock { $0.backlog.takeGroup() }
             for publish in expired { publish.continuation.resume(throwing: MartletError.logUnreachable()) }
             if !group.isEmpty {
                 number += 1
-                send(group, as: RecordID(node: node, number: number))
+                send(group, as: Group.ID(node: node, number: number))
             }
             if .now >= nextIdle {
                 idle()
-                nextIdle = .now + idleTime
+                nextIdle = .now + configuration.idleInterval
             }
-            if state.withLock({ $0.backlog.isEmpty && !$0.isStopped }) { bell.wait(atMost: nextIdle - .now) }
+            if state.withLock({ $0.backlog.isEmpty && !$0.isStopped }) { wakeUp.wait(atMost: nextIdle - .now) }
         }
         state.withLock { $0.hasEnded = true }
         refuseRest()
@@ -142,11 +195,11 @@ package final class GroupPublisher: Sendable {
         for publish in rest { publish.continuation.resume(throwing: MartletError.logNotOpen) }
     }
 
-    private func send(_ publishes: [PublishBacklog.Publish], as id: RecordID) {
+    private func send(_ publishes: [PendingPublish], as id: Group.ID) {
         let group = Group(id: id, publishes: publishes.map { ($0.events, $0.key) })
-        let deadline = publishes.map(\.deadline).max() ?? .now
+        let deadline = publishes.compactMap(\.deadline).max() ?? .now
         var mayBeThere = false
-        var delay = RetryDelay(delay)
+        var delay = RetryDelay(configuration.retryDelay)
         while true {
             do {
                 let answers = try send(group)
@@ -172,9 +225,9 @@ package final class GroupPublisher: Sendable {
         }
     }
 
-    /// Waits, but not once it is to stop. What is published meanwhile does not end it.
+    /// Waits for the duration, or until the publisher is stopped. New publishes do not end the wait.
     private func sleep(_ pause: Duration) {
         let end = ContinuousClock.now + pause
-        while .now < end, !state.withLock({ $0.isStopped }) { bell.wait(atMost: end - .now) }
+        while .now < end, !state.withLock({ $0.isStopped }) { wakeUp.wait(atMost: end - .now) }
     }
 }

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Logging
+public import Logging
 import Synchronization
 
-/// Whether the server of a log answers, told once when that changes.
-package final class Reachability: Sendable {
+/// The server of a log does not answer, or cannot do its work at the moment. The log tries again.
+public struct LogUnreachable: Error, CustomStringConvertible {
+    /// The reason, without credentials.
+    public let description: String
+    /// Whether the server may have accepted what was sent: only its answer is missing.
+    public let mayHaveAccepted: Bool
+
+    public init(_ description: String, mayHaveAccepted: Bool = false) {
+        self.description = description
+        self.mayHaveAccepted = mayHaveAccepted
+    }
+}
+
+/// Whether the server of a log answers. Logs each change once.
+///
+/// All methods may be called from any thread.
+public final class Reachability: Sendable {
     private struct State {
-        /// Since when the server is away; `nil`: it is there.
+        /// Since when the server is away; `nil` while it answers.
         var awaySince: ContinuousClock.Instant? = .now
-        /// What was said last of why it is away.
+        /// The reason that was logged last.
         var reason: String?
         var hasAnswered = false
         var losses = 0
@@ -18,22 +33,25 @@ package final class Reachability: Sendable {
     private let logger: Logger
     private let state = Mutex(State())
 
-    /// - Parameters:
-    ///   - server: How the server is called in what is logged; without credentials.
-    package init(of server: String, logger: Logger) {
+    /// The server counts as away until ``answered()``.
+    ///
+    /// - Parameter server: The name of the server in log messages, without credentials.
+    public init(of server: String, logger: Logger) {
         self.server = server
         self.logger = logger
     }
 
-    package var isReachable: Bool { state.withLock { $0.awaySince == nil } }
-    package var losses: Int { state.withLock { $0.losses } }
+    public var isReachable: Bool { state.withLock { $0.awaySince == nil } }
+    /// How many times the server went away.
+    public var losses: Int { state.withLock { $0.losses } }
 
-    /// Whether the server is away for longer than this, so that nobody needs to wait for it.
-    package func isAway(longerThan time: Duration) -> Bool {
+    /// Whether the server has been away for longer than a duration, so that waiting for it is of no use.
+    public func isAway(longerThan time: Duration) -> Bool {
         state.withLock { $0.awaySince.map { .now - $0 > time } ?? false }
     }
 
-    package func answered() {
+    /// The server has answered.
+    public func answered() {
         let time: Duration? = state.withLock { state in
             defer {
                 state.awaySince = nil
@@ -43,11 +61,12 @@ package final class Reachability: Sendable {
             return state.awaySince.map { .now - $0 }
         }
         if let time {
-            logger.notice("The log is there.", metadata: ["server": "\(server)", "after": "\(time)"])
+            logger.notice("The server of the log answers.", metadata: ["server": "\(server)", "after": "\(time)"])
         }
     }
 
-    package func failed(_ error: any Error) {
+    /// The server has not answered, for this reason.
+    public func failed(_ error: any Error) {
         let reason = "\(error)"
         let (isNew, wasThere) = state.withLock { state in
             let isNew = state.reason != reason
@@ -61,5 +80,34 @@ package final class Reachability: Sendable {
         logger.log(
             level: wasThere ? .error : .warning, "The log cannot be reached; trying again.",
             metadata: ["server": "\(server)", "reason": "\(reason)"])
+    }
+}
+
+/// How long to wait before the next attempt to reach a server.
+///
+/// The bound doubles with each failure, up to a maximum. The wait is a random part of it, at least half, so that nodes
+/// do not return together. A value.
+public struct RetryDelay: Sendable {
+    private let range: ClosedRange<Duration>
+    private var bound: Duration
+
+    /// - Parameter range: The first and the greatest bound.
+    public init(_ range: ClosedRange<Duration>) {
+        self.range = range
+        bound = range.lowerBound
+    }
+
+    /// An attempt has succeeded, so the next wait is short again.
+    public mutating func succeeded() { bound = range.lowerBound }
+
+    /// The time to wait now, after a failure.
+    public mutating func next() -> Duration {
+        var random = SystemRandomNumberGenerator()
+        return next(using: &random)
+    }
+
+    package mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
+        defer { bound = min(bound * 2, range.upperBound) }
+        return bound * Double.random(in: 0.5...1, using: &random)
     }
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Dispatch
+import Synchronization
+
 #if canImport(Darwin)
 import Darwin
 #elseif canImport(Musl)
@@ -8,12 +11,15 @@ import Musl
 import Glibc
 #endif
 
-/// A thread of its own for calls that block, which must run neither on an event loop nor in the cooperative pool.
+/// A thread for calls that block. Such calls must not run on an event loop or in the cooperative pool.
 ///
-/// Writing to a socket that the other side has closed does not end the process there: the signal is blocked.
+/// The thread blocks SIGPIPE, so writing to a socket that the peer has closed does not end the process.
 package final class WorkThread: Sendable {
     /// Starts a thread that runs a closure.
     package typealias Starter = @Sendable (_ body: @escaping @Sendable () -> Void) throws(ThreadError) -> Void
+
+    /// ``start(stackBytes:_:)``; tests pass other starters, which fail.
+    package static let starter: Starter = { body throws(ThreadError) in try start(body) }
 
     private let body: @Sendable () -> Void
 
@@ -21,7 +27,7 @@ package final class WorkThread: Sendable {
 
     /// Starts a thread that runs the closure and ends.
     ///
-    /// - Parameter stackBytes: The size of its stack; `nil`: as the system has it.
+    /// - Parameter stackBytes: The size of its stack; `nil` for the default of the system.
     /// - Throws: ``ThreadError`` if the system starts no thread. Then the closure is released and never runs.
     package static func start(
         stackBytes: Int? = nil, _ body: @escaping @Sendable () -> Void
@@ -80,7 +86,31 @@ package struct ThreadError: Error, CustomStringConvertible {
     /// - Parameter code: The error number.
     package init(_ code: CInt) {
         description =
-            "No thread can be started: \(String(cString: strerror(code))). Raise the limit of processes (ulimit -u, pids.max), "
-            + "or free memory."
+            "No thread can be started: \(String(cString: strerror(code))). Raise the limit of processes (ulimit -u, "
+            + "pids.max), or free memory."
+    }
+}
+
+/// A semaphore with the values 0 and 1, for one thread that waits: signals that come before it waits count as one.
+package final class BinarySemaphore: Sendable {
+    private let semaphore = DispatchSemaphore(value: 0)
+    private let isSignalled = Atomic(false)
+
+    package init() {}
+
+    package func signal() {
+        if !isSignalled.exchange(true, ordering: .acquiringAndReleasing) { semaphore.signal() }
+    }
+
+    /// Blocks the thread until the next signal, but no longer than `time`.
+    package func wait(atMost time: Duration) {
+        if semaphore.wait(timeout: .now() + time) == .success { isSignalled.store(false, ordering: .releasing) }
+    }
+}
+
+extension DispatchTime {
+    /// The time after a duration. A negative duration counts as zero, a longer one than 2^32 seconds as that.
+    package static func + (time: DispatchTime, duration: Duration) -> DispatchTime {
+        time + DispatchTimeInterval.nanoseconds(Int(min(max(.zero, duration), .seconds(1 << 32)) / .nanoseconds(1)))
     }
 }

@@ -4,18 +4,17 @@
 import Martlet
 import MartletSupport
 
-/// The commands of a ``RedisLog`` on one connection.
-struct Stream {
+/// The commands of a ``RedisLog``, on one connection.
+struct StreamConnection {
     private let connection: RedisConnection
     private let configuration: RedisLogConfiguration
     private let keys: StreamKeys
-    /// Where the server has the scripts, by their texts.
-    private let hashes: [String: String]
+    /// The names under which the server has stored the scripts.
+    private let hashes: [RedisScript: String]
 
-    /// Connects.
+    /// Connects, and stores the scripts on the server.
     ///
-    /// - Parameters:
-    ///   - scripts: Those that are run on this connection.
+    /// - Parameter scripts: The scripts that this connection runs.
     init(
         _ configuration: RedisLogConfiguration, sockets: OpenSockets, scripts: [RedisScript],
         extraTime: Duration = .zero
@@ -23,19 +22,18 @@ struct Stream {
         connection = try RedisConnection(to: configuration, sockets: sockets, extraTime: extraTime)
         self.configuration = configuration
         keys = StreamKeys(configuration.stream)
-        var hashes: [String: String] = [:]
+        var hashes: [RedisScript: String] = [:]
         for script in scripts {
-            hashes[script.source] = try connection.run(RedisCommand("SCRIPT", "LOAD", script.source)) { $0.text }
+            hashes[script] = try connection.run(RedisCommand("SCRIPT", "LOAD", script.source)) { $0.text }
         }
         self.hashes = hashes
     }
 
     // MARK: Scripts
 
-    /// Opens the stream.
+    /// Opens the stream, and begins it if there is none.
     ///
-    /// - Parameters:
-    ///   - known: The newest entry of which this node knows, and the epoch that it is of.
+    /// - Parameter known: The newest entry that this node has seen, and its epoch.
     func open(known: StreamPlace?) throws -> StreamState {
         var command = script(.open)
         command.append(Epoch().text)
@@ -47,8 +45,8 @@ struct Stream {
         }
     }
 
-    /// Adds a group of publishes. Returns for each the ids of its entries, or `nil` where its key was given with something
-    /// else; `nil` where the stream has begun anew.
+    /// Adds a group of publishes. Returns for each publish the ids of its entries, or `nil` if its key was used with
+    /// other events; returns `nil` if the stream is in another epoch.
     func append(_ group: GroupPublisher.Group, in epoch: Epoch) throws -> [[StreamID]?]? {
         var command = script(.append, node: group.id.node)
         command.append(epoch.text)
@@ -74,8 +72,8 @@ struct Stream {
         }
     }
 
-    /// Counts what others have added and removes what is too much. Returns the newest entry, and whether there is more to
-    /// do; `nil` where the stream has begun anew.
+    /// Counts entries of other programs and removes what exceeds retention. Returns the newest entry, and whether
+    /// nothing is left to do; `nil` if the stream is in another epoch.
     func tidy(in epoch: Epoch) throws -> (last: StreamID, isDone: Bool)? {
         var command = script(.tidy)
         command.append(epoch.text)
@@ -88,12 +86,12 @@ struct Stream {
         }
     }
 
-    /// How long the answer to a group is kept, for whom it is sent again.
+    /// How long the server keeps the answer to a group, in case the group is sent again.
     private static let answerLifetime = Duration.seconds(600)
 
     private func script(_ script: RedisScript, node: String? = nil) -> RedisCommand {
         let names = keys.common + (node.map { [keys.node($0)] } ?? [])
-        var command = RedisCommand("EVALSHA", hashes[script.source] ?? "", "\(names.count)")
+        var command = RedisCommand("EVALSHA", hashes[script] ?? "", "\(names.count)")
         for name in names { command.append(name) }
         return command
     }
@@ -101,7 +99,7 @@ struct Stream {
     private func appendRetention(to command: inout RedisCommand) {
         let kept = configuration.retention
         command.append(kept.events)
-        // Of a large history some go at a time.
+        // How many more events there may be, so that removing from a large history is done for many events at once.
         command.append(min(1000, kept.events / 1024 * 16))
         command.append(kept.bytes)
         command.append(kept.age.wholeMilliseconds)
@@ -110,12 +108,12 @@ struct Stream {
 
     // MARK: Reading
 
-    /// The state and some of the entries after an id and through another, as they are at one moment.
+    /// The state, and the first entries after one id and through another, at the same moment.
     ///
     /// - Parameters:
-    ///   - after: `nil` for the first.
-    ///   - through: `nil` for the last.
-    ///   - count: The most entries; 0 for none.
+    ///   - after: `nil` for the beginning.
+    ///   - through: `nil` for the end.
+    ///   - count: The most entries; may be 0.
     func read(
         after: StreamID?, through: StreamID?, count: Int
     ) throws -> (state: StreamState, entries: [StreamEntry]) {
@@ -132,7 +130,7 @@ struct Stream {
         for _ in 0..<(count > 0 ? 4 : 3) { try connection.receive { _ in } }
         return try connection.receive { reply in
             let results = reply.elements
-            guard results.count >= 2 else { throw LogUnreachable("The server has refused to read.") }
+            guard results.count >= 2 else { throw LogUnreachable("The server refused a transaction.") }
             for result in results {
                 if let error = result.error { throw RedisError.explain(error) }
             }
@@ -142,7 +140,7 @@ struct Stream {
         }
     }
 
-    /// Waits for entries after an id, and says what the state is then.
+    /// Waits for entries after an id, for at most a duration. Returns them and the state afterwards.
     func follow(
         after: StreamID, count: Int, wait: Duration
     ) throws -> (state: StreamState, entries: [StreamEntry]) {
@@ -168,12 +166,12 @@ struct Stream {
         replies?.compactMap { StreamEntry($0, within: configuration.limits) } ?? []
     }
 
-    /// Whether an entry is there.
+    /// Whether the stream has an entry.
     func contains(_ id: StreamID) throws -> Bool {
         try connection.run(RedisCommand("XRANGE", keys.stream, "\(id)", "\(id)", "COUNT", "1")) { !$0.elements.isEmpty }
     }
 
-    /// Where the entries are that have an id of a publisher, the oldest first, and whether there was one that was removed.
+    /// The entries with an id of a publisher, the oldest first, and whether one of them was removed.
     func occurrences(of id: String, atMost count: Int) throws -> (ids: [StreamID], hasLostOne: Bool) {
         let command = RedisCommand(
             "ZRANGEBYLEX", keys.ids, "[\(id)\0", "(\(id)\u{1}", "LIMIT", "0", "\(count + 1)")
@@ -192,21 +190,21 @@ struct Stream {
         }
     }
 
-    /// Some entries, as far as they are there.
+    /// The entries with these ids that the stream still has.
     func entries(at ids: [StreamID]) throws -> [StreamEntry] {
         for id in ids { connection.send(RedisCommand("XRANGE", keys.stream, "\(id)", "\(id)")) }
         return try ids.flatMap { _ in try connection.receive { entries($0.elements) } }
     }
 
-    /// Whether something was removed after an id that is selected, or may be.
+    /// Whether a selected entry after an id was removed, or may have been.
     func isTrimmed(_ selection: Selection?, after id: StreamID, in state: StreamState) throws -> Bool {
         guard state.removed > id else { return false }
         guard let selection else { return true }
-        // Only whether something is later is asked for, so that two numbers are enough.
+        // The answer depends only on whether an entry is later, so two numbers are enough.
         func offset(_ other: StreamID) -> UInt64 { other > id ? 1 : 0 }
         var removed = TrimmedTopics(capacity: .max)
         removed.raiseFloor(to: offset(state.floor))
-        /// - Parameter name: What is no topic is nobody's.
+        /// Ignores names that another program has put there.
         func add(_ name: String, _ id: StreamID) { _ = removed.insert(name[...], at: offset(id)) }
         let topics = selection.selectors.map(\.exactTopic)
         if topics.contains(nil) {
@@ -231,7 +229,7 @@ struct Stream {
     }
 }
 
-/// What the keys of a log are called.
+/// The names of the keys of a log.
 struct StreamKeys {
     let stream: String
 
@@ -242,7 +240,7 @@ struct StreamKeys {
     var trimmed: String { "\(stream):trimmed" }
     func node(_ name: String) -> String { "\(stream):node:\(name)" }
 
-    /// Those that every script is given.
+    /// The keys of every script, in the order of `Scripts/stream.lua`.
     var common: [String] { [stream, log, ids, "\(stream):keys", trimmed] }
 }
 #endif

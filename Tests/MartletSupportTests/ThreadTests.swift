@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Martlet
+import MartletSupport
 import Testing
 
 @Suite("Threads for blocking calls", .timeLimit(.minutes(1)))
-struct WorkThreadTests {
+struct ThreadTests {
     private final class Token: Sendable {}
 
     @Test("A thread runs its closure")
     func runs() async throws {
-        let ended = Signal()
-        let seen = ended.version
-        try WorkThread.start { ended.fire() }
-        try await ended.wait(past: seen)
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            do {
+                try WorkThread.start { continuation.resume() }
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
     }
 
     @Test("A thread that cannot start throws and releases its closure")
@@ -28,5 +31,16 @@ struct WorkThreadTests {
             #expect(error?.description.contains("ulimit -u") == true)
         }
         #expect(kept == nil)
+    }
+
+    @Test("Signals that come before a thread waits count as one")
+    func semaphore() {
+        let semaphore = BinarySemaphore()
+        semaphore.signal()
+        semaphore.signal()
+        semaphore.wait(atMost: .seconds(60))
+        let start = ContinuousClock.now
+        semaphore.wait(atMost: .milliseconds(1))
+        #expect(.now - start >= .milliseconds(1))
     }
 }

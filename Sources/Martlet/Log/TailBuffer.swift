@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DequeModule
+import MartletSupport
 import Synchronization
 
-/// What a thread has read of the end of a shared log and ``Log/tail(after:limit:)`` has not given yet.
+/// The newest events of a log, from when the log has them until ``Log/tail(after:limit:)`` returns them: so that live
+/// events are not read from a file or a server twice.
 ///
-/// Whoever tails from another place is given history up to here first, and goes on here then.
-package final class TailBuffer: Sendable {
+/// A reader that tails from further back gets history up to the buffer first. All methods may be called from anywhere,
+/// but events are appended by one thread at a time.
+public final class TailBuffer: Sendable {
     private enum Item {
         case record(Record)
         case gap(Position, Gap.Reason)
-        /// Nothing is here that is an event.
+        /// The log has no event up to here.
         case nothing(Position)
 
         var position: Position {
@@ -26,11 +29,11 @@ package final class TailBuffer: Sendable {
     }
 
     private struct State {
-        /// Where a reader stands that is given what is here.
+        /// The position in front of the first item.
         var start: Position?
         var items: Deque<Item> = []
         var byteCount = 0
-        /// What the thread reads next may be older than ``start``.
+        /// The items that come next may be in front of ``start``.
         var mayRepeat = false
         var isClosed = false
     }
@@ -45,24 +48,24 @@ package final class TailBuffer: Sendable {
     private let covers: @Sendable (Position, Position) -> Bool
     private let state = Mutex(State())
     private let grown = Signal()
-    private let room = Bell()
+    private let room = BinarySemaphore()
 
     /// - Parameters:
-    ///   - capacity: The most bytes of events; a group that was begun is taken whole.
-    ///   - covers: What ``Log/covers(_:_:)`` says.
-    package init(capacity: Int, covers: @escaping @Sendable (Position, Position) -> Bool) {
+    ///   - capacity: The bytes of events from which on there is no room. Appending still succeeds.
+    ///   - covers: ``Log/covers(_:_:)``.
+    public init(capacity: Int = .max, covers: @escaping @Sendable (Position, Position) -> Bool) {
         self.capacity = capacity
         self.covers = covers
     }
 
-    // MARK: The thread that reads
+    // MARK: The log
 
-    /// Says where the thread begins. Called once, before all else.
-    package func begin(at position: Position) { state.withLock { $0.start = position } }
+    /// Sets the position behind which events are appended. Call it once, before anything else.
+    public func begin(at position: Position) { state.withLock { $0.start = position } }
 
-    /// Blocks the thread until there is room, or the buffer is closed, but not for longer than this. Returns whether there
+    /// Blocks the thread until there is room or the buffer is closed, but no longer than `time`. Returns whether there
     /// is room.
-    package func waitForRoom(atMost time: Duration) -> Bool {
+    public func waitForRoom(atMost time: Duration) -> Bool {
         if hasRoom { return true }
         room.wait(atMost: time)
         return hasRoom
@@ -70,8 +73,15 @@ package final class TailBuffer: Sendable {
 
     private var hasRoom: Bool { state.withLock { $0.byteCount < capacity } }
 
-    /// Adds what comes next in the log: after a gap, if there is one, some events, and the place up to which that is all.
-    package func append(gap: (position: Position, reason: Gap.Reason)? = nil, _ records: [Record], end: Position) {
+    /// The bytes of the events in the buffer, as retention counts them.
+    public var byteCount: Int { state.withLock { $0.byteCount } }
+
+    /// The position up to which the tail was read; `nil` before ``begin(at:)``.
+    package var start: Position? { state.withLock { $0.start } }
+
+    /// Appends what comes next in the log: after a gap, if there is one, some events, and the position up to which
+    /// these are all events.
+    public func append(gap: (position: Position, reason: Gap.Reason)? = nil, _ records: [Record], end: Position) {
         state.withLock { state in
             var items: [Item] = gap.map { [.gap($0.position, $0.reason)] } ?? []
             items += records.map(Item.record)
@@ -88,19 +98,21 @@ package final class TailBuffer: Sendable {
         grown.fire()
     }
 
-    /// Nothing comes any more. Who waits is told.
-    package func close() {
+    /// Ends all calls that wait, and all that follow: `tail` throws `notRunning`.
+    public func close() {
         state.withLock { $0.isClosed = true }
         grown.fire()
-        room.ring()
+        room.signal()
     }
 
-    // MARK: Those who tail
+    // MARK: The readers
 
     /// What ``Log/tail(after:limit:)`` returns.
     ///
-    /// - Parameter history: Reads everything after one position and through another.
-    package func tail(
+    /// - Parameter history: Reads everything after one position and through another, as
+    ///   ``Log/read(_:after:through:limit:)`` does.
+    /// - Throws: `CancellationError`, the error of the closure, or ``MartletError`` of the code `notRunning`.
+    public func tail(
         after place: Position, limit: SliceLimit, history: (Position, Position) async throws -> Slice
     ) async throws -> Slice {
         var place = place
@@ -108,7 +120,7 @@ package final class TailBuffer: Sendable {
             switch try await grown.wait(until: { find(after: place, limit: limit) }) {
             case .closed: throw MartletError.logNotOpen
             case .slice(let slice):
-                room.ring()
+                room.signal()
                 return slice
             case .history(let through):
                 let slice = try await history(place, through)
@@ -124,45 +136,41 @@ package final class TailBuffer: Sendable {
             guard let start = state.start else { return nil }
             if place != start {
                 guard covers(place, start) else { return .history(through: start) }
-                // Further on than what is here.
-                while let item = state.items.first, covers(place, item.position) { dropFirst(&state) }
+                // The reader has some of the items, or is ahead of all.
+                while let item = state.items.first, covers(place, item.position) { removeFirst(of: &state) }
                 state.start = place
                 state.mayRepeat = state.items.isEmpty
             }
             while case .nothing(let position) = state.items.first {
-                dropFirst(&state)
+                removeFirst(of: &state)
                 if state.items.isEmpty { return position == place ? nil : .history(through: position) }
             }
-            return take(&state, limit).map(Found.slice)
+            return take(limit, from: &state).map(Found.slice)
         }
     }
 
-    private func take(_ state: inout State, _ limit: SliceLimit) -> Slice? {
+    private func take(_ limit: SliceLimit, from state: inout State) -> Slice? {
         guard let start = state.start else { return nil }
-        var slice = Slice(records: [], end: start, isComplete: true)
-        var bytes = 0
+        var builder = SliceBuilder(limit: limit, end: start)
         loop: while let item = state.items.first {
             switch item {
             case .gap(let position, let reason):
-                guard slice.records.isEmpty, slice.gap == nil else { break loop }
-                slice.gap = position
-                slice.gapReason = reason
+                guard builder.slice.records.isEmpty, builder.slice.gap == nil else { break loop }
+                builder.slice.gap = position
+                builder.slice.gapReason = reason
             case .nothing:
                 break
             case .record(let record):
-                let size = record.event.byteCount
-                guard limit.admits(size, behind: slice.records.count, of: bytes) else { break loop }
-                bytes += size
-                slice.records.append(record)
+                guard builder.append(record.event, at: record.position) else { break loop }
             }
-            slice.end = item.position
-            dropFirst(&state)
+            builder.slice.end = item.position
+            removeFirst(of: &state)
         }
-        slice.isComplete = state.items.isEmpty
-        return slice.records.isEmpty && slice.gap == nil ? nil : slice
+        builder.slice.isComplete = state.items.isEmpty
+        return builder.slice.records.isEmpty && builder.slice.gap == nil ? nil : builder.slice
     }
 
-    private func dropFirst(_ state: inout State) {
+    private func removeFirst(of state: inout State) {
         let item = state.items.removeFirst()
         state.byteCount -= item.byteCount
         state.start = item.position
