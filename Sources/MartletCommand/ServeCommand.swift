@@ -57,7 +57,7 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             try await Serve.run(settings: settings, logger: logger)
         } catch {
-            throw ListenError(error, settings: settings) ?? error
+            throw BindError(error, settings: settings) ?? error
         }
     }
 }

@@ -3,14 +3,14 @@
 import NIOCore
 import NIOHTTP1
 
-/// Stands between the decoder of answers and the HTTP client, and ends a connection at an answer that the client does
-/// not bear: it stops the process at a status below 100, waits for ever while informational answers come, and takes an
-/// upgrade that nobody asked for as the end of an answer.
+/// Ends a connection at an answer that the HTTP client cannot handle. It stands between the decoder and the client, which
+/// would stop the process at a status below 100, wait for ever while informational answers arrive, and take an upgrade
+/// without a request as the end of an answer.
 final class AnswerGuard: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = HTTPClientResponsePart
 
-    /// The most answers from 100 to 199 before the answer proper. Servers send one or two.
+    /// The most informational answers (100 to 199) before the final one. Servers send one or two.
     static let maximumInformationalAnswers = 16
 
     private var informationalAnswers = 0
@@ -41,7 +41,7 @@ final class AnswerGuard: ChannelInboundHandler {
     }
 }
 
-/// Why a connection was ended at an answer. It has nothing in it of what was received.
+/// Why a connection was ended at an answer. It contains nothing of what was received.
 package enum AnswerError: Error, Hashable, CustomStringConvertible {
     case invalidStatus
     case tooManyInformationalAnswers
@@ -52,7 +52,7 @@ package enum AnswerError: Error, Hashable, CustomStringConvertible {
         case .invalidStatus: "the status of the answer is not from 100 to 999"
         case .tooManyInformationalAnswers:
             "more than \(AnswerGuard.maximumInformationalAnswers) informational answers came before the answer"
-        case .upgrade: "the server switched to a protocol that was not asked for"
+        case .upgrade: "the server switched to another protocol without a request"
         }
     }
 }

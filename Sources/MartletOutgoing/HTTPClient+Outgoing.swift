@@ -11,11 +11,10 @@ import Foundation
 #endif
 
 extension HTTPClient.Configuration {
-    /// What all HTTP clients of the project begin with. Redirects, decompression and new attempts are left to the code
-    /// that asks.
+    /// The base of all HTTP clients of the project. Redirects, decompression and retries are left to the callers.
     package static let outgoing: Self = {
         var configuration = Self(redirectConfiguration: .disallow, decompression: .disabled)
-        // A negative status over HTTP/2 stops the process where nothing can be put before it.
+        // A negative status over HTTP/2 stops the process, and no handler can stand in front of that.
         configuration.httpVersion = .http1Only
         configuration.timeout.connect = connectTimeout
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -25,17 +24,17 @@ extension HTTPClient.Configuration {
         return configuration
     }()
 
-    /// For a connection, with TLS.
+    /// The time for a connection, including TLS.
     package static let connectTimeout = TimeAmount.seconds(10)
 
-    /// Runs once the client has put its handlers into the pipeline of a connection, before it sends a request.
+    /// Runs after the client has put its handlers into the pipeline of a connection, before it sends a request.
     private static func prepare(_ channel: any Channel) throws {
-        // A connection that is over already would count as one in use for ever.
+        // The client would count a connection that has already ended as one in use, for ever.
         guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
-        // A port of this machine without a listener may be the one that the system has just chosen for the connection
-        // itself. TCP then connects it with itself, and keeps the server from coming back.
+        // If nothing listens on a port of this machine, the system can choose that port for the connection. TCP then
+        // connects the socket with itself, and the server cannot bind the port again.
         if let address = channel.localAddress, address == channel.remoteAddress {
-            // Once the client knows that it is of no use.
+            // After the client has seen the error.
             channel.eventLoop.execute { channel.close(promise: nil) }
             throw SelfConnection()
         }
@@ -53,10 +52,7 @@ extension HTTPClientRequest {
 }
 
 extension HTTPClientResponse {
-    /// The type of the body, see ``MediaType``; `nil` where there is none.
-    package var mediaType: String? { MediaType.essence(of: headers["Content-Type"]) }
-
-    /// What the server asks to wait before the next request, see ``RetryAfter``.
+    /// How long the server asks the client to wait before the next request, see ``RetryAfter``.
     package var retryAfter: Duration {
         RetryAfter.wait(
             headers.first(name: "Retry-After"), date: headers.first(name: "Date"),

@@ -2,11 +2,12 @@
 
 import MartletSupport
 
+/// The type of a response.
 package enum MediaType {
-    /// The type and the subtype of an answer, in lower case and without parameters, as the Fetch standard extracts a
-    /// MIME type from all fields `Content-Type` together: the last one that is well-formed counts, and `*/*` does not.
+    /// The type and subtype in lower case, without parameters. The Fetch standard says how: of all fields `Content-Type`,
+    /// the last well-formed value other than `*/*` counts.
     ///
-    /// - Returns: `nil` where none is well-formed.
+    /// - Returns: `nil` if no value is well-formed.
     package static func essence(of fields: [String]) -> String? {
         for value in values(of: fields).reversed() {
             if let essence = essence(of: value), !essence.isExactly("*/*") { return essence }
@@ -20,7 +21,7 @@ package enum MediaType {
         return type.utf8.isHTTPToken && subtype.utf8.isHTTPToken ? essence.asciiLowercased : nil
     }
 
-    /// The fields as one list, split at the commas outside of quotes.
+    /// The fields as one list, split at commas outside quotes.
     private static func values(of fields: [String]) -> [Substring] {
         let list = fields.joined(separator: ",")
         var values: [Substring] = []

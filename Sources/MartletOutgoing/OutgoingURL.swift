@@ -9,23 +9,24 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The URL of a server that this process asks. All requests that leave the process go to one, because the HTTP client
-/// stops the process at a port above 65535, and decodes what is percent-encoded in a host.
+/// The URL of a server that this process sends requests to: `http` or `https`, with a host, without a user, and without a
+/// port or with one from 1 to 65535.
 ///
-/// It is `http` or `https`, with a host, without a user, and with no port or one from 1 to 65535.
+/// All requests need one, because the HTTP client stops the process at a port above 65535, and decodes percent-encoding in
+/// a host.
 package struct OutgoingURL: Sendable, Hashable {
-    /// As it is written, without a fragment, and with what cannot stand in a request line percent-encoded.
+    /// The URL as it is written, without its fragment. Bytes that a request line does not allow are percent-encoded.
     package let text: String
     package let isSecure: Bool
-    /// A name or an address, an IPv6 one without brackets.
+    /// A name or an address; an IPv6 address has no brackets.
     package let host: String
     package let port: Int
-    /// What the field `Host` has.
+    /// The value of the field `Host`.
     package let authority: String
     /// The path and the query, for the request line.
     package let requestTarget: String
 
-    /// - Throws: ``OutgoingURLError``, which says what is wrong without repeating the text.
+    /// - Throws: ``OutgoingURLError``, which does not repeat the text.
     package init(_ text: some StringProtocol) throws(OutgoingURLError) {
         try self.init(URLReference(text))
     }
@@ -52,14 +53,15 @@ package struct OutgoingURL: Sendable, Hashable {
         isSecure == other.isSecure && port == other.port && host.isExactlyIgnoringCase(other.host)
     }
 
-    /// Where a `Location`, or another reference, leads from here (RFC 3986 section 5.2).
+    /// The URL that a `Location` or another reference leads to from here (RFC 3986 section 5.2).
     package func resolving(_ location: some StringProtocol) throws(OutgoingURLError) -> OutgoingURL {
         try OutgoingURL(URLReference(location.trimmingBlanks).resolved(against: URLReference(text)))
     }
 
-    /// What a reference names from here, which need not be a URL that can be asked: one with a scheme stays as it is.
+    /// The name that a reference stands for here. It can be one that no request can be sent to: a reference with a scheme
+    /// stays as it is.
     ///
-    /// - Throws: ``OutgoingURLError`` where it has none and leads nowhere.
+    /// - Throws: ``OutgoingURLError`` if the reference has no scheme and leads nowhere.
     package func naming(_ reference: String) throws(OutgoingURLError) -> String {
         guard URLReference(reference).scheme == nil else { return reference }
         let fragment = reference.cutExactly(at: UInt8(ascii: "#")).map { "#\($0.behind)" } ?? ""
@@ -72,7 +74,7 @@ package struct OutgoingURL: Sendable, Hashable {
         if let inBrackets = authority.cutting(prefix: "[") {
             guard let (address, rest) = inBrackets.cutExactly(at: UInt8(ascii: "]")) else { throw .host }
             guard rest.isEmpty || rest.startsExactly(with: ":") else { throw .host }
-            // The same question that the HTTP client asks.
+            // The HTTP client decides in the same way.
             guard case .v6 = try? SocketAddress(ipAddress: String(address), port: 0) else { throw .host }
             return ((String(address), "[\(address)]"), try port(rest.cutting(prefix: ":") ?? ""))
         }
@@ -81,18 +83,18 @@ package struct OutgoingURL: Sendable, Hashable {
         return ((host, host), try port(behind))
     }
 
-    /// A name as DNS has it; `nil` where it is none.
+    /// The name as DNS knows it; `nil` if it is no name.
     private static func asciiHost(_ name: Substring) -> String? {
         var name = String(name)
         if !name.utf8.allSatisfy({ $0 < 0x80 }) {
-            // Foundation knows how international names are written in ASCII, unless only a part of it is linked.
+            // Foundation writes international names in ASCII, unless only FoundationEssentials is linked.
             guard let host = URL(string: "http://\(name)")?.host else { return nil }
             name = host
         }
         return !name.isEmpty && name.utf8.allSatisfy(\.isHostByte) ? name : nil
     }
 
-    /// What follows the colon; nothing stands for the port of the scheme.
+    /// The port after the colon; `nil` for that of the scheme.
     private static func port(_ digits: Substring) throws(OutgoingURLError) -> Int? {
         guard !digits.isEmpty else { return nil }
         guard digits.utf8.allSatisfy(\.isDigit), let port = Int(digits), (1...65_535).contains(port) else {
@@ -102,7 +104,7 @@ package struct OutgoingURL: Sendable, Hashable {
     }
 }
 
-/// What is wrong with a URL. It has nothing of the text in it, where a password may be.
+/// What is wrong with a URL. It contains nothing of the text, which may have a password.
 package enum OutgoingURLError: Error, Hashable, CustomStringConvertible {
     case control
     case scheme
@@ -110,20 +112,37 @@ package enum OutgoingURLError: Error, Hashable, CustomStringConvertible {
     case host
     case port
 
-    /// Follows the name of what has the URL: "`--authorize-url` must begin with http:// or https://".
+    /// The part of a sentence after the subject: "`--authorize-url` must begin with http:// or https://".
     package var description: String {
         switch self {
         case .control: "must not have control characters in it"
         case .scheme: "must begin with http:// or https://"
         case .user: "must not have a user or a password in it"
-        case .host: "must have a host behind the //: a name, an IPv4 address, or an IPv6 address in brackets"
+        case .host: "must have a host after the //: a name, an IPv4 address, or an IPv6 address in brackets"
         case .port: "must have a port from 1 to 65535, or none"
         }
     }
 }
 
 extension UInt8 {
-    /// Whether the byte may stand in a name: `unreserved` and `sub-delims` of RFC 3986. There is no `%`, which HTTP
-    /// clients decode before they write the field `Host`.
+    /// Whether a name may contain the byte: `unreserved` and `sub-delims` of RFC 3986. `%` is not among them, because HTTP
+    /// clients decode it before they write the field `Host`.
     fileprivate var isHostByte: Bool { isUnreserved || "!$&'()*+,;=".utf8.contains(self) }
+}
+
+/// The query of a URL, and the body of a form (`application/x-www-form-urlencoded`).
+package enum URLQuery {
+    /// Only unreserved characters stay as they are, so the text means the same in a URL and in a form.
+    package static func text(_ parameters: [(name: String, value: String)]) -> String {
+        parameters.map { "\($0.name.percentEncoded)=\($0.value.percentEncoded)" }.joined(separator: "&")
+    }
+
+    /// The URL with more parameters. The rest stays as it is written, without the fragment, which servers do not receive.
+    package static func adding(_ parameters: [(name: String, value: String)], to url: String) -> String {
+        let url = url.cutExactly(at: UInt8(ascii: "#"))?.before ?? url[...]
+        guard !parameters.isEmpty else { return String(url) }
+        let added = text(parameters)
+        guard let query = url.cutExactly(at: UInt8(ascii: "?"))?.behind else { return "\(url)?\(added)" }
+        return query.isEmpty || query.endsExactly(with: "&") ? "\(url)\(added)" : "\(url)&\(added)"
+    }
 }

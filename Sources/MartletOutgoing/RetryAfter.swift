@@ -2,17 +2,16 @@
 
 import MartletSupport
 
-/// What a server asks to wait before the next request: RFC 9110 section 10.2.3.
+/// How long a server asks a client to wait before the next request: RFC 9110 section 10.2.3.
 package enum RetryAfter {
-    /// The longest that a server can ask for: 24 days, as with the field `retry` of event streams.
+    /// The longest wait that a server can ask for: 24 days, as with the field `retry` of event streams.
     package static let longest = Duration.milliseconds(Int32.max)
 
     /// - Parameters:
     ///   - field: A number of seconds, or a date.
-    ///   - date: The field `Date` of the same answer. A date counts from it, because clocks differ.
-    ///   - now: The seconds since 1970 by the clock of this machine, from which a date counts in an answer without
-    ///     `Date`.
-    /// - Returns: Zero where nothing is asked for, or something that is neither.
+    ///   - date: The field `Date` of the same answer. The wait is counted from it, because clocks differ.
+    ///   - now: The seconds since 1970 by the clock of this machine, for an answer without `Date`.
+    /// - Returns: the wait; zero if there is no field, or one that is neither a number nor a date.
     package static func wait(_ field: String?, date: String?, now: Int) -> Duration {
         guard let field = field?.trimmingBlanks, !field.isEmpty else { return .zero }
         if field.utf8.allSatisfy(\.isDigit) { return min(longest, .seconds(Int(field) ?? Int(Int32.max))) }
@@ -22,13 +21,13 @@ package enum RetryAfter {
     }
 }
 
-/// The dates of HTTP, in all three forms: RFC 9110 section 5.6.7.
+/// The dates of HTTP, in all three formats: RFC 9110 section 5.6.7.
 enum HTTPDate {
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
     /// The seconds since 1970.
     ///
-    /// - Parameter now: Tells the century of a year of two digits.
+    /// - Parameter now: Decides the century of a year of two digits.
     static func seconds(_ text: Substring, now: Int) -> Int? {
         let words = text.utf8.split { " ,-".utf8.contains($0) }.map { Substring($0) }
         let parts: (day: Substring, month: Substring, year: Substring, time: Substring)
@@ -47,7 +46,7 @@ enum HTTPDate {
         let clock = (hour * 60 + minute) * 60 + second
         if parts.year.utf8.count == 2 {
             year += 2000
-            // More than 50 years ahead is meant to be in the past.
+            // A date more than 50 years ahead is one in the past.
             if days(year - 50, month + 1, day) * 86_400 + clock > now { year -= 100 }
         }
         return days(year, month + 1, day) * 86_400 + clock
@@ -58,7 +57,7 @@ enum HTTPDate {
         return range.contains(number) ? number : nil
     }
 
-    /// The days since 1970, by the Gregorian calendar. A year is counted from March, so that a leap day is its last.
+    /// The days since 1970 in the Gregorian calendar. A year begins in March here, so a leap day is its last day.
     private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int {
         let year = month > 2 ? year : year - 1
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1

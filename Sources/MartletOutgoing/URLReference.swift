@@ -2,7 +2,7 @@
 
 import MartletSupport
 
-/// The parts of a URL or of a relative reference (RFC 3986 section 4.1), as they are written. Its fragment is dropped.
+/// The parts of a URL or of a relative reference (RFC 3986 section 4.1), as they are written. The fragment is dropped.
 struct URLReference {
     var scheme: String?
     var authority: String?
@@ -32,7 +32,7 @@ struct URLReference {
         [scheme, authority, path, query].contains { $0?.utf8.contains { $0 < 0x20 || $0 == 0x7F } == true }
     }
 
-    /// What the reference names from a URL on (section 5.2.2).
+    /// The target of the reference, relative to a URL (section 5.2.2).
     func resolved(against base: URLReference) -> URLReference {
         var target = self
         if scheme == nil {
@@ -67,15 +67,15 @@ extension StringProtocol {
         let segments = splitExactly(at: UInt8(ascii: "/"))
         for (index, segment) in segments.enumerated() {
             let isDots = segment.isExactly(".") || segment.isExactly("..")
-            // The first segment is what comes before the first slash.
+            // The first segment is the text before the first slash.
             if segment.isExactly(".."), kept.count > 1 { kept.removeLast() }
             if !isDots { kept.append(segment) } else if index == segments.count - 1 { kept.append("") }
         }
         return kept.joined(separator: "/")
     }
 
-    /// The text with everything percent-encoded that may not stand in a path or a query (sections 3.3 and 3.4), and
-    /// with it a `%` that encodes nothing.
+    /// The text with everything percent-encoded that is not allowed in a path or a query (sections 3.3 and 3.4),
+    /// including a `%` that encodes nothing.
     var percentEncodedForRequest: String {
         var text = ""
         let scalars = unicodeScalars

@@ -532,7 +532,7 @@ def test_a_hub_that_is_not_there_is_waited_for_but_not_for_ever() -> None:
     ended = publish(address, "a", "--retry-for", "300ms", stdin=b"1\n2\n")
     assert ended.returncode == 4
     assert ended.stderr == (
-        "martlet: lines 1 to 2: the connection failed: Connection refused (published: 0 events)\n"
+        "martlet: lines 1 to 2: The connection failed: Connection refused. (published: 0 events)\n"
     )
     assert publish(address, "a", "1", "--retry-for", "0").returncode == 4
 

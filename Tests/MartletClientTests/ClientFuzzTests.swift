@@ -20,13 +20,12 @@ import Testing
     func streams() async throws {
         var input = FuzzInput(pieces: Self.stream)
         var random = SeededGenerator(seed: input.seed)
-        var configuration = EventSource.Configuration()
-        configuration.maximumEventBytes = 64
-        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+        let configuration = EventSource.Configuration(maximumEventBytes: 64)
+        var connection = try ConnectionStateMachine(to: "http://a/", configuration, lastEventID: "")
         while await input.next() {
             _ = try connection.connect(token: nil)
             _ = try connection.answered(
-                Answer(status: 200, contentTypes: ["text/event-stream"]), using: &random)
+                ResponseHead(status: 200, contentTypes: ["text/event-stream"]), using: &random)
             var elements: [EventStreamParser.Element] = []
             for part in input.parts() {
                 do { try connection.received(part, into: &elements) } catch {
@@ -54,17 +53,17 @@ import Testing
     func answers() async throws {
         var input = FuzzInput(pieces: Self.fields)
         var random = SeededGenerator(seed: input.seed)
-        var connection = try Connection(to: "http://a/", EventSource.Configuration(), lastEventID: "")
+        var connection = try ConnectionStateMachine(to: "http://a/", EventSource.Configuration(), lastEventID: "")
         while await input.next() {
             let field = input.text
             let wait = RetryAfter.wait(
                 field, date: input.choose([nil, field, "Sun, 06 Nov 1994 08:49:37 GMT"]), now: 0)
             if !(.zero...RetryAfter.longest).contains(wait) { input.fail("The wait is out of bounds") }
-            let answer = Answer(
+            let answer = ResponseHead(
                 status: input.choose([200, 204, 301, 303, 307, 404, 429, 503]),
                 contentTypes: input.parts().map { _ in field },
                 contentEncodings: input.choose([[], [field]]), location: input.choose([nil, field, "/", "//h/"]),
-                wait: wait)
+                retryAfter: wait)
             _ = try connection.connect(token: nil)
             do throws(EventSourceError) {
                 if case .wait(let wait, _) = try connection.answered(answer, using: &random), wait > Backoff.longest {

@@ -22,7 +22,8 @@ import Testing
         try await source.reduce(into: []) { $0.append($1.data ?? "") }
     }
 
-    @Test func `a stream goes on over a new connection until 204 ends it`() async throws {
+    @Test("A stream continues over a new connection until 204 ends it")
+    func reconnecting() async throws {
         try await ScriptedServer.run { peer in
             guard peer.number < 3 else { return try await peer.answer(204) }
             try await peer.send(
@@ -47,7 +48,8 @@ import Testing
         }
     }
 
-    @Test func `how the bytes are cut does not matter, and invalid UTF-8 is replaced`() async throws {
+    @Test("The bytes can arrive in any pieces, and invalid UTF-8 is replaced")
+    func pieces() async throws {
         let stream = Array(Peer.stream.utf8) + Array("event: é\r\ndata: a".utf8) + [0xFF] + Array("\r\n\r\n".utf8)
         try await ScriptedServer.run { peer in
             guard peer.number == 1 else { return try await peer.answer(204) }
@@ -93,7 +95,8 @@ import Testing
         }
     }
 
-    @Test func `half an event is dropped with its connection`() async throws {
+    @Test("An incomplete event is dropped with its connection")
+    func incompleteEvent() async throws {
         try await ScriptedServer.run { peer in
             guard peer.number == 1 else { return try await peer.answer(204) }
             try await peer.send(Peer.stream + "id: 1\ndata: whole\n\nid: 2\ndata: half\n")
@@ -105,7 +108,8 @@ import Testing
         }
     }
 
-    @Test func `a server that fails is asked again`() async throws {
+    @Test("A source reconnects to a server that fails")
+    func failingServer() async throws {
         try await ScriptedServer.run { peer in
             switch peer.number {
             case 1: try await peer.answer(500)
@@ -119,12 +123,14 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (["Content-Type: text/html"], 200, EventSourceError.Code.wrongContentType), ([], 404, .refused),
-        (["Content-Type: text/event-stream", "Content-Encoding: gzip"], 200, .encoded),
-        (["Location: /events"], 302, .tooManyRedirects), ([], 302, .invalidRedirect),
-    ])
-    func `what does not change ends the source with an error`(
+    @Test(
+        "A permanent failure ends the source with an error",
+        arguments: [
+            (["Content-Type: text/html"], 200, EventSourceError.Code.wrongContentType), ([], 404, .refused),
+            (["Content-Type: text/event-stream", "Content-Encoding: gzip"], 200, .encoded),
+            (["Location: /events"], 302, .tooManyRedirects), ([], 302, .invalidRedirect),
+        ])
+    func permanentFailure(
         headers: [String], status: Int, code: EventSourceError.Code
     ) async throws {
         try await ScriptedServer.run {
@@ -135,8 +141,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [301, 302, 303, 307, 308])
-    func `the token is asked for before each connect and stays with its origin`(status: Int) async throws {
+    @Test("The token is fetched before each connect and stays with its origin", arguments: [301, 302, 303, 307, 308])
+    func token(status: Int) async throws {
         try await ScriptedServer.run { peer in
             guard peer.number < 3 else { return try await peer.answer(204) }
             let credentials = [peer.header("Authorization"), peer.header("Cookie")].compactMap { $0 }
@@ -170,7 +176,8 @@ import Testing
         }
     }
 
-    @Test func `method, headers and body go along`() async throws {
+    @Test("The request has the method, headers and body of the configuration")
+    func requestParts() async throws {
         try await ScriptedServer.run {
             try await $0.answer(204)
         } _: { server in
@@ -187,7 +194,8 @@ import Testing
         }
     }
 
-    @Test func `what came before a fault is handed out first`() async throws {
+    @Test("The events before a fault are received first")
+    func eventsBeforeFault() async throws {
         try await ScriptedServer.run {
             try await $0.send(Peer.stream + "id: 1\ndata: x\n\ndata: \(String(repeating: "x", count: 200))\n\n")
         } _: { server async throws in
@@ -199,7 +207,8 @@ import Testing
         }
     }
 
-    @Test func `an event of five megabytes passes, and one over the bound ends the source`() async throws {
+    @Test("An event of five megabytes is received, and one over the bound ends the source")
+    func largeEvent() async throws {
         let text = String(repeating: "x", count: 5 * 1024 * 1024)
         try await ScriptedServer.run { peer in
             guard peer.number < 3 else { return try await peer.answer(204) }

@@ -10,7 +10,8 @@ import Testing
 
 @Suite(.timeLimit(.minutes(3))) struct HubTests {
     /// The connection is dropped a hundred times, while a publisher sends as fast as it can.
-    @Test func `nothing of a hub is lost or comes twice, however often the connection is cut`() async throws {
+    @Test("Each event of a hub is received exactly once, however often the connection is cut")
+    func exactlyOnce() async throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         // A publisher in the same process outruns any client; history has to hold what that comes to.

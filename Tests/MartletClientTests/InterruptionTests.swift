@@ -12,7 +12,8 @@ import Testing
 @testable import MartletClient
 
 @Suite(.timeLimit(.minutes(3))) struct InterruptionTests {
-    @Test func `a stream without a byte for too long is made anew, and any byte counts`() async throws {
+    @Test("A silent stream is connected again, and any byte counts")
+    func readTimeout() async throws {
         let clock = ManualClock()
         try await ScriptedServer.run { peer in
             guard peer.number == 1 else { return try await peer.answer(204) }
@@ -48,8 +49,8 @@ import Testing
 
     enum Moment: CaseIterable { case connecting, streaming, waiting, left }
 
-    @Test(arguments: Moment.allCases)
-    func `nothing is left of a source that is cancelled`(moment: Moment) async throws {
+    @Test("Nothing is left of a source that is cancelled", arguments: Moment.allCases)
+    func cancellation(moment: Moment) async throws {
         let clock = ManualClock()
         try await ScriptedServer.run { peer in
             if moment == .waiting { return try await peer.answer(503) }
@@ -79,7 +80,8 @@ import Testing
         }
     }
 
-    @Test func `a source connects anew when it is told to, also while it waits`() async throws {
+    @Test("A source reconnects when the program asks for it, also while it waits")
+    func reconnect() async throws {
         let clock = ManualClock()
         try await ScriptedServer.run { peer in
             switch peer.number {
@@ -103,7 +105,8 @@ import Testing
         }
     }
 
-    @Test func `whenever a source is cancelled, the server soon has no connection left`() async throws {
+    @Test("A source that is cancelled at any moment leaves no connection")
+    func cancelledAnytime() async throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         let delays = (0..<200).map { Int.random(in: 0...($0.isMultiple(of: 2) ? 3000 : 20_000), using: &random) }

@@ -14,15 +14,16 @@ import Testing
             guard peer.number == 1 else { return try await peer.answer(204) }
             try await peer.send(Peer.stream + stream)
         } _: { server in
-            var configuration = EventSource.Configuration()
-            configuration.retry = .zero
+            let configuration = EventSource.Configuration(retry: .zero)
             try await body(EventSource(server.url, configuration: configuration))
             try await server.until { $0.openCount == 0 }
         }
     }
 
-    @Test(arguments: [("message", ["1", "3"]), ("price", ["2", "5"]), ("other", []), ("", [])])
-    func `the events of one type`(type: String, data: [String]) async throws {
+    @Test(
+        "A sequence has the events of one type",
+        arguments: [("message", ["1", "3"]), ("price", ["2", "5"]), ("other", []), ("", [])])
+    func eventsOfType(type: String, data: [String]) async throws {
         try await Self.run { source in
             let events = try await source.events(ofType: type).reduce(into: []) { $0.append($1.data) }
             #expect(events == data)
@@ -41,7 +42,8 @@ import Testing
         }
     }
 
-    @Test func `each event goes to the listener of its type, where the listeners are`() async throws {
+    @Test("The listener of its type receives each event, on the caller's actor")
+    func listeners() async throws {
         try await Self.run { source in
             let board = Board()
             try await board.follow(source)
@@ -50,7 +52,8 @@ import Testing
         }
     }
 
-    @Test func `what a listener throws ends it, and the next loop goes on`() async throws {
+    @Test("The error of a listener ends the loop, and the next loop continues")
+    func listenerError() async throws {
         struct Enough: Error {}
         try await Self.run { source in
             var heard: [String?] = []

@@ -9,7 +9,7 @@ import Testing
 @Suite struct RequestTests {
     private var random = SeededGenerator(seed: 1)
 
-    private func sent(_ step: Connection.Step) -> Request? {
+    private func sent(_ step: ConnectionStateMachine.Step) -> Request? {
         if case .send(let request) = step { request } else { nil }
     }
 
@@ -26,18 +26,21 @@ import Testing
         for name in Self.credentials { configuration.headers[name] = "C" }
         for name in Self.aboutBody { configuration.headers[name] = "B" }
         var random = random
-        var connection = try Connection(to: url, configuration, lastEventID: "7")
+        var connection = try ConnectionStateMachine(to: url, configuration, lastEventID: "7")
         _ = try connection.connect(token: nil)
-        return try sent(connection.answered(Answer(status: status, location: location), using: &random))
+        return try sent(connection.answered(ResponseHead(status: status, location: location), using: &random))
     }
 
-    @Test(arguments: [
-        ("/y", "https://a/y", true), ("y", "https://a/x/y", true), ("https://A:443/y", "https://A:443/y", true),
-        ("HTTPS://a/y", "HTTPS://a/y", true),
-        ("?q=1", "https://a/x/events?q=1", true), ("//b/y", "https://b/y", false), ("http://a/y", "http://a/y", false),
-        ("https://a:444/y", "https://a:444/y", false), ("https://a.b/y", "https://a.b/y", false),
-    ])
-    func `credentials stay with their origin`(location: String, url: String, stay: Bool) throws {
+    @Test(
+        "Credentials stay with their origin",
+        arguments: [
+            ("/y", "https://a/y", true), ("y", "https://a/x/y", true), ("https://A:443/y", "https://A:443/y", true),
+            ("HTTPS://a/y", "HTTPS://a/y", true),
+            ("?q=1", "https://a/x/events?q=1", true), ("//b/y", "https://b/y", false),
+            ("http://a/y", "http://a/y", false),
+            ("https://a:444/y", "https://a:444/y", false), ("https://a.b/y", "https://a.b/y", false),
+        ])
+    func credentials(location: String, url: String, stay: Bool) throws {
         let request = try #require(try redirected(to: location))
         #expect(request.target.text == url)
         #expect(request.headers["Authorization"] == (stay ? "A" : nil))
@@ -46,11 +49,12 @@ import Testing
         #expect(request.headers["Last-Event-ID"] == "7")
     }
 
-    @Test mutating func `credentials do not come back on the way back, and are there on the next connect`() throws {
-        var connection = try Connection(to: "http://a/", .init(), lastEventID: "")
+    @Test("Credentials do not return with a redirect back, but with the next connect")
+    mutating func credentialsReturn() throws {
+        var connection = try ConnectionStateMachine(to: "http://a/", .init(), lastEventID: "")
         #expect(try sent(connection.connect(token: "t"))?.headers["Authorization"] == "Bearer t")
         for location in ["http://b/", "http://a/"] {
-            let step = try connection.answered(Answer(status: 302, location: location), using: &random)
+            let step = try connection.answered(ResponseHead(status: 302, location: location), using: &random)
             #expect(sent(step)?.headers["Authorization"] == nil)
         }
         #expect(try sent(connection.connect(token: "u"))?.headers["Authorization"] == "Bearer u")
@@ -59,15 +63,13 @@ import Testing
     /// A connection that redirects have led to a stream, which has ended.
     private mutating func moved(
         by status: Int, to location: String, method: String = "GET"
-    ) throws -> Connection {
-        var configuration = EventSource.Configuration()
-        configuration.method = method
-        configuration.body = [1]
-        configuration.headers = ["Cookie": "C", "X-Own": "O", "Content-Type": "B"]
-        var connection = try Connection(to: "https://a/x/events", configuration, lastEventID: "")
+    ) throws -> ConnectionStateMachine {
+        let configuration = EventSource.Configuration(
+            method: method, headers: ["Cookie": "C", "X-Own": "O", "Content-Type": "B"], body: [1])
+        var connection = try ConnectionStateMachine(to: "https://a/x/events", configuration, lastEventID: "")
         _ = try connection.connect(token: "t")
-        _ = try connection.answered(Answer(status: status, location: location), using: &random)
-        _ = try connection.answered(Answer(status: 200, contentTypes: ["text/event-stream"]), using: &random)
+        _ = try connection.answered(ResponseHead(status: status, location: location), using: &random)
+        _ = try connection.answered(ResponseHead(status: 200, contentTypes: ["text/event-stream"]), using: &random)
         _ = connection.lost(.ended, using: &random)
         return connection
     }
@@ -82,8 +84,8 @@ import Testing
         #expect(request.headers["Authorization"] == "Bearer u")
         #expect(request.headers["Cookie"] == "C")
         // Relative to where it is, and as often as the first time.
-        _ = try connection.answered(Answer(status: 302, location: "z"), using: &random)
-        _ = try connection.answered(Answer(status: 200, contentTypes: ["text/event-stream"]), using: &random)
+        _ = try connection.answered(ResponseHead(status: 302, location: "z"), using: &random)
+        _ = try connection.answered(ResponseHead(status: 200, contentTypes: ["text/event-stream"]), using: &random)
         _ = connection.lost(.ended, using: &random)
         #expect(try sent(connection.connect(token: nil))?.target.text == "https://a/z")
     }
@@ -117,28 +119,33 @@ import Testing
         #expect(try sent(connection.connect(token: nil))?.target.text == "https://a/x/events")
     }
 
-    @Test(arguments: [
-        (301, "POST", "GET"), (302, "POST", "GET"), (303, "POST", "GET"), (307, "POST", "POST"), (308, "POST", "POST"),
-        (303, "HEAD", "HEAD"), (303, "QUERY", "GET"), (302, "QUERY", "QUERY"),
-    ])
-    func `a redirect changes the method as in Fetch`(status: Int, method: String, next: String) throws {
+    @Test(
+        "A redirect changes the method as in Fetch",
+        arguments: [
+            (301, "POST", "GET"), (302, "POST", "GET"), (303, "POST", "GET"), (307, "POST", "POST"),
+            (308, "POST", "POST"),
+            (303, "HEAD", "HEAD"), (303, "QUERY", "GET"), (302, "QUERY", "QUERY"),
+        ])
+    func redirectMethod(status: Int, method: String, next: String) throws {
         let request = try #require(try redirected(by: status, to: "/y", method: method))
         #expect(request.method == next)
         #expect((request.body == nil) == (method != next))
         for name in Self.aboutBody { #expect((request.headers[name] == nil) == (method != next)) }
     }
 
-    @Test(arguments: ["ftp://a/", "http://u:p@a/", "http://", "http://1.2.3.4:65536/"])
-    func `a redirect has to lead somewhere`(location: String) throws {
+    @Test(
+        "A redirect to an invalid URL is an error",
+        arguments: ["ftp://a/", "http://u:p@a/", "http://", "http://1.2.3.4:65536/"])
+    func redirectTarget(location: String) throws {
         let error = #expect(throws: EventSourceError.self) { try redirected(to: location) }
         #expect(error?.code == .invalidRedirect)
     }
 
-    @Test mutating func `a connect follows as many redirects as the configuration says`() throws {
-        var configuration = EventSource.Configuration()
-        configuration.maximumRedirects = 3
-        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
-        let answer = Answer(status: 302, location: "/")
+    @Test("A connect follows as many redirects as the configuration allows")
+    mutating func maximumRedirects() throws {
+        let configuration = EventSource.Configuration(maximumRedirects: 3)
+        var connection = try ConnectionStateMachine(to: "http://a/", configuration, lastEventID: "")
+        let answer = ResponseHead(status: 302, location: "/")
         for _ in 0..<2 {
             _ = try connection.connect(token: nil)
             for _ in 0..<3 { #expect(try sent(connection.answered(answer, using: &random)) != nil) }
@@ -147,28 +154,29 @@ import Testing
         #expect(error?.code == .tooManyRedirects)
     }
 
-    @Test(arguments: [
-        ("A\nB", "x"), ("", "x"), ("A", "x\r\ny"), ("A", "\u{0}"), ("A", "\u{7F}"), ("A b", "x"), ("é", "x"),
-    ])
-    func `a header that would break the request is refused and not shown`(name: String, value: String) throws {
-        var configuration = EventSource.Configuration()
-        configuration.headers = [name: value]
-        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+    @Test(
+        "A header that would break the request is refused",
+        arguments: [
+            ("A\nB", "x"), ("", "x"), ("A", "x\r\ny"), ("A", "\u{0}"), ("A", "\u{7F}"), ("A b", "x"), ("é", "x"),
+        ])
+    func brokenHeader(name: String, value: String) throws {
+        let configuration = EventSource.Configuration(headers: [name: value])
+        var connection = try ConnectionStateMachine(to: "http://a/", configuration, lastEventID: "")
         let error = #expect(throws: EventSourceError.self) { try connection.connect(token: nil) }
         #expect(error?.code == .invalidRequest)
     }
 
-    @Test(arguments: ["", "GET /", "CONNECT", "TRACE"])
-    func `a method that has no stream to give is refused`(method: String) throws {
-        var configuration = EventSource.Configuration()
-        configuration.method = method
-        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+    @Test("A method that cannot return a stream is refused", arguments: ["", "GET /", "CONNECT", "TRACE"])
+    func invalidMethod(method: String) throws {
+        let configuration = EventSource.Configuration(method: method)
+        var connection = try ConnectionStateMachine(to: "http://a/", configuration, lastEventID: "")
         let error = #expect(throws: EventSourceError.self) { try connection.connect(token: nil) }
         #expect(error?.code == .invalidRequest)
     }
 
-    @Test func `what is asked for is an event stream, as it is and now`() throws {
-        var connection = try Connection(to: "HTTP://a/", .init(), lastEventID: "7")
+    @Test("The request accepts an event stream, neither compressed nor cached")
+    func request() throws {
+        var connection = try ConnectionStateMachine(to: "HTTP://a/", .init(), lastEventID: "7")
         let request = try #require(sent(try connection.connect(token: nil)))
         let headers = [
             "Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-cache",
@@ -179,19 +187,19 @@ import Testing
         #expect(request.body == nil)
     }
 
-    @Test func `a token wins over a header, unless there is none`() throws {
-        var configuration = EventSource.Configuration()
-        configuration.headers = ["authorization": "A"]
-        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+    @Test("A token replaces the header of the application")
+    func tokenOverHeader() throws {
+        let configuration = EventSource.Configuration(headers: ["authorization": "A"])
+        var connection = try ConnectionStateMachine(to: "http://a/", configuration, lastEventID: "")
         for (token, value) in [("t", "Bearer t"), (nil, "A")] {
             #expect(try sent(connection.connect(token: token))?.headers["Authorization"] == value)
         }
     }
 
-    @Test func `an application may ask for another type, but says itself what was seen last`() throws {
-        var configuration = EventSource.Configuration()
-        configuration.headers = ["accept": "*/*", "last-event-id": "no"]
-        var connection = try Connection(to: "http://a/", configuration, lastEventID: "")
+    @Test("An application can accept another type, but not set the last event id")
+    func acceptHeader() throws {
+        let configuration = EventSource.Configuration(headers: ["accept": "*/*", "last-event-id": "no"])
+        var connection = try ConnectionStateMachine(to: "http://a/", configuration, lastEventID: "")
         let request = try #require(sent(try connection.connect(token: nil)))
         #expect(request.headers["Accept"] == "*/*")
         #expect(request.headers["Last-Event-ID"] == nil)

@@ -7,6 +7,7 @@ import Testing
 
 @Suite struct WebLinkTests {
     @Test(
+        "A header has these links",
         arguments: [
             ("<a>; rel=mercure", [("a", "mercure")]), ("<a>;rel=\"mercure\"", [("a", "mercure")]),
             ("  <a> ;  REL = \"b c\"  ", [("a", "b c")]), ("<a>; rel=b, <c>; rel=d", [("a", "b"), ("c", "d")]),
@@ -19,17 +20,19 @@ import Testing
             ("<a>; rel=b c, <d>", [("a", "b"), ("d", nil)]), ("<a>; rel=b, c, <d>", [("a", "b")]), ("<a", []),
             ("a; rel=b", []), ("", []), ("<é>; rel=ü", [("é", "ü")]),
         ] as [(String, [(String, String?)])])
-    func `a header has these links`(header: String, links: [(String, String?)]) {
+    func links(header: String, links: [(String, String?)]) {
         let read = WebLink.all(in: header)
         #expect(read.map(\.url) == links.map(\.0))
         #expect(read.map { $0["rel"] } == links.map(\.1))
     }
 
-    @Test(arguments: [
-        ("mercure", true), ("Mercure", true), ("self mercure", true), ("  MERCURE\tx", true), ("mercures", false),
-        ("", false), ("https://a/mercure", false),
-    ])
-    func `a relation is one of the words, in any case`(rel: String, has: Bool) throws {
+    @Test(
+        "A relation is one of the words, in any case",
+        arguments: [
+            ("mercure", true), ("Mercure", true), ("self mercure", true), ("  MERCURE\tx", true), ("mercures", false),
+            ("", false), ("https://a/mercure", false),
+        ])
+    func relation(rel: String, has: Bool) throws {
         let link = try #require(WebLink.all(in: "<a>; rel=\"\(rel)\"").first)
         #expect(link.has(relation: "mercure") == has)
     }
@@ -40,6 +43,7 @@ import Testing
     }
 
     @Test(
+        "A resource has these hubs and this topic",
         arguments: [
             (["<https://b/hub>; rel=mercure"], ["https://b/hub"], "https://a/books/1?x=y", ""),
             (["</hub>; rel=mercure; last-event-id=\"7\""], ["https://a/hub"], "https://a/books/1?x=y", "7"),
@@ -54,7 +58,7 @@ import Testing
             (["</other>; rel=self; anchor=\"/2\", </h>; rel=mercure"], ["https://a/h"], "https://a/books/1?x=y", ""),
             (["</h>; rel=mercure; anchor=\"/books/1?x=y\""], ["https://a/h"], "https://a/books/1?x=y", ""),
         ] as [([String], [String], String, String)])
-    func `a resource has these hubs and this topic`(
+    func hubsAndTopic(
         headers: [String], hubs: [String], topic: String, lastEventID: String
     ) throws {
         let found = try Self.discovery(headers)
@@ -64,12 +68,13 @@ import Testing
     }
 
     @Test(
+        "A resource without a link to a hub is an error",
         arguments: [
             [], ["</h>; rel=hub"], ["<ftp://a/>; rel=mercure"], ["<https://u:p@a/>; rel=mercure"],
             ["</h>; rel=mercure; anchor=\"https://b/\""], ["</h>; title=\"rel=mercure\""],
         ] as [[String]])
-    func `where there is no hub is an error`(headers: [String]) {
-        let error = #expect(throws: MercureError.self) { try Self.discovery(headers) }
+    func noLink(headers: [String]) {
+        let error = #expect(throws: HubError.self) { try Self.discovery(headers) }
         #expect(error?.code == .noHub)
     }
 }

@@ -2,17 +2,17 @@
 
 import MartletSupport
 
-/// A field of a request as it is written on the command line: `Name: value`.
+/// A header of a request as it is written on the command line: `Name: value`.
 struct HeaderField: Equatable, Sendable {
     let name: String
     private(set) var value: String
 
-    /// As a request has it.
+    /// The line in the head of a request.
     var line: String { "\(name): \(value)" }
 
     static func == (a: Self, b: Self) -> Bool { a.name.isExactly(b.name) && a.value.isExactly(b.value) }
 
-    /// `nil` if the text is no such field.
+    /// `nil` if the text is not a header.
     init?(_ text: String) {
         guard let (name, value) = text.cutExactly(at: UInt8(ascii: ":")), name.utf8.isHTTPToken,
             value.utf8.isHTTPFieldValue
@@ -21,8 +21,8 @@ struct HeaderField: Equatable, Sendable {
         self.value = String(value.trimmingBlanks)
     }
 
-    /// The fields with those of one name joined, whatever its case: cookies as RFC 6265 section 4.2.1 has them,
-    /// everything else as a list (RFC 9110 section 5.3).
+    /// The headers, with values of one name joined, in any case: cookies as in RFC 6265 section 4.2.1, others as a list
+    /// (RFC 9110 section 5.3).
     static func joined(_ fields: [HeaderField]) -> [HeaderField] {
         fields.reduce(into: []) { joined, field in
             if let index = joined.firstIndex(where: { $0.name.isExactlyIgnoringCase(field.name) }) {

@@ -10,9 +10,7 @@ import Musl
 import Darwin
 #endif
 
-/// A standard stream of this process, which is read and written without a buffer in between.
-///
-/// Whoever waits for it holds up no thread that tasks run on.
+/// A standard stream of this process, without a buffer. Waiting for it blocks no thread that runs tasks.
 struct StandardStream: Sendable {
     static let input = StandardStream(descriptor: STDIN_FILENO, name: "input")
     static let output = StandardStream(descriptor: STDOUT_FILENO, name: "output")
@@ -28,20 +26,20 @@ struct StandardStream: Sendable {
         queue = DispatchQueue(label: "martlet.\(name)")
     }
 
-    /// Has writing to what nobody reads fail, in place of ending the process.
+    /// Makes writing to a closed pipe an error that does not end the process.
     static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// Whether there is something to read, or the end, without waiting.
+    /// Whether reading would return at once, with bytes or with the end.
     var isReadable: Bool { wait(for: POLLIN, within: 0) }
 
-    /// The next bytes, as soon as there are any, but not more than so many; none at the end.
+    /// The next bytes, at most `count`, as soon as there are any; none at the end.
     func receive(upTo count: Int) async throws -> [UInt8] {
         try await onQueue {
             var buffer = [UInt8](repeating: 0, count: count)
             while true {
-                // The system writes at most as many bytes as the buffer has, which stays where it is during the call.
+                // The system writes at most as many bytes as the buffer has. The buffer does not move during the call.
                 let received = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
                 if received >= 0 { return Array(buffer.prefix(received)) }
                 try waitOrThrow(for: POLLIN, "cannot read standard \(name)")
@@ -49,20 +47,20 @@ struct StandardStream: Sendable {
         }
     }
 
-    /// Writes all of it, as fast as it is read.
+    /// Writes all bytes, as fast as the reader takes them.
     ///
-    /// - Returns: Whether somebody reads it.
+    /// - Returns: Whether the stream still has a reader.
     func send(_ bytes: [UInt8]) async throws -> Bool {
         try await onQueue { try sendAll(bytes) }
     }
 
-    /// Writes a line for the user, whether it is read or not. What controls a terminal is escaped.
+    /// Writes a line for the user, if the stream has a reader. Control characters are escaped.
     func note(_ line: String) { _ = try? sendAll(Array("martlet: \(line.visible)\n".utf8)) }
 
-    /// Calls something once nobody reads any more what is written. Where that does not show, it never does.
+    /// Calls `act` once the reader has closed the stream, if the system reports that.
     func onceUnread(_ act: @escaping @Sendable () -> Void) {
         DispatchQueue(label: "martlet.\(name).unread").async {
-            // Without an event to wait for, only the end of the other side is told.
+            // Without an event to wait for, the system only reports that the other side is closed.
             if wait(for: 0, within: -1) { act() }
         }
     }
@@ -70,7 +68,7 @@ struct StandardStream: Sendable {
     private func sendAll(_ bytes: [UInt8]) throws -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
-            // The system reads at most as many bytes as there are, which stay where they are during the call.
+            // The system reads at most as many bytes as there are. They do not move during the call.
             let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
             if count >= 0 {
                 rest.removeFirst(count)
@@ -83,7 +81,7 @@ struct StandardStream: Sendable {
         return true
     }
 
-    /// Another program may have made the descriptor one that does not block.
+    /// Another program may have made the descriptor non-blocking.
     private func waitOrThrow(for events: Int32, _ action: String) throws(ClientError) {
         switch errno {
         case EINTR: break

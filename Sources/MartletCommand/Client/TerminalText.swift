@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletHTTP
+
 extension StringProtocol {
-    /// The text with everything escaped that controls a terminal, so that a server or a publisher does not. Tabs stay.
+    /// The text with all control characters but tabs escaped, so that a server or a publisher cannot control the terminal.
     var visible: String {
         guard unicodeScalars.contains(where: \.controlsTerminal) else { return String(self) }
         return unicodeScalars.map { $0.controlsTerminal ? $0.escaped(asASCII: true) : String($0) }.joined()
     }
 
-    /// JSON with the same escaped, as JSON has it. It leaves no such thing but in strings.
+    /// JSON with the same characters escaped as in JSON. Only its strings contain any.
     var visibleJSON: String {
         guard unicodeScalars.contains(where: \.controlsTerminal) else { return String(self) }
         return unicodeScalars.map { scalar in
@@ -19,8 +21,16 @@ extension StringProtocol {
 }
 
 extension Unicode.Scalar {
-    /// Control characters, of C1 too, and what turns the direction of the text around it. All are below U+10000.
+    /// Control characters, those of C1 included, and characters that turn the direction of text. All are below U+10000.
     fileprivate var controlsTerminal: Bool {
         self != "\t" && (properties.generalCategory == .control || properties.isBidiControl)
+    }
+}
+
+extension Duration {
+    /// The duration as in options, in whole milliseconds: `1500ms`, `30s`.
+    var described: String {
+        let milliseconds = Int(exactly: (self / .milliseconds(1)).rounded(.towardZero))
+        return milliseconds.map(UnitScale.milliseconds.describe) ?? "\(self)"
     }
 }

@@ -4,15 +4,15 @@ import EventStream
 import Foundation
 import MartletSupport
 
-/// How events are shown.
+/// How events are printed.
 enum EventFormat: Equatable, Sendable {
-    /// For people. An event is a line of its id, its type and its data; data of several lines stand below, indented.
-    /// What controls a terminal is escaped.
+    /// For people: a line with the id, the type and the data. Data of several lines follow below, indented. Control
+    /// characters are escaped.
     case text(isColored: Bool)
-    /// For programs. An event is a line with a JSON object of three strings: `data`, `event` and `id`.
+    /// For programs: a line with a JSON object of three strings, `data`, `event` and `id`.
     case json
 
-    /// - Returns: The bytes to print, with a line end behind them.
+    /// - Returns: The bytes to print, with a line feed at the end.
     func bytes(of event: ServerSentEvent) throws -> [UInt8] {
         let id = event.id ?? ""
         let data = event.data ?? ""

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletClient
+import Synchronization
 
-/// Prints the events of a source, one after the other: the next is read from the server once the last is written.
+/// Prints the events of a source one by one: it reads the next event from the server after it has written the last one.
 struct Listener: Sendable {
     let source: EventSource
-    let notes: ConnectionNotes
+    let monitor: ConnectionMonitor
     let format: EventFormat
-    /// How many events are printed; `nil` for all.
+    /// How many events to print; `nil` for all.
     let count: Int?
-    /// For how long there may be no connection; `nil` for ever.
+    /// How long to go without a connection; `nil` for ever.
     let patience: Duration?
 
-    /// Returns when the server says that there is no more, when all are printed, or nobody wants more.
+    /// Returns when the server has no more events, all are printed, or the command is stopped.
     func run() async throws {
-        try await untilUnwanted {
+        try await untilStopped {
             guard let patience else { return try await printEvents() }
             try await first(of: printEvents) {
-                try await notes.untilLost(for: patience)
+                try await monitor.untilLost(for: patience)
                 let text = "there was no connection for \(patience.described)"
-                throw ClientError(.unreachable, notes.reason.isEmpty ? text : "\(text): \(notes.reason)")
+                let reason = monitor.reason
+                throw ClientError(.unreachable, reason.isEmpty ? text : "\(text): \(reason)")
             }
         }
     }
@@ -38,12 +40,41 @@ struct Listener: Sendable {
     }
 }
 
-extension ClientError {
-    init(_ error: EventSourceError) {
-        switch error.code {
-        case .invalidURL, .invalidRequest: self.init(.usage, error.message)
-        case .refused: self.init(.refused, error.message)
-        default: self.init(.failed, error.message)
+/// Reports changes of a source's connection to the user, and knows how long there has been none.
+final class ConnectionMonitor: Sendable {
+    private struct State {
+        var reason = ""
+        var lostAt: ContinuousClock.Instant? = .now
+    }
+
+    private let state = Mutex(State())
+    private let note: @Sendable (String) -> Void
+
+    /// - Parameter note: Shows a line.
+    init(note: @escaping @Sendable (String) -> Void) { self.note = note }
+
+    /// Why there is no connection; empty if unknown.
+    var reason: String { state.withLock(\.reason) }
+
+    func changed(to new: EventSource.State) {
+        state.withLock { state in
+            if new == .open { state.lostAt = nil } else if state.lostAt == nil { state.lostAt = .now }
+            if case .waiting(_, let reason) = new { state.reason = reason.description }
+        }
+        switch new {
+        case .open: note("connected")
+        case .waiting(let time, let reason): note("connecting again in \(time.described): \(reason)")
+        case .connecting, .closed: break
+        }
+    }
+
+    /// Returns when there has been no connection for this time without a break.
+    func untilLost(for limit: Duration) async throws {
+        while true {
+            let now = ContinuousClock.now
+            let end = (state.withLock(\.lostAt) ?? now) + limit
+            guard end > now else { return }
+            try await Task.sleep(until: end, clock: .continuous)
         }
     }
 }

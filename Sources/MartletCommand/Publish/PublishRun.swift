@@ -1,81 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import MartletClient
+import Synchronization
 
-/// Publishes an input batch by batch, in its order, and prints the ids. It stops at the first line that cannot be
-/// published.
-struct PublishRun {
-    private let client: HubClient
-    /// Names the run among all others.
-    private let name = UUID().uuidString
+/// Publishes the lines of an input in their order and prints the ids. It stops at the first line that cannot be published.
+final class PublishRun {
+    private var hub: HubClient
+    private let outage = Outage()
     private var progress: ProgressLine?
     private var published = 0
+    /// Whether the reader of standard output is still there.
     private var isRead = true
-    /// Whether the only event came from the command line.
-    private let isSingle: Bool
 
-    /// - Parameter isSingle: Whether there is one event, which comes from no line.
-    init(_ client: HubClient, isSingle: Bool) {
-        self.client = client
-        self.isSingle = isSingle
-        // On a terminal the ids are progress enough.
-        if !isSingle, !StandardStream.output.isTerminal { progress = ProgressLine() }
-    }
-
-    /// Publishes what standard input has: whatever is there goes in one request, and nothing waits for more.
-    ///
-    /// - Throws: ``ClientError`` that names the first line that is not published, and how much is.
-    mutating func publishInput(_ input: Batcher) async throws {
-        var input = input
-        defer { progress?.clear() }
-        while true {
-            while input.takesMore, input.isEmpty || StandardStream.input.isReadable {
-                try input.append(try await StandardStream.input.receive(upTo: Self.readBytes))
-            }
-            do {
-                guard let batch = try input.next() else { return }
-                try await publish(batch)
-            } catch let error as ClientError {
-                throw ClientError(error.kind, "\(error.description) (\(tally))")
-            }
+    init(_ hub: HubClient) {
+        self.hub = hub
+        self.hub.onRetry = { [outage, retryFor = hub.retryFor] error, passed in
+            guard passed >= Outage.noteAfter, outage.begin() else { return }
+            let reason = ClientError(error).description
+            StandardStream.error.note("trying again until \(retryFor.described) have passed: \(reason)")
         }
     }
 
-    /// How much is read of the input at a time.
+    /// Publishes one event that comes from the command line.
+    func publish(_ event: HubEvent) async throws {
+        do { try await hub.publish([.event(event)], acknowledge: acknowledge) } catch let error as HubError {
+            throw ClientError(error)
+        }
+    }
+
+    /// Publishes standard input. The lines that have arrived go together; they do not wait for more.
+    ///
+    /// - Throws: ``ClientError`` that names the first line that is not published, and how many events are.
+    func publishInput(_ format: PendingLines.Format) async throws {
+        // On a terminal, the ids show the progress.
+        if !StandardStream.output.isTerminal { progress = ProgressLine() }
+        defer { progress?.clear() }
+        var pending = PendingLines(format)
+        do {
+            while true {
+                while pending.takesMore, pending.isEmpty || StandardStream.input.isReadable {
+                    pending.append(try await StandardStream.input.receive(upTo: Self.readBytes))
+                }
+                guard let lines = try pending.take() else { return }
+                try await publish(lines)
+            }
+        } catch let error as ClientError {
+            throw ClientError(error.kind, "\(error.description) (\(tally))")
+        }
+    }
+
+    /// How many bytes of the input to read at a time.
     private static let readBytes = 64 * 1024
 
-    /// - Throws: ``ClientError`` that names the line that is not published.
-    mutating func publish(_ batch: LineBatch) async throws {
-        let outcome: HubClient.Outcome
-        do { outcome = try await client.publish(batch, run: name) } catch let error as ClientError {
-            throw ClientError(error.kind, named(batch.numbers) + error.description)
-        }
-        switch outcome {
-        case .published(let ids):
-            published += ids.count
-            // Who is not interested in the ids still has his events published.
-            if isRead {
-                let lines = StandardStream.output.isTerminal ? ids.map(\.visible) : ids
-                isRead = try await StandardStream.output.send(Array((lines.joined(separator: "\n") + "\n").utf8))
-            }
-            let now = MonotonicTime.now
-            let text = tally
-            if progress?.isDue(at: now) == true { progress?.show(text, at: now) }
-        case .refused(let refusal):
-            guard let count = refusal.lines(toTryOf: batch.lines.count) else {
-                let lines = refusal.isOfOneLine ? batch.numbers.lowerBound...batch.numbers.lowerBound : batch.numbers
-                throw ClientError(.refused, named(lines) + refusal.detail)
-            }
-            let (first, second) = batch.split(at: count)
-            try await publish(first)
-            try await publish(second)
+    private func publish(_ lines: [PendingLines.Line]) async throws {
+        do { try await hub.publish(lines.map(\.event), acknowledge: acknowledge) } catch let error as HubError {
+            let events = error.events ?? lines.indices
+            let (first, last) = (lines[events.lowerBound].number, lines[events.upperBound - 1].number)
+            let name = events.count == 1 ? "line \(first)" : "lines \(first) to \(last)"
+            let error = ClientError(error)
+            throw ClientError(error.kind, "\(name): \(error.description)")
         }
     }
 
-    private func named(_ lines: ClosedRange<Int>) -> String {
-        if isSingle { return "" }
-        return lines.count == 1 ? "line \(lines.lowerBound): " : "lines \(lines.lowerBound) to \(lines.upperBound): "
+    private func acknowledge(_ ids: [String]) async throws {
+        outage.end()
+        published += ids.count
+        // If the reader of the ids is gone, the events are still to be published.
+        if isRead {
+            let lines = StandardStream.output.isTerminal ? ids.map(\.visible) : ids
+            isRead = try await StandardStream.output.send(Array((lines.joined(separator: "\n") + "\n").utf8))
+        }
+        let now = MonotonicTime.now
+        if progress?.isDue(at: now) == true { progress?.show(tally, at: now) }
     }
 
     private var tally: String { "published: \(published) \(published == 1 ? "event" : "events")" }
+}
+
+/// The time in which the hub does not answer. It is reported once.
+private final class Outage: Sendable {
+    static let noteAfter = Duration.seconds(1)
+
+    private let isNoted = Atomic(false)
+
+    /// Whether to report it.
+    func begin() -> Bool { !isNoted.exchange(true, ordering: .relaxed) }
+
+    func end() { isNoted.store(false, ordering: .relaxed) }
 }

@@ -7,7 +7,8 @@ import Testing
 @testable import MartletCommand
 
 @Suite struct ServerOptionsTests {
-    @Test func `fields of one name are one list, whatever their case`() throws {
+    @Test("Headers of one name are one list, in any case")
+    func headerList() throws {
         let options = try ServerOptions.parse([
             "--header", "X-A: 1", "--header", "x-a:2", "--header", "B:  c: d",
         ])
@@ -22,10 +23,12 @@ import Testing
         #expect(HeaderField("Coo\u{212A}ie: a") == nil)
     }
 
-    @Test(arguments: [
-        "", "x", ": 1", "a b: 1", "a: b\r\nc: d", "a: b\u{1}", "a: \u{7F}", "a\u{301}: b", "é: 1", "a\u{0}: b",
-    ])
-    func `a header that is none is a usage error that does not show it`(text: String) throws {
+    @Test(
+        "An invalid header is a usage error that does not show it",
+        arguments: [
+            "", "x", ": 1", "a b: 1", "a: b\r\nc: d", "a: b\u{1}", "a: \u{7F}", "a\u{301}: b", "é: 1", "a\u{0}: b",
+        ])
+    func invalidHeader(text: String) throws {
         let error = #expect(throws: (any Error).self) {
             try ListenCommand.parse(["http://h/", "--header", text, "--header", "sesame"])
         }
@@ -35,13 +38,15 @@ import Testing
         #expect(!outcome.text.contains("sesame"))
     }
 
-    @Test func `a token comes from the environment, without the blanks around it`() throws {
+    @Test("A token comes from the environment, without the blanks around it")
+    func tokenVariable() throws {
         let options = try ServerOptions.parse(["--token-env", "TOKEN"])
         #expect(try options.token(environment: ["TOKEN": " abc.def\n"]) == "abc.def")
         #expect(try ServerOptions.parse([]).token(environment: ["TOKEN": "abc"]) == nil)
     }
 
-    @Test func `a token comes from a file, as it is when it is asked for`() throws {
+    @Test("A token comes from a file, which is read each time")
+    func tokenFile() throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).token").path()
         defer { try? FileManager.default.removeItem(atPath: path) }
         let options = try ServerOptions.parse(["--token-file", path])
@@ -52,11 +57,12 @@ import Testing
     }
 
     @Test(
+        "An invalid token is a configuration error that does not show it",
         arguments: [
             (["--token-env", "MISSING"], "no variable MISSING"), (["--token-file", "/nowhere/x"], "/nowhere/x"),
             (["--token-env", "EMPTY"], "--token-env"), (["--token-env", "BAD"], "not a token"),
         ] as [([String], String)])
-    func `a token that cannot be used is a configuration error that does not show it`(
+    func invalidToken(
         arguments: [String], message: String
     ) throws {
         let options = try ServerOptions.parse(arguments)
@@ -67,7 +73,8 @@ import Testing
         #expect(error?.description.contains("sesame") == false)
     }
 
-    @Test func `only one source of a token is possible`() {
+    @Test("A token has only one source")
+    func oneToken() {
         #expect(throws: (any Error).self) { try ServerOptions.parse(["--token-env", "A", "--token-file", "b"]) }
     }
 }

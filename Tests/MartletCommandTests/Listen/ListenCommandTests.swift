@@ -13,7 +13,8 @@ import Testing
         try ListenCommand.parse(["http://h/e"] + arguments).listener(environment: environment, isTerminal: isTerminal)
     }
 
-    @Test func `options say what is asked for`() throws {
+    @Test("The request has the values of the options")
+    func requestOptions() throws {
         let command = try ListenCommand.parse([
             "http://h/e?x=1", "--topic", "a b", "--topic", "c/{d}", "--since", "15m", "--last-event-id", "7", "--count",
             "3", "--retry-for", "5s",
@@ -25,7 +26,8 @@ import Testing
         #expect(listener.patience == .seconds(5))
     }
 
-    @Test func `colours are for terminals that want them`() throws {
+    @Test("Colours are for terminals that want them")
+    func terminals() throws {
         #expect(try listener(isTerminal: true).format == .text(isColored: true))
         #expect(try listener(environment: ["NO_COLOR": ""], isTerminal: true).format == .text(isColored: true))
         #expect(try listener(environment: ["NO_COLOR": "1"], isTerminal: true).format == .text(isColored: false))
@@ -35,11 +37,12 @@ import Testing
     }
 
     @Test(
+        "Wrong values are usage errors of one line",
         arguments: [
             [], ["http://h/", "--count", "0"], ["http://h/", "--since", "15"], ["http://h/", "--since", "soon"],
             ["http://h/", "--retry-for", "0"], ["http://h/", "--read-timeout", "x"], ["http://h/", "extra"],
         ])
-    func `bad values are usage errors of one line`(arguments: [String]) throws {
+    func wrongValues(arguments: [String]) throws {
         let error = #expect(throws: (any Error).self) { try ListenCommand.parse(arguments) }
         let outcome = Outcome(of: try #require(error))
         #expect(outcome.exitCode == 2)
@@ -47,10 +50,11 @@ import Testing
     }
 
     @Test(
+        "The exit code says why the command has ended",
         arguments: [
             (.invalidURL, 2), (.invalidRequest, 2), (.refused, 3), (.wrongContentType, 1), (.tooLarge, 1),
         ] as [(EventSourceError.Code, Int32)])
-    func `scripts can tell why it has ended`(code: EventSourceError.Code, exitCode: Int32) {
+    func exitCode(code: EventSourceError.Code, exitCode: Int32) {
         let outcome = Outcome(of: ClientError(EventSourceError(code, "What to do.")))
         #expect(outcome == Outcome(of: ClientError(.init(rawValue: exitCode) ?? .failed, "What to do.")))
         #expect(outcome.exitCode == exitCode)
