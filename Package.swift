@@ -45,6 +45,7 @@ let package = Package(
         .library(name: "EventStream", targets: ["EventStream"]),
         .library(name: "Martlet", targets: ["Martlet"]),
         .library(name: "MartletClient", targets: ["MartletClient"]),
+        .library(name: "MartletValues", targets: ["MartletValues"]),
         .library(name: "MartletHTTP", targets: ["MartletHTTP"]),
         .library(name: "MartletAuth", targets: ["MartletAuth"]),
         .library(name: "MartletMercure", targets: ["MartletMercure"]),
@@ -116,11 +117,17 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "MartletValues",
+            dependencies: ["Martlet", "MartletSupport", .logging],
+            swiftSettings: settings
+        ),
+        .target(
             name: "MartletHTTP",
             dependencies: [
                 "EventStream",
                 "Martlet",
                 "MartletSupport",
+                "MartletValues",
                 .dequeModule,
                 .httpTypes,
                 .hummingbird,
@@ -355,10 +362,10 @@ let package = Package(
             name: "MartletSQLiteTests",
             dependencies: [
                 "Martlet",
-                "MartletHTTP",
                 "MartletSQLite",
                 "MartletSupport",
                 "MartletTesting",
+                "MartletValues",
                 "TestSupport",
                 .grdb,
                 .logging,
@@ -402,6 +409,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "MartletValuesTests",
+            dependencies: ["Martlet", "MartletTesting", "MartletValues", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "MartletHTTPTests",
             dependencies: [
                 "EventStream",
@@ -409,6 +421,7 @@ let package = Package(
                 "MartletHTTP",
                 "MartletSupport",
                 "MartletTesting",
+                "MartletValues",
                 "TestSupport",
                 .asyncHTTPClient,
                 .hummingbird,

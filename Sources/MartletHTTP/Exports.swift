@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Whoever writes routes for a hub needs the hub, and what streams are made of.
+// Routes for a hub need the hub, its events and its values.
 @_exported public import EventStream
 @_exported public import Martlet
+@_exported public import MartletValues

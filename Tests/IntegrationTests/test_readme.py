@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's section "In Swift" is followed to the letter, and nothing is built that its application does not use.
+"""The README's section "In Swift" is followed to the letter, and nothing is built that a program does not use.
 
 How it is read: indented lines are commands. A block of Swift is a file if the line before it ends with the
 file's name in backticks and a colon. Other blocks are not looked at. The dependency on this package is one on this
 checkout, and what is built is kept in `.build-readme`.
 """
 
+import json
 import re
 import shlex
 import shutil
@@ -128,3 +129,20 @@ def test_the_application_of_the_readme_builds_nothing_that_it_does_not_use(appli
     built = {module.stem for module in (SCRATCH / "debug/Modules").glob("*.swiftmodule")}
     assert built >= {"Martlet", "MartletHTTP", "Hummingbird"}
     assert built & NOT_USED == set()
+
+
+def test_a_worker_with_typed_values_builds_no_server() -> None:
+    described = subprocess.run(
+        [program("swift"), "package", "dump-package"], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        timeout=BUILD_DEADLINE, check=True)
+    package = json.loads(described.stdout)
+    targets = {target["name"]: target for target in package["targets"]}
+    (product,) = [product for product in package["products"] if product["name"] == "MartletValues"]
+    found, left = set(), list(product["targets"])
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [next(iter(needed.values()))[0] for needed in targets.get(name, {}).get("dependencies", [])]
+    assert {"Martlet", "MartletValues", "Logging"} <= found
+    assert [name for name in found if "Hummingbird" in name or "HTTP" in name] == []

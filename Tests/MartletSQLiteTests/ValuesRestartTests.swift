@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
-import MartletHTTP
+import MartletValues
 import TestSupport
 import Testing
 

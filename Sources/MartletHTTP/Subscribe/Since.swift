@@ -3,6 +3,7 @@
 package import Foundation
 import HTTPTypes
 import MartletSupport
+import MartletValues
 
 /// From when on a client wants what was published, where it does not say what it saw last: `?since=2026-11-24T18:00:00Z`,
 /// a time (RFC 3339), or `?since=15m`, how long ago that was.

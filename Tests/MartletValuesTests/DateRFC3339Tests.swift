@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import MartletHTTP
+import MartletValues
 import Testing
 
 @Suite struct DateRFC3339Tests {

@@ -6,7 +6,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@testable import MartletHTTP
+@testable import MartletValues
 
 @Suite(.timeLimit(.minutes(3))) struct JobWatchTests {
     /// Every report of a job's latest run with its id.

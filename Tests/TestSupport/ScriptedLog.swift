@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Martlet
+package import Martlet
 import NIOPosix
 import Synchronization
 
-/// A log in memory that refuses events when it is told to, and counts how often it is read.
-final class ScriptedLog: Log {
+/// A log in memory that refuses events on demand, and counts its reads.
+package final class ScriptedLog: Log {
     private struct Script {
-        /// How many appends are refused from now on.
+        /// The number of appends that are still to be refused.
         var refusals = 0
         var refusedEvents: [Event] = []
         var reads = 0
@@ -18,20 +18,22 @@ final class ScriptedLog: Log {
     private let script = Mutex(Script())
     private let refused = Signal()
 
-    func refuse(_ count: Int) { script.withLock { $0.refusals = count } }
+    package init() {}
 
-    var reads: Int { script.withLock { $0.reads } }
+    package func refuse(_ count: Int) { script.withLock { $0.refusals = count } }
 
-    /// Of each append, whether it was made on an event loop.
-    var appendsOnEventLoop: [Bool] { script.withLock { $0.appendsOnEventLoop } }
+    package var reads: Int { script.withLock { $0.reads } }
 
-    func waitForRefusals(_ count: Int) async throws {
+    /// For each append, whether it came from an event loop.
+    package var appendsOnEventLoop: [Bool] { script.withLock { $0.appendsOnEventLoop } }
+
+    package func waitForRefusals(_ count: Int) async throws {
         try await refused.wait { script.withLock { $0.refusedEvents.count >= count } ? () : nil }
     }
 
-    func open() async throws -> Position { try await log.open() }
+    package func open() async throws -> Position { try await log.open() }
 
-    func append(_ events: [Event], once key: String?) async throws -> [Position] {
+    package func append(_ events: [Event], once key: String?) async throws -> [Position] {
         let isRefused = script.withLock { script in
             script.appendsOnEventLoop.append(MultiThreadedEventLoopGroup.currentEventLoop != nil)
             guard script.refusals > 0 else { return false }
@@ -46,24 +48,24 @@ final class ScriptedLog: Log {
         return try await log.append(events, once: key)
     }
 
-    func read(
+    package func read(
         _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
     ) async throws -> Slice {
         script.withLock { $0.reads += 1 }
         return try await log.read(selection, after: after, through: through, limit: limit)
     }
 
-    func tail(after: Position, limit: SliceLimit) async throws -> Slice {
+    package func tail(after: Position, limit: SliceLimit) async throws -> Slice {
         try await log.tail(after: after, limit: limit)
     }
 
-    func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
+    package func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
         try await log.resolve(id, for: selection)
     }
 
-    func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+    package func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
         try await log.resolve(since: age, for: selection)
     }
 
-    func covers(_ a: Position, _ b: Position) -> Bool { log.covers(a, b) }
+    package func covers(_ a: Position, _ b: Position) -> Bool { log.covers(a, b) }
 }

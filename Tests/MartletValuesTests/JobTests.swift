@@ -2,8 +2,8 @@
 
 import Foundation
 import Martlet
-import MartletHTTP
 import MartletTesting
+import MartletValues
 import TestSupport
 import Testing
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
-import MartletHTTP
 import MartletTesting
+import MartletValues
 import TestSupport
 import Testing
 

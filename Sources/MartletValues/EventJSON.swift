@@ -2,18 +2,21 @@
 
 import Foundation
 
-/// How values are written as the data of events: JSON (RFC 8259) on one line with sorted keys and slashes as they are, so
-/// that the same value is the same text. Times are of ISO 8601, in UTC with milliseconds, as JavaScript writes them.
+/// Values as the data of events: JSON (RFC 8259) on one line.
+///
+/// Keys are sorted and slashes are not escaped, so equal values have equal texts. Times are ISO 8601 in UTC with
+/// milliseconds, as JavaScript writes them.
 package enum EventJSON {
     private static let encoder: JSONEncoder = {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .custom { date, encoder in
             guard writableDates.contains(date) else {
-                let context = EncodingError.Context(codingPath: encoder.codingPath, debugDescription: "The year")
+                let context = EncodingError.Context(
+                    codingPath: encoder.codingPath, debugDescription: "The year must have four digits.")
                 throw EncodingError.invalidValue(date, context)
             }
-            // What is formatted is cut off, and a time that was read back may be just below its millisecond.
+            // Formatting rounds down, and a time that was read back may be just below its millisecond.
             let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
             var container = encoder.singleValueContainer()
             try container.encode(date.addingTimeInterval(0.0005).formatted(style))
@@ -26,14 +29,14 @@ package enum EventJSON {
         decoder.dateDecodingStrategy = .custom { decoder in
             let container = try decoder.singleValueContainer()
             guard let date = Date(rfc3339: try container.decode(String.self)) else {
-                throw DecodingError.dataCorruptedError(in: container, debugDescription: "Not a time of ISO 8601")
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: "The time must be ISO 8601.")
             }
             return date
         }
         return decoder
     }()
 
-    /// The years that have four digits: from 0001 to 9999.
+    /// From the year 0001 to the year 9999.
     private static let writableDates =
         Date(timeIntervalSince1970: -62_135_596_800)..<Date(timeIntervalSince1970: 253_402_300_799.999)
 

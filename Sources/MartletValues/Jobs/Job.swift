@@ -5,17 +5,18 @@ import Logging
 import Martlet
 import Synchronization
 
-/// A run of a job, for the job itself: where it says how far it has come.
+/// A run of a job, with which the job reports its progress. Any task may use it.
 public final class Job: Sendable {
     private struct State {
         var fraction: Double?
         var message: String?
-        /// Whether that is still to be reported.
+        /// Whether these are still to be reported.
         var isDue = false
-        /// Whether the hub has accepted that the run has begun.
+        /// Whether the hub has accepted a report of the run.
         var hasBegun = false
     }
 
+    /// The name of the job.
     public let name: String
     private let hub: Hub
     private let topic: Topic
@@ -25,7 +26,7 @@ public final class Job: Sendable {
     private let state = Mutex(State())
     private let moved = Signal()
 
-    /// - Throws: ``MartletError`` where no job can have this name.
+    /// - Throws: ``MartletError`` if a job cannot have this name.
     init(_ name: String, of hub: Hub, reporting: JobReporting) throws {
         self.name = name
         self.hub = hub
@@ -34,13 +35,13 @@ public final class Job: Sendable {
         try hub.configuration.limits.check(Event(topic: topic, data: ""))
     }
 
-    /// Says how far the job has come. It never fails, and holds up nothing: what comes too fast, or while the hub refuses it,
-    /// is superseded by what comes later. The last of it is reported before the end.
+    /// Reports progress. This never fails and never waits for the hub: if calls come too fast, or if the hub refuses a
+    /// report, a later call replaces an earlier one. The last progress is reported before the end of the job.
     ///
     /// - Parameters:
-    ///   - fraction: How much is done, from 0 to 1; what is outside is taken for the nearer of them, and what is not a number
-    ///     for what was said before.
-    ///   - message: What is being done, for everybody who may watch the job.
+    ///   - fraction: The part of the work that is done, from 0 to 1. Values outside are clamped; if it is not a number, the
+    ///     previous fraction stays.
+    ///   - message: What the job is doing, for everyone who may watch it.
     public func progress(_ fraction: Double, _ message: String? = nil) async {
         let message = message.map(bounded)
         state.withLock { state in
@@ -51,7 +52,7 @@ public final class Job: Sendable {
         moved.fire()
     }
 
-    /// Reports that the job has begun. Where the hub takes it, whoever watches the job on this node from now on sees this run.
+    /// Reports the start of the run. If the hub accepts it, every later watcher on this node sees this run.
     func begin() async {
         state.withLock { $0.isDue = true }
         _ = await withPatience {
@@ -71,20 +72,19 @@ public final class Job: Sendable {
         }
     }
 
-    /// Reports what is due, with what came before where the hub has not accepted it, and that the job has ended. Returns once
-    /// it is published, or cannot be for too long.
+    /// Reports progress that is still due, and the end of the job. Returns when both are published, or after the patience.
     func end(_ outcome: JobReport.State, _ message: String? = nil) async {
         let (due, last) = state.withLock { ($0.isDue ? report(of: $0) : nil, $0.fraction) }
         let final = report(outcome, outcome == .succeeded ? 1 : last, message.map(bounded))
-        // Goes on where the job's own task was cancelled.
+        // A task that is not cancelled together with the job.
         let isReported = await Task {
             await withPatience { await self.insist(on: due.map { [$0, final] } ?? [final]) }
         }.value
         guard !isReported else { return }
-        Logger(label: "martlet").warning("It could not be reported that a job has ended.", metadata: ["job": "\(name)"])
+        Logger(label: "martlet").warning("The end of a job could not be reported.", metadata: ["job": "\(name)"])
     }
 
-    /// Says whether a closure has done what it was to do, in time.
+    /// Returns the result of a closure, or `false` if it takes longer than the patience.
     private func withPatience(_ body: @escaping @Sendable () async -> Bool) async -> Bool {
         await withTaskGroup(of: Bool.self) { group in
             group.addTask(operation: body)
@@ -101,7 +101,7 @@ public final class Job: Sendable {
         while !Task.isCancelled {
             do {
                 let events = try reports.map { try $0.event(on: topic) }
-                // With a key, so that what was accepted when the answer got lost is not reported twice.
+                // The key prevents a second report if the first was accepted and only the answer was lost.
                 try await hub.publish(contentsOf: events, once: "job \(run)")
                 return true
             } catch let error as MartletError where !error.isTemporary {
@@ -113,7 +113,7 @@ public final class Job: Sendable {
         return false
     }
 
-    /// - Returns: the id of the report; `nil` where there was none, or the hub has refused it.
+    /// - Returns: The id of the report; `nil` if none was due, or if the hub refused it.
     private func reportIfDue() async -> String? {
         let due = state.withLock { state -> JobReport? in
             guard state.isDue else { return nil }
@@ -139,7 +139,7 @@ public final class Job: Sendable {
         JobReport(state: state, run: run, fraction: fraction, message: message, time: .now, started: started)
     }
 
-    /// The message as far as it is not too long.
+    /// The message, cut to the maximum length.
     private func bounded(_ message: String) -> String {
         guard message.utf8.count > reporting.messageBytes else { return message }
         var bytes = 0
@@ -152,6 +152,39 @@ public final class Job: Sendable {
 }
 
 extension MartletError {
-    /// Whether the same may be accepted later.
+    /// Whether a retry may succeed.
     fileprivate var isTemporary: Bool { [.overloaded, .storageFull, .storageFailed].contains(code) }
+}
+
+/// A job throws this error to tell its watchers why it failed. They learn nothing of any other error.
+public struct JobFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The reason, which watchers see.
+    public let message: String
+
+    public init(_ message: String) { self.message = message }
+
+    /// The ``message``.
+    public var description: String { message }
+}
+
+/// How the progress of a job is reported.
+public struct JobReporting: Sendable {
+    /// The shortest time between two reports of progress, and the delay before a report that the hub refused is retried.
+    public var interval: Duration
+    /// The longest time for which the final report is retried. The start of a job does not wait longer either.
+    public var patience: Duration
+    /// The maximum length of a message, in bytes of UTF-8. Longer messages are cut.
+    public var messageBytes: Int
+    /// The clock for `interval` and `patience`.
+    public var clock: any Clock<Duration>
+
+    public init(
+        interval: Duration = .milliseconds(100), patience: Duration = .seconds(10), messageBytes: Int = 1024,
+        clock: any Clock<Duration> = ContinuousClock()
+    ) {
+        self.interval = interval
+        self.patience = patience
+        self.messageBytes = messageBytes
+        self.clock = clock
+    }
 }
