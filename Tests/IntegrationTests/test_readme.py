@@ -132,9 +132,9 @@ def test_the_application_of_the_readme_builds_nothing_that_it_does_not_use(appli
 
 
 def test_a_worker_with_typed_values_builds_no_server() -> None:
+    command = [program("swift"), "package", "--scratch-path", str(SCRATCH), "dump-package"]
     described = subprocess.run(
-        [program("swift"), "package", "dump-package"], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        timeout=BUILD_DEADLINE, check=True)
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=BUILD_DEADLINE, check=True)
     package = json.loads(described.stdout)
     targets = {target["name"]: target for target in package["targets"]}
     (product,) = [product for product in package["products"] if product["name"] == "MartletValues"]

@@ -91,9 +91,7 @@ import Testing
         func routes(_ router: Router<EventStreamRequestContext>) {
             router.events("own/stream") { _, _, stream in try await stream.open() }
             router.events("own/hub", from: hub) { _, _ in HubStream("a") }
-            router.get("own/sequence") { request, _ in
-                Response(events: AsyncStream<String> { $0.finish() }, to: request)
-            }
+            router.get("own/sequence") { _, _ in ServerSentEvents(AsyncStream<String> { $0.finish() }) }
         }
         try await TestServer.run(hub: hub, adding: routes) { server in
             let source = try await TestEventSource(port: server.port, path: path, headers: headers)

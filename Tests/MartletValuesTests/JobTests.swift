@@ -14,11 +14,7 @@ import Testing
 
     private let clock = ManualClock()
 
-    private var reporting: JobReporting {
-        var reporting = JobReporting()
-        reporting.clock = clock
-        return reporting
-    }
+    private var reporting: JobReporting { JobReporting(clock: clock) }
 
     private func reports(of name: String = "import-7", on hub: Hub) async throws -> [JobReport] {
         try await hub.watchJob(name).first(.max)
@@ -83,10 +79,8 @@ import Testing
     }
 
     @Test func `fractions and messages are kept within bounds`() async throws {
-        var reporting = JobReporting()
-        reporting.interval = .zero
-        reporting.messageBytes = 5
-        try await quickHub().whileRunning { [reporting] hub in
+        let reporting = JobReporting(interval: .zero, messageBytes: 5)
+        try await quickHub().whileRunning { hub in
             await #expect(throws: JobFailure("éééé")) {
                 try await hub.job("import-7", reporting: reporting) { job in
                     var watch = hub.watchJob("import-7").makeAsyncIterator()

@@ -18,9 +18,7 @@ extension RouterMethods where Context: ChannelRequestContext {
                         body: ResponseBody(byteBuffer: page))
                 }
             ])
-        var options = EventStreamOptions()
-        options.retry = hub.configuration.retry
-        return events("api/events/stream", options: options) { _, _, stream in
+        return events("api/events/stream", options: EventStreamOptions(retry: hub.configuration.retry)) { _, _, stream in
             try await TickStream.write(to: stream, until: hub)
         }
     }

@@ -4,15 +4,15 @@ import HTTPTypes
 import Hummingbird
 import Martlet
 
-/// Answers with a stream that a handler writes.
+/// Answers a request with a stream that a handler writes.
 struct EventHandler<Context: RequestContext>: Sendable {
     typealias Handler = @Sendable (Request, Context, EventStreamWriter) async throws -> Void
 
     let options: EventStreamOptions
     let handler: Handler
 
-    /// The handler begins before the head of the answer is written, so that what it throws can be answered. It goes on when
-    /// this returns, and is cancelled when nobody wants the answer.
+    /// Starts the handler before the response head is written, so that an error that it throws can become the answer. The
+    /// handler goes on when this returns, and is cancelled when nothing waits for the answer.
     func respond(to request: Request, context: Context) async throws -> Response {
         if Connection.isAboveLimit {
             return .comeBack(after: .random(in: options.retry), headers: .eventStream(to: request))
@@ -29,13 +29,13 @@ struct EventHandler<Context: RequestContext>: Sendable {
                     try await handler(request, context, EventStreamWriter(outbox: outbox, lastEventID: lastEventID))
                 }
             })
-        // Nothing was sent and nothing will be: what the handler throws is the answer.
+        // The handler has ended without sending anything, so its error is the answer.
         if try await hasBegun(outbox) == false { try await running.value }
         return Response(
             status: .ok, headers: .eventStream(to: request), body: body.responseBody { try await running.value })
     }
 
-    /// Whether something was sent; `nil` where that takes its time.
+    /// Whether the handler has sent something; `nil` if it takes longer than the patience.
     private func hasBegun(_ outbox: Outbox) async throws -> Bool? {
         try await withThrowingTaskGroup(of: Bool?.self) { tasks in
             tasks.addTask { try await outbox.waitForFirst() }
@@ -49,7 +49,7 @@ struct EventHandler<Context: RequestContext>: Sendable {
     }
 }
 
-/// A task that is cancelled with whoever waits for it, and when nobody is left who could.
+/// A task that is cancelled together with a task that waits for it, and when the last reference to it is gone.
 private final class Running: Sendable {
     private let task: Task<Void, any Error>
 

@@ -6,14 +6,14 @@ import Logging
 import Martlet
 import ServiceLifecycle
 
-/// The body of an answer that a closure of the application writes.
+/// The body of a stream that a closure of the application writes.
 struct EventStreamBody: Sendable {
     let outbox = Outbox()
     let options: EventStreamOptions
     let logger: Logger
 
-    /// - Parameter feed: Sends events to the outbox until there are no more. Cancelled when the client leaves or the server
-    ///   shuts down, and over when the body is. Where it throws, the stream ends as if it had returned.
+    /// - Parameter feed: Sends events to the outbox until there are no more. It is cancelled when the client leaves or the
+    ///   server shuts down, and has ended when the body has. If it throws, the stream ends as if it had returned.
     func responseBody(_ feed: @escaping @Sendable () async throws -> Void) -> ResponseBody {
         ResponseBody { writer in
             defer { outbox.close() }
@@ -26,7 +26,7 @@ struct EventStreamBody: Sendable {
     private func write(
         to writer: any ResponseBodyWriter, while feed: @escaping @Sendable () async throws -> Void
     ) async throws {
-        // Only the task below touches it, and that is over when this returns.
+        // Only the first task below touches it, and that task has ended when this returns.
         nonisolated(unsafe) var writer = writer
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
@@ -41,11 +41,11 @@ struct EventStreamBody: Sendable {
             }
             tasks.addTask {
                 repeat { try await options.clock.sleep(for: options.heartbeat) } while outbox.beat()
-                logger.debug("A client takes nothing; its stream ends.")
+                logger.debug("The client takes no data; its stream ends.")
                 throw CancellationError()
             }
             tasks.addTask {
-                // What was sent is still written.
+                // Blocks that were sent are still written.
                 try await gracefulShutdown()
                 outbox.finish()
                 return false
@@ -61,7 +61,7 @@ struct EventStreamBody: Sendable {
         } catch is CancellationError {
         } catch is EventStreamClosed {
         } catch {
-            logger.error("What writes a stream failed; the stream ends.", metadata: ["error": "\(error)"])
+            logger.error("The source of a stream failed; the stream ends.", metadata: ["error": "\(error)"])
         }
         outbox.finish()
     }

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a stream behaves that the application itself writes.
+/// The behaviour of a stream that the application itself writes: with `router.events` and a handler, or with
+/// ``ServerSentEvents``.
 public struct EventStreamOptions: Sendable {
-    /// How often a stream that has nothing to say shows that it is alive. A client that takes nothing of what is written
-    /// for one to two of these is disconnected.
-    public var heartbeat = Duration.seconds(15)
-    /// Each client is told a time from this range to wait before it reconnects, so that they do not all come at once.
-    public var retry = Duration.seconds(1)...Duration.seconds(3)
-    /// How long the head of the answer waits for the first that is sent. What the handler throws meanwhile is answered as
-    /// such, with its own status. A client that has waited for so long is told that the stream is open; to tell it at once,
-    /// a handler calls ``EventStreamWriter/open()``.
-    public var patience = Duration.seconds(5)
-    /// What all these are measured with.
-    public var clock: any Clock<Duration> = ContinuousClock()
+    /// The time after which a silent stream sends a heartbeat. A client that takes nothing for one to two of these
+    /// intervals is disconnected.
+    public var heartbeat: Duration
+    /// Each client is told a random time from this range to wait before it reconnects, so that clients do not return
+    /// together.
+    public var retry: ClosedRange<Duration>
+    /// The longest time for which the response head waits for the first event. An error that the handler throws in this
+    /// time becomes the answer, with its own status. To open the stream at once, call ``EventStreamWriter/open()``.
+    public var patience: Duration
+    /// The clock for `heartbeat` and `patience`.
+    public var clock: any Clock<Duration>
 
-    public init() {}
+    public init(
+        heartbeat: Duration = .seconds(15), retry: ClosedRange<Duration> = .seconds(1) ... .seconds(3),
+        patience: Duration = .seconds(5), clock: any Clock<Duration> = ContinuousClock()
+    ) {
+        self.heartbeat = heartbeat
+        self.retry = retry
+        self.patience = patience
+        self.clock = clock
+    }
 }

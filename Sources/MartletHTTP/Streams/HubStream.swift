@@ -1,29 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventStream
+import Hummingbird
 public import Martlet
+public import MartletValues
 
-/// What a client gets from a hub: which topics, and with what rights.
+/// The part of a hub that a client receives: the topics, and its rights.
 public struct HubStream: Sendable {
+    /// The topics, or patterns of topics.
     public var topics: Set<TopicSelector>
-    /// What the client may do: it is refused where the topics are not within this, receives private events only where this
-    /// grants them, and its stream ends when this does.
+    /// The rights of the client. It is refused if the topics are outside them, receives only the private events that
+    /// they grant, and its stream ends when they end.
     public var grant: Grant
-    /// What a client is given first that does not go on from somewhere, and the position after which the rest follows.
-    var state: (@Sendable () async throws -> (current: ServerSentEvent?, position: Position))?
+    /// Returns the first event for a client that does not resume, and the position after which the others follow.
+    private var state: (@Sendable () async throws -> (current: ServerSentEvent?, position: Position))?
 
-    /// - Parameter grant: By default that of anybody: what is public.
+    /// - Parameter grant: By default every public event, and no private ones.
     public init(topics: Set<TopicSelector>, grant: Grant = Grant(seesAllPublic: true)) {
         self.topics = topics
         self.grant = grant
     }
 
+    /// - Parameter grant: By default every public event, and no private ones.
     public init(_ topics: Topic..., grant: Grant = Grant(seesAllPublic: true)) {
         self.init(topics: Set(topics.map { TopicSelector($0) }), grant: grant)
     }
 
-    /// The present value first, and then each newer one. A client that comes back goes on after what it saw last, and is
-    /// given the present value where history does not reach back that far.
+    /// The current value first, and then each newer one. A client that comes back continues after the last value that it
+    /// saw, or receives the current value if history does not reach back that far.
+    ///
+    /// - Parameter grant: By default every public event, and no private ones.
     public init<Value>(_ state: StateTopic<Value>, grant: Grant = Grant(seesAllPublic: true)) {
         self.init(state.topic, grant: grant)
         self.state = {
@@ -33,5 +39,20 @@ public struct HubStream: Sendable {
             }
             return (event, position)
         }
+    }
+
+    /// Subscribes for a request. The second result is an event that the client receives before the others.
+    func subscribe(to hub: Hub, for request: Request) async throws -> (Subscription, first: ServerSentEvent?) {
+        guard let state else { return (try await hub.subscribe(to: topics, as: grant, for: request), nil) }
+        try grant.checkSubscribing(to: topics)
+        let selection = Selection(selectors: topics, grants: grant.subscribe)
+        if let id = request.resumeID(try RequestTarget(request).query) {
+            try await hub.waitUntilRunning()
+            if try await hub.log.resolve(id, for: selection).gap == nil {
+                return (try await hub.subscribe(to: topics, as: grant, for: request), nil)
+            }
+        }
+        let (current, position) = try await state()
+        return (try await hub.subscribe(to: selection, after: position.text, terms: grant.terms()), current)
     }
 }

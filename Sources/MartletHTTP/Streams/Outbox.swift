@@ -5,11 +5,11 @@ import Martlet
 import NIOCore
 import Synchronization
 
-/// What is on its way to one connection, a block at a time. Who sends waits until his block is written, so there is never
-/// more here than there are senders.
+/// Passes blocks to the task that writes one connection. Each sender waits until its block is written, so there are never
+/// more blocks here than senders.
 final class Outbox: Sendable {
     private enum End {
-        /// Nothing more will be sent; what was sent is still written.
+        /// Nothing more will be sent; blocks that were sent are still written.
         case finished
         /// Nothing more can be written.
         case closed
@@ -20,10 +20,10 @@ final class Outbox: Sendable {
         var lastID: UInt64 = 0
         /// The block that is being written.
         var writing: UInt64?
-        /// How many writes were begun, heartbeats among them, and whether the last is over.
+        /// The number of writes that have started, including heartbeats, and whether the last one is in progress.
         var writes = 0
         var isWriting = false
-        /// What these were at the last beat.
+        /// The values of `lastID` and `writes` at the last beat.
         var idAtBeat: UInt64?
         var writesAtBeat = 0
         var isBeatDue = false
@@ -33,10 +33,12 @@ final class Outbox: Sendable {
     private let state = Mutex(State())
     private let changed = Signal()
 
-    // MARK: Who sends
+    // MARK: Sending
 
-    /// - Throws: ``EventStreamClosed``, or `CancellationError` when the client has left or the task is cancelled. Then it
-    ///   is not known whether the block was written.
+    /// Returns when the block is written.
+    ///
+    /// - Throws: ``EventStreamClosed``; or `CancellationError` if the client has left or the task is cancelled, after
+    ///   which it is not known whether the block was written.
     func send(_ bytes: ByteBuffer) async throws {
         let id = try state.withLock { state in
             if let end = state.end { throw Self.error(of: end) }
@@ -75,7 +77,7 @@ final class Outbox: Sendable {
         changed.fire()
     }
 
-    /// Returns once something was sent, or nothing will be. Returns whether something was.
+    /// Waits until something is sent, or until it is clear that nothing will be. Returns whether something was sent.
     func waitForFirst() async throws -> Bool {
         try await changed.wait {
             state.withLock { state in
@@ -85,11 +87,11 @@ final class Outbox: Sendable {
         }
     }
 
-    // MARK: Who writes
+    // MARK: Writing
 
-    /// The next block to write, once the one before is written; `nil` when there are no more.
+    /// The next block to write; `nil` when there are no more. Calling this says that the previous block is written.
     ///
-    /// - Throws: `CancellationError` when the client has left.
+    /// - Throws: `CancellationError` if the client has left.
     func next() async throws -> ByteBuffer? {
         state.withLock { state in
             state.writing = nil
@@ -118,8 +120,8 @@ final class Outbox: Sendable {
         }
     }
 
-    /// Has a heartbeat written where nothing was sent since the last beat. Returns whether anything is taken at all:
-    /// `false` when what was being written at the last beat still is.
+    /// Requests a heartbeat if nothing was sent since the last beat. Returns whether the client takes data: `false` if a
+    /// write that was in progress at the last beat still is.
     func beat() -> Bool {
         let isTaken = state.withLock { state in
             defer { (state.idAtBeat, state.writesAtBeat) = (state.lastID, state.writes) }

@@ -56,7 +56,8 @@ extension Topic {
     /// - Throws: ``MartletError`` if the name is empty or contains control characters.
     public static func job(_ name: String) throws(MartletError) -> Topic {
         guard !name.isEmpty else {
-            throw MartletError(.invalidTopic, field: "topic", "The name of a job must not be empty. Use a name such as import-7.")
+            throw MartletError(
+                .invalidTopic, field: "topic", "The name of a job must not be empty. Use a name such as import-7.")
         }
         return try Topic("jobs/\(name)")
     }

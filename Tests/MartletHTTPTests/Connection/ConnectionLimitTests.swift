@@ -24,9 +24,7 @@ import Testing
             router.add(middleware: cross)
             router.events("clock") { _, _, stream in try await stream.send("now") }
             router.events("orders", from: hub) { _, _ in HubStream("a") }
-            router.get("ticks") { request, _ in
-                Response(events: AsyncStream { $0.finish() } as AsyncStream<String>, to: request)
-            }
+            router.get("ticks") { _, _ in ServerSentEvents(AsyncStream<String> { $0.finish() }) }
         }
         try await TestServer.run(hub: hub, maximumConnections: 1, adding: routes) { server in
             let held = try await TestEventSource(port: server.port, path: "/events/a")

@@ -35,12 +35,6 @@ import Testing
         }
     }
 
-    private func timed(by clock: ManualClock) -> EventStreamOptions {
-        var options = EventStreamOptions()
-        options.clock = clock
-        return options
-    }
-
     private typealias Handler =
         @Sendable (Request, BasicRequestContext, EventStreamWriter) async throws -> Void
 
@@ -66,7 +60,7 @@ import Testing
             try await stream.send(ServerSentEvent(event: "greeting", data: "hello\nworld", id: "1"))
             try await stream.send("text", event: "note", id: "2")
             try await stream.send(Price(symbol: "A/B", price: 1.5), event: "price")
-            try await stream.send([Price(symbol: "ü", price: 2)])
+            try await stream.send(ServerSentValue([Price(symbol: "ü", price: 2)], id: "3"))
         } _: { _, client async throws in
             let stream = try await client.get("/stream")
             #expect(stream.status == 200)
@@ -78,7 +72,7 @@ import Testing
             #expect(try await stream.next() == ServerSentEvent(event: "greeting", data: "hello\nworld", id: "1"))
             #expect(try await stream.next() == ServerSentEvent(event: "note", data: "text", id: "2"))
             #expect(try await stream.next()?.data == #"{"price":1.5,"symbol":"A/B"}"#)
-            #expect(try await stream.next()?.data == #"[{"price":2,"symbol":"ü"}]"#)
+            #expect(try await stream.next() == ServerSentEvent(data: #"[{"price":2,"symbol":"ü"}]"#, id: "3"))
             #expect(try await stream.nextElement() == .retry(milliseconds: 2000))
             #expect(try await stream.nextElement() == nil)
         }
@@ -137,7 +131,7 @@ import Testing
     @Test(arguments: Transport.allCases)
     func `what a handler throws before it sends anything is the answer`(transport: Transport) async throws {
         // Its time does not pass, so that a busy machine has enough.
-        let options = timed(by: ManualClock())
+        let options = EventStreamOptions(clock: ManualClock())
         try await run(transport, options: options) { request, _, _ in
             switch request.uri.query {
             case "none": throw NoMoreEvents()
@@ -197,7 +191,7 @@ import Testing
 
     @Test func `a silent stream shows that it is alive, and one that says something needs not`() async throws {
         let clock = ManualClock()
-        let options = timed(by: clock)
+        let options = EventStreamOptions(clock: clock)
         let (texts, text) = AsyncStream.makeStream(of: String.self)
         try await run(options: options) { _, _, stream in
             for await text in texts { try await stream.send(text) }
@@ -225,7 +219,7 @@ import Testing
 
     @Test func `the head does not wait for a handler that takes its time`() async throws {
         let clock = ManualClock()
-        let options = timed(by: clock)
+        let options = EventStreamOptions(clock: clock)
         let (texts, text) = AsyncStream.makeStream(of: String.self)
         try await run(options: options) { _, _, stream in
             for await text in texts { try await stream.send(text) }
@@ -243,7 +237,7 @@ import Testing
 
     @Test func `a handler may open the stream before it has anything to send`() async throws {
         let (texts, text) = AsyncStream.makeStream(of: String.self)
-        let options = timed(by: ManualClock())
+        let options = EventStreamOptions(clock: ManualClock())
         try await run(options: options) { _, _, stream in
             try await stream.open()
             for await text in texts { try await stream.send(text) }
@@ -258,9 +252,7 @@ import Testing
 
     @Test func `a client that takes nothing is disconnected`() async throws {
         let milestones = Milestones()
-        var options = EventStreamOptions()
-        options.heartbeat = .milliseconds(200)
-        try await run(options: options) { _, _, stream in
+        try await run(options: EventStreamOptions(heartbeat: .milliseconds(200))) { _, _, stream in
             let data = String(repeating: "x", count: 1024 * 1024)
             do {
                 while true { try await stream.send(data) }

@@ -7,6 +7,7 @@ import HummingbirdTesting
 import Martlet
 import MartletHTTP
 import MartletTesting
+import MartletValues
 import TestSupport
 import Testing
 

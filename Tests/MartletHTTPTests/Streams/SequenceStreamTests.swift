@@ -12,12 +12,12 @@ import Testing
 @Suite(.timeLimit(.minutes(3))) struct SequenceStreamTests {
     private struct Failure: Error {}
 
-    private func run(
-        _ transport: Transport = .http1, _ response: @escaping @Sendable (Request) -> Response,
+    private func run<Answer: ResponseGenerator>(
+        _ transport: Transport = .http1, _ answer: @escaping @Sendable (Request) -> Answer,
         _ body: @Sendable @escaping (any TestClientProtocol, StreamClient) async throws -> Void
     ) async throws {
         let router = Router()
-        router.get("stream") { request, _ in response(request) }
+        router.get("stream") { request, _ in answer(request) }
         let application = Application(router: router, server: try transport.server, logger: quiet)
         try await application.test(.live) { client in
             try await StreamClient.run(transport, port: client.port ?? 0) { try await body(client, $0) }
@@ -28,31 +28,35 @@ import Testing
     func `a sequence of events, texts or values is a stream`(transport: Transport) async throws {
         try await run(transport) { request in
             switch request.uri.query {
-            case "events": Response(events: [ServerSentEvent(data: "a", id: "1")].async, to: request)
-            case "texts": Response(events: ["two\nlines", ""].async, to: request)
-            default: Response(events: [["key": 1], ["key": 2]].async)
+            case "events": ServerSentEvents([ServerSentEvent(data: "a", id: "1")].async)
+            case "texts": ServerSentEvents(["two\nlines", ""].async)
+            case "values": ServerSentEvents([["key": 1], ["key": 2]].async)
+            default: ServerSentEvents([ServerSentValue("text", event: "note", id: "7"), ServerSentValue("")].async)
             }
         } _: { _, client async throws in
-            func data(_ path: String) async throws -> [String?] {
+            func events(_ path: String) async throws -> [ServerSentEvent] {
                 let stream = try await client.get(path)
                 #expect(stream.headers["content-type"] == "text/event-stream")
-                var data: [String?] = []
-                while let event = try await stream.next() { data.append(event.data) }
-                return data
+                var events: [ServerSentEvent] = []
+                while let event = try await stream.next() { events.append(event) }
+                return events
             }
-            #expect(try await data("/stream?events") == ["a"])
-            #expect(try await data("/stream?texts") == ["two\nlines", ""])
-            #expect(try await data("/stream?values") == [#"{"key":1}"#, #"{"key":2}"#])
+            #expect(try await events("/stream?events") == [ServerSentEvent(data: "a", id: "1")])
+            #expect(try await events("/stream?texts").map(\.data) == ["two\nlines", ""])
+            #expect(try await events("/stream?values").map(\.data) == [#"{"key":1}"#, #"{"key":2}"#])
+            let items = try await events("/stream?items")
+            #expect(items.first == ServerSentEvent(event: "note", data: #""text""#, id: "7"))
+            #expect(items.last?.data == #""""# && items.last?.event == nil)
         }
     }
 
     @Test func `a sequence that fails ends its stream properly`() async throws {
-        try await run { request in
-            Response(
-                events: AsyncThrowingStream<String, any Error> { continuation in
+        try await run { _ in
+            ServerSentEvents(
+                AsyncThrowingStream<String, any Error> { continuation in
                     continuation.yield("first")
                     continuation.finish(throwing: Failure())
-                }, to: request)
+                })
         } _: { client, _ async throws in
             var data: [String?] = []
             for try await event in client.events("/stream") { data.append(event.data) }
@@ -60,19 +64,14 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false])
-    func `a sequence is let go when its client leaves`(knowsRequest: Bool) async throws {
+    @Test func `a sequence is let go when its client leaves`() async throws {
         let (terminations, terminated) = AsyncStream.makeStream(of: Void.self)
-        var options = EventStreamOptions()
-        options.heartbeat = .milliseconds(50)
-        let quick = options
-        try await run { request in
-            let texts = AsyncStream<String> { continuation in
-                continuation.yield("hello")
-                continuation.onTermination = { _ in terminated.yield() }
-            }
-            // Who does not know the request learns from what cannot be written.
-            return knowsRequest ? Response(events: texts, to: request) : Response(events: texts, options: quick)
+        try await run { _ in
+            ServerSentEvents(
+                AsyncStream<String> { continuation in
+                    continuation.yield("hello")
+                    continuation.onTermination = { _ in terminated.yield() }
+                })
         } _: { client, _ async throws in
             for try await event in client.events("/stream") {
                 #expect(event.data == "hello")

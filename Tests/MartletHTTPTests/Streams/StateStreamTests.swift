@@ -4,6 +4,7 @@ import Hummingbird
 import Martlet
 import MartletHTTP
 import MartletTesting
+import MartletValues
 import TestSupport
 import Testing
 
