@@ -248,6 +248,7 @@ let package = Package(
             dependencies: [
                 "Martlet",
                 "MartletHTTP",
+                "MartletSupport",
                 "MartletTesting",
                 .hummingbird,
                 .hummingbirdCore,
@@ -388,7 +389,7 @@ let package = Package(
             name: "MartletMetricsTests",
             dependencies: [
                 "MartletMetrics",
-                "MartletTesting",
+                "TestSupport",
                 .coreMetrics,
             ],
             swiftSettings: settings

@@ -3,13 +3,14 @@
 import Martlet
 import Synchronization
 
-/// A clock that stands still until a test moves it.
+/// A clock that stands still until a test moves it. Any task may use it.
 ///
-/// ``advance(by:)`` resumes everybody whose time has come, in the order of their deadlines. It does not wait for what
-/// they do then: a task that sleeps in a loop is woken once for each advance, however far that goes.
+/// ``advance(by:)`` resumes the tasks whose deadline has passed, in the order of their deadlines. It does not wait for
+/// them to run: a task that sleeps in a loop is woken once for each call, no matter how far the clock moves.
 public final class ManualClock: Clock, Sendable {
-    /// A moment, as the time since the clock was made.
+    /// A time of the clock.
     public struct Instant: InstantProtocol {
+        /// The time since the clock was created.
         public var offset: Duration
 
         public init(offset: Duration = .zero) { self.offset = offset }
@@ -28,7 +29,7 @@ public final class ManualClock: Clock, Sendable {
     private struct State {
         var now = Instant()
         var nextID: UInt64 = 0
-        /// By deadline, then by who came first.
+        /// In the order of deadlines; of equal deadlines, the earlier sleeper first.
         var sleepers: [Sleeper] = []
     }
 
@@ -40,12 +41,14 @@ public final class ManualClock: Clock, Sendable {
     public var now: Instant { state.withLock { $0.now } }
     public var minimumResolution: Duration { .nanoseconds(1) }
 
-    /// How many tasks sleep.
+    /// The number of tasks that sleep.
     public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
-    /// Moves the clock, forwards.
+    /// Moves the clock forward.
+    ///
+    /// - Precondition: The duration is not negative.
     public func advance(by duration: Duration) {
-        precondition(duration >= .zero, "A clock does not go backwards.")
+        precondition(duration >= .zero, "A clock cannot move backward.")
         let due = state.withLock { state in
             state.now = state.now.advanced(by: duration)
             let due = state.sleepers.prefix { $0.deadline <= state.now }
@@ -56,9 +59,9 @@ public final class ManualClock: Clock, Sendable {
         changed.fire()
     }
 
-    /// Returns once the clock has reached the deadline; at once if it has already.
+    /// Returns when the clock has reached the deadline, which may be at once.
     ///
-    /// - Throws: `CancellationError` when the task is cancelled.
+    /// - Throws: `CancellationError` if the task is cancelled.
     public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
         let id = state.withLock { state in
             state.nextID += 1
@@ -67,7 +70,7 @@ public final class ManualClock: Clock, Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let sleeps = state.withLock { state in
-                    // The flag of the task is set before its handler runs, so one of the two sees the other.
+                    // A task is marked as cancelled before its handler runs, so one of the two sees the other.
                     guard deadline > state.now, !Task.isCancelled else { return false }
                     let index = state.sleepers.firstIndex { $0.deadline > deadline } ?? state.sleepers.endIndex
                     state.sleepers.insert(Sleeper(id: id, deadline: deadline, continuation: continuation), at: index)
@@ -89,9 +92,9 @@ public final class ManualClock: Clock, Sendable {
         changed.fire()
     }
 
-    /// Returns once at least so many tasks sleep, so that advancing the clock reaches them.
+    /// Returns when at least this many tasks sleep, so that advancing the clock wakes them.
     ///
-    /// - Throws: `CancellationError` when the task is cancelled.
+    /// - Throws: `CancellationError` if the task is cancelled.
     public func waitForSleepers(_ count: Int = 1) async throws {
         while true {
             let seen = changed.version

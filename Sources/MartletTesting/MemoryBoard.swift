@@ -3,20 +3,20 @@
 public import Martlet
 import Synchronization
 
-/// A board in memory, for hubs of one process.
+/// A board in memory, for hubs in one process. Any task may use it.
 public final class MemoryBoard<BoardClock: Clock<Duration>>: NodeBoard {
     private struct Entry {
         var posting: NodePosting
         var end: BoardClock.Instant
     }
 
-    /// The board is away: each call throws it.
+    /// The board is away; every call throws this error.
     public struct Away: Error {}
 
     private struct State {
         var entries: [NodeName: Entry] = [:]
         var isAway = false
-        /// How many postings were read.
+        /// The number of reads of a posting.
         var reads = 0
     }
 
@@ -24,22 +24,24 @@ public final class MemoryBoard<BoardClock: Clock<Duration>>: NodeBoard {
     private let clock: BoardClock
     private let state = Mutex(State())
 
-    /// - Parameter clock: By which postings expire.
+    /// - Parameters:
+    ///   - clock: The clock by which postings expire.
+    ///   - maximumBytes: The size of the largest posting that the board takes.
     public init(clock: BoardClock, maximumBytes: Int = NodePosting.defaultMaximumBytes) {
         self.clock = clock
         self.maximumBytes = maximumBytes
     }
 
-    /// Whether the board throws ``Away``; postings expire meanwhile.
+    /// Whether every call throws ``Away``. Postings still expire.
     public var isAway: Bool {
         get { state.withLock { $0.isAway } }
         set { state.withLock { $0.isAway = newValue } }
     }
 
-    /// How many postings were read so far.
+    /// The number of reads of a posting so far.
     public var readCount: Int { state.withLock { $0.reads } }
 
-    /// Forgets all postings, as a board does that is restarted.
+    /// Forgets all postings, like a board that restarts.
     public func clear() { state.withLock { $0.entries = [:] } }
 
     public func post(_ posting: NodePosting, as node: NodeName, for expiry: Duration) async throws {

@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Martlet
+public import Martlet
 
-/// What every ``NodeBoard`` promises, as checks to run against one that two nodes or more share.
+/// The contract of every ``NodeBoard``, as checks to run against a board that at least two nodes share.
 ///
 ///     @Test(.timeLimit(.minutes(1)), arguments: NodeBoardContract.checks)
 ///     func myBoardKeepsTheContract(check: NodeBoardContract.Check) async throws {
 ///         try await check.run { SharedBoard(nodes: [MyBoard(), MyBoard()]) { try await Task.sleep(for: $0) } }
 ///     }
 ///
-/// Each check asks for an empty board, which takes no more than ``maximumBytes``. What expires does so within
-/// ``expiry``, and is waited for by looking again, a bounded number of times; what must stay was posted for an hour.
+/// Each check needs an empty board, which takes postings of at most ``maximumBytes``. Postings that must expire are posted
+/// for ``expiry``; the check looks again, a bounded number of times. Postings that must stay are posted for an hour.
 public enum NodeBoardContract {
+    /// One promise of the contract.
     public typealias Check = LogContract.Check<SharedBoard>
 
-    /// How large a posting the board has to take, and the next larger one it has to refuse.
+    /// The size of the largest posting that the board must take. It must refuse a posting with one more byte.
     public static let maximumBytes = 100_000
-    /// How soon postings expire that are to. A board that is slower than that breaks the contract.
+    /// The expiry of postings that must expire. A board that keeps them for ten times as long breaks the contract.
     public static let expiry = Duration.seconds(1)
 
     private static let long = Duration.seconds(3600)
 
-    /// What is posted, replaced, removed, expires and is renewed.
+    /// Posting, replacing, removing, expiring and renewing.
     public static let checks: [Check] = [
-        Check("An empty board has nothing, and nothing is removed or renewed") { board in
+        Check("An empty board has no postings, and removes and renews none") { board in
             let (a, b) = try pair(board)
             let node = NodeName()
             try await a.remove(node)
             try require(try await !a.renew(node, for: long), "a posting was renewed that was never made")
-            try require(try await b.versions().isEmpty, "a board is not empty from the beginning")
+            try require(try await b.versions().isEmpty, "a new board is not empty")
             try require(try await b.posting(of: node) == nil, "there is a posting that was never made")
         },
-        Check("What a node has posted every node sees, byte for byte and with its version") { board in
+        Check("Every node sees a posting byte for byte and with its version") { board in
             let (a, b) = try pair(board)
             let everyByte = (0...1023).map { UInt8(truncatingIfNeeded: $0) }
             for bytes in [[], [0], Array("\r\n\0".utf8), everyByte] {
@@ -44,7 +45,7 @@ public enum NodeBoardContract {
                 }
             }
         },
-        Check("A posting takes the place of the node's last one, and of no other's") { board in
+        Check("A posting replaces the last one of its node, and no other") { board in
             let (a, b) = try pair(board)
             let other = (NodeName(), NodePosting(version: 7, bytes: [7]))
             try await b.post(other.1, as: other.0, for: long)
@@ -55,7 +56,7 @@ public enum NodeBoardContract {
                 for reader in [a, b] { try await see([node: posting, other.0: other.1], on: reader) }
             }
         },
-        Check("What is removed is gone for every node, and may come again") { board in
+        Check("A removed posting is gone for every node, and its node can post again") { board in
             let (a, b) = try pair(board)
             let (node, other) = (NodeName(), NodeName())
             let posting = NodePosting(version: 1, bytes: [1])
@@ -67,7 +68,7 @@ public enum NodeBoardContract {
             try await a.post(posting, as: node, for: long)
             try await see([node: posting, other: posting], on: b)
         },
-        Check("A posting that is not renewed expires, and no other") { board in
+        Check("A posting that is not renewed expires, and no other does") { board in
             let (a, b) = try pair(board)
             let (node, other) = (NodeName(), NodeName())
             let posting = NodePosting(version: 1, bytes: [1])
@@ -79,33 +80,35 @@ public enum NodeBoardContract {
             try await a.post(NodePosting(version: 2, bytes: [2]), as: node, for: long)
             try await see([node: NodePosting(version: 2, bytes: [2]), other: posting], on: b)
         },
-        Check("Renewing changes when a posting expires, and nothing else; so does posting again") { board in
+        Check("Renewing a posting changes only its expiry, and posting again sets it, too") { board in
             let (a, b) = try pair(board)
             let (renewed, again, shortened, marker) = (NodeName(), NodeName(), NodeName(), NodeName())
             let posting = NodePosting(version: 1, bytes: [1, 2, 3])
             for node in [renewed, again] { try await a.post(posting, as: node, for: expiry) }
             try await a.post(posting, as: shortened, for: long)
-            try require(try await a.renew(renewed, for: long), "a posting that is there was not renewed")
+            try require(try await a.renew(renewed, for: long), "an existing posting was not renewed")
             try await a.post(NodePosting(version: 2, bytes: [4]), as: again, for: long)
-            try require(try await a.renew(shortened, for: expiry), "a posting that is there was not renewed")
+            try require(try await a.renew(shortened, for: expiry), "an existing posting was not renewed")
             try await a.post(posting, as: marker, for: expiry)
             for node in [marker, shortened] { try await untilGone(node, from: b, board) }
             try await see([renewed: posting, again: NodePosting(version: 2, bytes: [4])], on: b)
         },
-        Check("A posting of the greatest size is taken, and a larger one refused, which changes nothing") { board in
+        Check("A board takes the largest posting, and refuses a larger one without a change") { board in
             let (a, b) = try pair(board)
-            try require(a.maximumBytes == maximumBytes, "the board takes \(a.maximumBytes) bytes")
+            try require(
+                a.maximumBytes == maximumBytes,
+                "the board takes \(a.maximumBytes) bytes, and the check needs \(maximumBytes)")
             let node = NodeName()
             let posting = NodePosting(version: 1, bytes: Array(repeating: 0xFF, count: maximumBytes))
             try await a.post(posting, as: node, for: long)
             do {
                 try await a.post(NodePosting(version: 2, bytes: posting.bytes + [0]), as: node, for: long)
-                throw ContractViolation("a posting of one byte too many was taken")
+                throw ContractViolation("a posting that is one byte too large was accepted")
             } catch let error as MartletError where error.code == .tooLarge {
                 try await see([node: posting], on: b)
             }
         },
-        Check("What many nodes post at once is seen as it was posted, and the last of each stays") { board in
+        Check("Postings of many nodes at once are seen whole, and the last one of each stays") { board in
             try await postAtOnce(on: board.nodes, rounds: 50)
         },
     ]
@@ -115,7 +118,7 @@ public enum NodeBoardContract {
         return (board.nodes[0], board.nodes[1])
     }
 
-    /// - Parameter exactly: Whether there is nothing else.
+    /// - Parameter exactly: Whether there must be no other posting.
     private static func see(
         _ postings: [NodeName: NodePosting], on board: any NodeBoard, exactly: Bool = true
     ) async throws {
@@ -123,7 +126,7 @@ public enum NodeBoardContract {
         for (node, posting) in postings {
             let version = versions[node].map { "\($0)" } ?? "none"
             try require(versions[node] == posting.version, "a node sees version \(version) of \(posting.version)")
-            try require(try await board.posting(of: node) == posting, "a node sees something else than was posted")
+            try require(try await board.posting(of: node) == posting, "a node sees another posting than was posted")
         }
         try require(!exactly || versions.count == postings.count, "a node sees \(versions.count) postings")
     }
@@ -132,12 +135,12 @@ public enum NodeBoardContract {
         for _ in 0..<100 {
             try await board.pass(expiry / 10)
             guard try await reader.versions()[node] == nil else { continue }
-            return try require(try await reader.posting(of: node) == nil, "a posting is there without its version")
+            return try require(try await reader.posting(of: node) == nil, "a posting exists without its version")
         }
         throw ContractViolation("a posting does not expire")
     }
 
-    /// Posts from a task for each of several names, and reads on all nodes meanwhile.
+    /// Posts from one task for each name, and reads on all nodes at the same time.
     private static func postAtOnce(on boards: [any NodeBoard], rounds: Int) async throws {
         let names = (0..<4 * boards.count).map { _ in NodeName() }
         @Sendable func posting(_ number: Int, _ version: Int) -> NodePosting {
@@ -157,7 +160,7 @@ public enum NodeBoardContract {
                         let versions = try await board.versions()
                         for (number, name) in names.enumerated() {
                             guard let version = versions[name] else {
-                                try require(seen[name] == nil, "a posting was gone while another took its place")
+                                try require(seen[name] == nil, "a posting was gone while it was replaced")
                                 continue
                             }
                             try require(version >= seen[name] ?? 0, "a posting was followed by an older one")
@@ -174,5 +177,21 @@ public enum NodeBoardContract {
         }
         let last = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, posting($0, rounds)) })
         for board in boards { try await see(last, on: board) }
+    }
+}
+
+/// A board that several nodes share.
+public struct SharedBoard: Sendable {
+    /// The board, as each node sees it.
+    public let nodes: [any NodeBoard]
+    /// Returns when this much time has passed for the board.
+    public let pass: @Sendable (Duration) async throws -> Void
+
+    /// - Parameters:
+    ///   - nodes: The board, as each node sees it.
+    ///   - pass: Returns when this much time has passed for the board: it sleeps, or advances a clock.
+    public init(nodes: [any NodeBoard], pass: @escaping @Sendable (Duration) async throws -> Void) {
+        self.nodes = nodes
+        self.pass = pass
     }
 }

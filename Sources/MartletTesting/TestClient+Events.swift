@@ -4,7 +4,7 @@ public import EventStream
 public import HummingbirdTesting
 
 extension TestClientProtocol {
-    /// The events of a stream of the application under test, on a connection of their own.
+    /// The events of a stream of the application under test, over a separate connection.
     ///
     ///     try await application.test(.live) { client in
     ///         for try await event in client.events("/clock") {
@@ -13,12 +13,13 @@ extension TestClientProtocol {
     ///         }
     ///     }
     ///
-    /// It is connected to when its first event is waited for, and left when the loop is. It needs the `live` framework.
+    /// The client connects when the first event is requested, and disconnects when the loop ends. It needs the `live`
+    /// framework.
     ///
     /// - Parameters:
     ///   - path: The path with its query.
-    ///   - lastEventID: What the client saw last.
-    ///   - headers: What else the request says.
+    ///   - lastEventID: The id of the last event that the client saw, sent as `Last-Event-ID` unless it is empty.
+    ///   - headers: More headers of the request.
     public func events(_ path: String, lastEventID: String = "", headers: [String: String] = [:]) -> TestEvents {
         TestEvents(port: port, path: path, lastEventID: lastEventID, headers: headers)
     }
@@ -26,12 +27,17 @@ extension TestClientProtocol {
 
 /// The events of one stream; see ``HummingbirdTesting/TestClientProtocol/events(_:lastEventID:headers:)``.
 public struct TestEvents: AsyncSequence, Sendable {
-    /// The answer was no event stream.
+    /// The status of the answer was not 200.
     public struct Refused: Error, Hashable {
-        /// The status of the answer; `nil` where there was none.
+        /// The status of the answer; `nil` if there was no answer.
         public var status: Int?
 
         public init(status: Int?) { self.status = status }
+    }
+
+    /// No data has arrived for a minute.
+    public struct Overdue: Error {
+        package init() {}
     }
 
     fileprivate let port: Int?
@@ -44,7 +50,9 @@ public struct TestEvents: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate let connection: Connection
 
-        /// - Throws: ``Refused``; ``TestConnection/Overdue`` when nothing comes for too long.
+        /// The next event; `nil` at the end of the stream.
+        ///
+        /// - Throws: ``Refused``; ``Overdue`` if no data arrives for a minute.
         public mutating func next() async throws -> ServerSentEvent? { try await connection.next() }
     }
 
@@ -62,7 +70,7 @@ public struct TestEvents: AsyncSequence, Sendable {
         }
 
         private func connect() async throws {
-            guard let port = events.port else { preconditionFailure("Streams need a connection: test(.live).") }
+            guard let port = events.port else { preconditionFailure("A stream needs a connection. Use test(.live).") }
             let source = try await TestEventSource(
                 port: port, path: events.path, lastEventID: events.lastEventID, headers: events.headers)
             self.source = source

@@ -13,23 +13,18 @@ import Musl
 import Darwin
 #endif
 
-/// A TCP connection to a server on this machine, byte by byte: for what a well-behaved client never does. It reads only
-/// while somebody waits to receive; what nobody asks for stays with the system.
+/// A TCP connection to a server on this machine, for tests that a well-behaved client cannot make. It reads only while a
+/// caller waits to receive.
 ///
-/// Every wait ends with ``Overdue`` after ``patience``, so that a test fails instead of hanging.
-public final class TestConnection: Sendable {
-    /// Nothing came for too long.
-    public struct Overdue: Error {
-        public init() {}
-    }
-
-    /// How long to wait for anything.
-    public static let patience = Duration.seconds(60)
+/// Each wait ends with ``TestEvents/Overdue`` after ``patience``, so that a test fails instead of hanging.
+package final class TestConnection: Sendable {
+    /// The longest time of a wait.
+    package static let patience = Duration.seconds(60)
 
     private let channel: any Channel
     private let inbox: Inbox
 
-    public init(port: Int) async throws {
+    package init(port: Int) async throws {
         let inbox = Inbox()
         self.inbox = inbox
         self.channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -43,58 +38,58 @@ public final class TestConnection: Sendable {
             .connect(host: "127.0.0.1", port: port).get()
     }
 
-    public func send(_ text: String) async throws { try await send(Array(text.utf8)) }
+    package func send(_ text: String) async throws { try await send(Array(text.utf8)) }
 
-    public func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
+    package func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
 
-    /// Takes what has come, as soon as there is anything; `nil` once the server has closed its side.
-    public func receive() async throws -> [UInt8]? {
+    /// The bytes that have arrived, as soon as there are any; `nil` once the server has closed its side.
+    package func receive() async throws -> [UInt8]? {
         try await Self.withPatience { try await self.inbox.take { self.channel.read() } }
     }
 
-    /// Takes everything up to the end.
-    public func receiveAll() async throws -> String {
+    /// Everything up to the end.
+    package func receiveAll() async throws -> String {
         var bytes: [UInt8] = []
         while let more = try await receive() { bytes += more }
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Says that nothing more will be sent (a FIN), and goes on receiving.
-    public func finishSending() async throws { try await channel.close(mode: .output) }
+    /// Closes the sending side (a FIN), and continues to receive.
+    package func finishSending() async throws { try await channel.close(mode: .output) }
 
-    /// Closes the connection and waits until it is.
-    public func close() async throws {
+    /// Closes the connection and waits until it is closed.
+    package func close() async throws {
         try? await channel.close()
         try await channel.closeFuture.get()
     }
 
-    /// Closes the connection, and does not wait for it.
-    public func leave() { channel.close(promise: nil) }
+    /// Closes the connection without waiting.
+    package func leave() { channel.close(promise: nil) }
 
-    /// Breaks the connection off (a RST).
-    public func reset() async throws {
+    /// Resets the connection (a RST).
+    package func reset() async throws {
         try await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
         try await close()
     }
 
-    /// Does something, and throws ``Overdue`` if it takes too long.
-    public static func withPatience<Value: Sendable>(
+    /// Returns the result of a closure, or throws ``TestEvents/Overdue`` if it takes too long.
+    package static func withPatience<Value: Sendable>(
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         try await withThrowingTaskGroup(of: Value.self) { group in
             group.addTask(operation: body)
             group.addTask {
                 try await Task.sleep(for: patience)
-                throw Overdue()
+                throw TestEvents.Overdue()
             }
             defer { group.cancelAll() }
-            guard let value = try await group.next() else { throw Overdue() }
+            guard let value = try await group.next() else { throw TestEvents.Overdue() }
             return value
         }
     }
 }
 
-/// What has come and was not taken yet.
+/// Bytes that have arrived and were not received yet.
 private final class Inbox: Sendable {
     private let state = Mutex((bytes: [UInt8](), isClosed: false))
     private let changed = Signal()
@@ -109,7 +104,7 @@ private final class Inbox: Sendable {
         changed.fire()
     }
 
-    /// - Parameter read: Has some bytes, or the end, come in.
+    /// - Parameter read: Makes the channel read once.
     func take(reading read: () -> Void) async throws -> [UInt8]? {
         while true {
             let seen = changed.version

@@ -2,7 +2,6 @@
 
 import EventStream
 import MartletOutgoing
-import MartletTesting
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@
 
 import EventStream
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletClient

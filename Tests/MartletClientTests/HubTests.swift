@@ -2,7 +2,6 @@
 
 import EventStream
 import Martlet
-import MartletTesting
 import TestSupport
 import Testing
 

@@ -28,7 +28,7 @@ import Testing
             let events = source.makeAsyncIterator()
             #expect(try await events.next()?.data == "x")
             async let end = events.next()
-            while beats.withLock({ $0 }) == 0 { try await Task.step() }
+            try await until { beats.withLock { $0 } > 0 }
             try await clock.waitForSleepers()
             clock.advance(by: .seconds(9))
             #expect(source.state == .open)

@@ -2,6 +2,7 @@
 
 import MartletOutgoing
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletClient

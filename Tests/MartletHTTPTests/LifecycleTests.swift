@@ -50,9 +50,7 @@ import Testing
                 try await group.waitForAll()
             }
             try await server.until { $0.streamCount == 0 && $0.feedCount == 0 }
-            try await TestConnection.withPatience {
-                while sockets(on: server.port) > 1 { try await Task.sleep(for: .milliseconds(5)) }
-            }
+            try await until { sockets(on: server.port) <= 1 }
         }
     }
 

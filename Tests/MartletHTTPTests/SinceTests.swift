@@ -3,7 +3,6 @@
 import Foundation
 import HTTPTypes
 import MartletHTTP
-import MartletTesting
 import TestSupport
 import Testing
 

@@ -2,7 +2,7 @@
 
 import CoreMetrics
 import MartletMetrics
-import MartletTesting
+import TestSupport
 import Testing
 
 @Suite("Metrics that are dropped or destroyed", .timeLimit(.minutes(3)))

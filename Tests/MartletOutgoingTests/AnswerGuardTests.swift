@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
-import MartletTesting
 import NIOCore
 import NIOHTTP1
 import NIOPosix

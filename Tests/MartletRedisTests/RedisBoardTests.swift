@@ -4,6 +4,7 @@
 import Foundation
 import Martlet
 import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletRedis

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
-import MartletTesting
 import TestSupport
 import Testing
 

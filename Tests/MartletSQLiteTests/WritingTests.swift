@@ -49,7 +49,7 @@ struct WritingTests {
                     return try await log.append([event], once: number % 10 == 9 ? "key" : nil)
                 }
             }
-            while log.state.withLock({ $0.backlog.count }) < 50 { try await Task.step() }
+            try await until { log.state.withLock { $0.backlog.count } >= 50 }
             held.signal()
             var positions: Set<Position> = []
             for (number, publisher) in publishers.enumerated() {

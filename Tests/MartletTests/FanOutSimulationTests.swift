@@ -4,6 +4,7 @@ import EventStream
 import MartletTesting
 import NIOCore
 import NIOEmbedded
+import TestSupport
 import Testing
 
 @testable import Martlet

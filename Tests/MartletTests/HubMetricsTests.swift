@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletMetrics
-import MartletTesting
 import NIOCore
 import NIOEmbedded
 import TestSupport

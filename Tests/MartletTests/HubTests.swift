@@ -158,7 +158,7 @@ import Testing
             let reader = Task {
                 try await hub.subscribe(to: "a") { events in for try await _ in events {} }
             }
-            try await TestConnection.withPatience { while hub.feedCount == 0 { try await Task.step() } }
+            try await until { hub.feedCount > 0 }
             reader.cancel()
             await #expect(throws: CancellationError.self) { try await reader.value }
             #expect(hub.feedCount == 0)

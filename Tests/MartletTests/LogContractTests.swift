@@ -3,6 +3,7 @@
 import Martlet
 import MartletTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("The contract of logs", .timeLimit(.minutes(3)))

@@ -30,7 +30,7 @@ struct ReplayBudgetTests {
             let data = String(repeating: "x", count: 300)
             var ids: [String] = []
             for number in 0..<200 { ids.append(try await hub.publish("\(number) \(data)", to: "news")) }
-            try await TestConnection.withPatience { [ids] in while hub.end.text != ids.last { try await Task.step() } }
+            try await until { hub.end.text == ids.last }
             let shard = SimulatedShard(hub, seed: 1)
             var clients: [(socket: Int32, token: SinkToken, start: Int)] = []
             for start in 0..<40 {

@@ -76,9 +76,7 @@ struct ShardProgressTests {
             #expect(error?.code == .overloaded)
             #expect((2...8).contains(accepted))
             hub.fanOut.reached(hub.fanOut.tail.sequence, by: shard)
-            try await TestConnection.withPatience {
-                while (try? await hub.publish(text, to: "news")) == nil { try await Task.step() }
-            }
+            try await until { (try? await hub.publish(text, to: "news")) != nil }
             hub.fanOut.ignore(shard, feed)
         }
     }

@@ -2,7 +2,6 @@
 
 import Foundation
 import Martlet
-import MartletTesting
 import MartletValues
 import TestSupport
 import Testing

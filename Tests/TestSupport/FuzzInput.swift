@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletTesting
+import Foundation
 package import Testing
 
-/// Inputs for a parser that reads bytes from outside: pieces that mean something to it in any order, and any bytes
-/// between them.
+/// Inputs for a parser of bytes from outside: pieces that have a meaning for it, in any order, and any bytes between them.
 package struct FuzzInput {
     package let seed: UInt64
     private let pieces: [[UInt8]]
@@ -15,9 +14,9 @@ package struct FuzzInput {
     package private(set) var bytes: [UInt8] = []
 
     /// - Parameters:
-    ///   - pieces: What the parser knows.
-    ///   - count: How many inputs there are, unless `MARTLET_FUZZ_INPUTS` says how many.
-    ///   - worker: Tells apart inputs that are made at the same time.
+    ///   - pieces: Texts that have a meaning for the parser.
+    ///   - count: The number of inputs, unless `MARTLET_FUZZ_INPUTS` is set.
+    ///   - worker: Different for each task that makes inputs at the same time.
     package init(pieces: [String], count: Int = 20_000, worker: UInt64 = 0) {
         self.pieces = pieces.map { Array($0.utf8) }
         self.count = FuzzSettings.count ?? count
@@ -25,7 +24,7 @@ package struct FuzzInput {
         random = SeededGenerator(seed: seed &+ worker)
     }
 
-    /// Makes the next input, unless there were enough. Now and then lets other tests go on.
+    /// Makes the next input, unless there were enough. Now and then lets other tests run.
     package mutating func next() async -> Bool {
         guard await counts() else { return false }
         bytes.removeAll(keepingCapacity: true)
@@ -37,7 +36,7 @@ package struct FuzzInput {
         return true
     }
 
-    /// Makes the next input from one of a few that are right, which it changes in some places or in none.
+    /// Makes the next input from one of a few valid ones, changed in some places or in none.
     package mutating func next(from corpus: [String]) async -> Bool {
         guard await counts() else { return false }
         bytes = Array(choose(corpus).utf8)
@@ -69,7 +68,7 @@ package struct FuzzInput {
     /// The input as text; bytes that are not UTF-8 are replaced.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// One of a few.
+    /// A random choice.
     package mutating func choose<T>(_ choices: [T]) -> T { choices[Int.random(in: 0..<choices.count, using: &random)] }
 
     /// The input in one to three parts.
@@ -78,10 +77,22 @@ package struct FuzzInput {
         return zip([0] + cuts, cuts + [bytes.count]).map { Array(bytes[$0..<$1]) }.filter { !$0.isEmpty }
     }
 
-    /// Records what is wrong with an input and how to see it again.
+    /// Records an issue with the input and how to repeat it.
     package func fail(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
         Issue.record(
             "\(what): input \(number) with MARTLET_FUZZ_SEED=\(seed): \(text.debugDescription)",
             sourceLocation: sourceLocation)
+    }
+}
+
+/// The settings of tests with random input.
+package enum FuzzSettings {
+    /// The number of inputs of each test, if `MARTLET_FUZZ_INPUTS` is set.
+    package static let count = setting("MARTLET_FUZZ_INPUTS").map(Int.init)
+    /// The value of `MARTLET_FUZZ_SEED`, or a random one. A failure must name it.
+    package static let seed = setting("MARTLET_FUZZ_SEED") ?? UInt64.random(in: 0 ... .max)
+
+    private static func setting(_ name: String) -> UInt64? {
+        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
     }
 }

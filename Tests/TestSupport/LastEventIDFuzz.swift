@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Martlet
-import MartletTesting
 import Testing
 
-/// Ids as clients send them, against a log with a few events.
+/// Ids from clients, against a log with a few events.
 package enum LastEventIDFuzz {
     private static let pieces = [
         "0", "1", "9", "-", ".", ":", "earliest", "gap", "chosen", "#", " ", "\t", "\u{301}", "\u{E9}", "e\u{301}",
@@ -12,8 +11,7 @@ package enum LastEventIDFuzz {
         "00000000", "FFFFFFFFFFFFFFFF", "18446744073709551615", "99999999999999999999", "~", "%", "/", "*",
     ]
 
-    /// Resolves any id and reads what follows it. The log has to say where the client stands, and the client gets all
-    /// events of its topic or is told of a gap.
+    /// Resolves random ids and reads the events that follow. The client must get all events of its topic, or a gap.
     package static func run(on log: some Log) async throws {
         _ = try await log.open()
         var events = (0..<20).map { Event(topic: "a", data: "\($0)") }

@@ -3,10 +3,10 @@
 package import Logging
 package import Martlet
 
-/// Says nothing.
+/// Logs nothing.
 package let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-/// A hub that neither waits before it lets its streams go nor tells its clients to.
+/// A hub that drains without a wait, and tells its clients to reconnect at once.
 package func quickHub(
     retention: Retention = Retention(), clock: some Clock<Duration> = ContinuousClock(),
     _ configure: (inout HubConfiguration) -> Void = { _ in }

@@ -3,7 +3,7 @@
 package import Logging
 import Synchronization
 
-/// Keeps what is logged.
+/// A log handler that keeps every line.
 package final class RecordingLog: Sendable {
     private let recorded = Mutex<[String]>([])
 

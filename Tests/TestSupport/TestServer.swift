@@ -10,19 +10,18 @@ import NIOCore
 import NIOPosix
 import ServiceLifecycle
 
-/// A server on a free port of this machine, with the routes of a hub and whatever else is added, for as long as a closure
-/// runs.
+/// A server on a free port of this machine, with the routes of a hub and of the test, for as long as a closure runs.
 package struct TestServer: Sendable {
     package let port: Int
     package let hub: Hub
     package let tickets: Tickets
     private let group: ServiceGroup
 
-    /// How the hub, the application and what drains them are put together.
+    /// How the services of the hub, of the application and of the drain are combined.
     package enum Arrangement {
-        /// As `martlet serve` does.
+        /// As in `martlet serve`.
         case outerGroup
-        /// As an application does that adds the hub to its own services.
+        /// As in an application that adds the hub to its own services.
         case applicationServices
     }
 
@@ -73,16 +72,13 @@ package struct TestServer: Sendable {
         }
     }
 
-    /// Asks the server to shut down, as a signal would.
+    /// Asks the server to shut down, like a signal.
     package func shutDown() async { await group.triggerGracefulShutdown() }
 
-    /// Waits until a condition of the hub holds, which something else brings about.
-    package func until(_ condition: @Sendable @escaping (Hub) -> Bool) async throws {
-        let hub = hub
-        try await TestConnection.withPatience { while !condition(hub) { try await Task.sleep(for: .milliseconds(2)) } }
-    }
+    /// Waits until a condition of the hub holds.
+    package func until(_ condition: (Hub) -> Bool) async throws { try await TestSupport.until { condition(hub) } }
 
-    /// Sends a request on a connection of its own and reads the whole answer.
+    /// Sends a request on a new connection and reads the whole answer.
     package func request(
         _ method: String, _ path: String, headers: [String: String] = [:], body: String = ""
     ) async throws -> TestResponse {
@@ -96,5 +92,27 @@ package struct TestServer: Sendable {
         let text = try await connection.receiveAll()
         try await connection.close()
         return TestResponse(text)
+    }
+}
+
+/// A response as text.
+package struct TestResponse {
+    package let status: Int
+    package let head: String
+    package let body: String
+
+    package init(_ text: String) {
+        let end = text.utf8.firstRange(of: "\r\n\r\n".utf8)
+        head = String(text[..<(end?.lowerBound ?? text.endIndex)])
+        body = end.map { String(text[$0.upperBound...]) } ?? ""
+        status = Int(head.split(separator: " ").dropFirst().first ?? "") ?? 0
+    }
+
+    package func header(_ name: String) -> String? {
+        for line in head.split(separator: "\r\n").dropFirst() {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            if parts[0].lowercased() == name.lowercased() { return parts[1].drop { $0 == " " }.description }
+        }
+        return nil
     }
 }

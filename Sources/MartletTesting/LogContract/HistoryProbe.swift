@@ -2,17 +2,17 @@
 
 import Martlet
 
-/// A log that removes its oldest events, with everything that was appended to it. No two events are equal.
+/// A log that removes its oldest events, and everything that was appended to it. No two events are equal.
 struct HistoryProbe: Sendable {
     private(set) var probe: LogProbe
     /// Everything that was appended, in this order.
     private(set) var accepted: [Event] = []
 
-    /// What the log is filled with: in turns, so that history moves on wherever a log keeps its topics.
+    /// The topics that fill the log, in turns, so that every partition of a log removes events.
     static let fillers: [Topic] = ["filler/0", "filler/1"]
-    /// So many rounds of them have to be enough to get anything removed.
+    /// The number of rounds of fillers that must be enough to remove any event.
     private static let mostRounds = 200
-    /// So often is looked at history before it has to be at rest.
+    /// The number of looks after which history must be stable.
     private static let mostLooks = 1000
 
     init(opening log: any Log, with events: [Event] = []) async throws {
@@ -20,7 +20,7 @@ struct HistoryProbe: Sendable {
         for event in events { try await append([event]) }
     }
 
-    /// Goes on with what another instance has left: knows what was tailed before.
+    /// Continues with the history of another instance, and knows what that has tailed.
     init(opening log: any Log, after before: HistoryProbe) async throws {
         probe = try await LogProbe(opening: log, after: before.probe)
         accepted = before.accepted
@@ -28,7 +28,7 @@ struct HistoryProbe: Sendable {
 
     var log: any Log { probe.log }
 
-    /// The places that a reader comes by, each with what was appended behind it.
+    /// The places that a reader passes, each with the events that were appended after it.
     var places: [(position: Position, rest: [Event])] {
         let events = probe.tailed.map(\.event)
         return ([probe.start] + probe.tailed.map(\.position)).enumerated().map { ($1, Array(events[$0...])) }
@@ -48,7 +48,7 @@ struct HistoryProbe: Sendable {
         try await probe.follow(to: accepted.count)
     }
 
-    /// Appends other events until some are no longer in history. Before, after, and now and then something is checked.
+    /// Appends other events until some events are no longer in history, and runs a check before, after and in between.
     mutating func fill(
         untilRemoved events: [Event],
         _ body: (_ history: HistoryProbe, _ kept: Set<Event>) async throws -> Void = { _, _ in }
@@ -60,10 +60,10 @@ struct HistoryProbe: Sendable {
             try await append(Self.fillers.map { Event(topic: $0, data: "\(accepted.count) \(round)") })
             await Task.yield()
         }
-        throw ContractViolation("\(accepted.count) events were appended, and history still begins with the first")
+        throw ContractViolation("\(accepted.count) events were appended, and history still starts with the first")
     }
 
-    /// Checks something that depends on what is in history: again, as long as something is removed meanwhile.
+    /// Runs a check that depends on the content of history, and repeats it if events are removed in the meantime.
     func check(_ body: (_ kept: Set<Event>) async throws -> Void) async throws {
         for _ in 0..<Self.mostLooks {
             let before = try await kept()
@@ -72,12 +72,12 @@ struct HistoryProbe: Sendable {
             if try await kept() == before { return try result.get() }
             await Task.yield()
         }
-        throw ContractViolation("events are removed for ever though none are appended")
+        throw ContractViolation("events are removed without end, although none are appended")
     }
 
     private func kept() async throws -> Set<Event> { Set(try await probe.read(nil, after: .earliest).events) }
 
-    /// Reads on from a place; a gap may come first.
+    /// Reads from a place; a gap may come first.
     func read(
         _ selection: Selection?, after place: Position, through: Position? = nil, limit: SliceLimit = SliceLimit()
     ) async throws -> Reading {

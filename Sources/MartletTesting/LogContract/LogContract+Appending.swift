@@ -12,7 +12,7 @@ extension LogContract {
             try await probe.follow(to: 1)
             try require(probe.tailed.map(\.event), are: SampleEvents.numbered(0..<1), "tailing")
         },
-        Check("Whoever reads up to what append returned sees all that was appended together") { log in
+        Check("Reading up to a position from append includes every event of the same append") { log in
             let probe = try await LogProbe(opening: log)
             var accepted: [Event] = []
             for round in 0..<5 {
@@ -27,7 +27,7 @@ extension LogContract {
                 }
             }
         },
-        Check("Events with a key are accepted once, and always answered as the first time") { log in
+        Check("Events with a key are accepted once, and every retry gets the first answer") { log in
             var probe = try await LogProbe(opening: log)
             let batches = stride(from: 0, to: 12, by: 3).map { Array(SampleEvents.mixed[$0..<$0 + 3]) }
             var answers: [[Position]] = []
@@ -35,16 +35,16 @@ extension LogContract {
                 answers.append(try await log.append(batch, once: "key \(number)"))
                 for (earlier, batch) in batches[...number].enumerated() {
                     let again = try await log.append(batch, once: "key \(earlier)")
-                    try require(again == answers[earlier], "\(answers[earlier]) is answered as \(again) when repeated")
+                    try require(again == answers[earlier], "a retry got \(again) in place of \(answers[earlier])")
                 }
             }
             _ = try await log.append(batches[0], once: nil)
             _ = try await log.append(batches[0], once: "other key")
             let accepted = batches.joined() + batches[0] + batches[0]
             try await probe.follow(to: accepted.count)
-            try require(probe.tailed.map(\.event), are: Array(accepted), "tailing what was repeated with a key")
+            try require(probe.tailed.map(\.event), are: Array(accepted), "tailing after retries with a key")
             let read = try await probe.read(nil, after: .earliest)
-            try require(read.events, are: Array(accepted), "reading what was repeated with a key")
+            try require(read.events, are: Array(accepted), "reading after retries with a key")
         },
         Check("A key with other events is refused, and nothing is accepted") { log in
             var probe = try await LogProbe(opening: log)
@@ -53,14 +53,14 @@ extension LogContract {
             for others in [SampleEvents.numbered(0..<2), SampleEvents.numbered(0..<4), SampleEvents.numbered(1..<4)] {
                 try await requireReuse(of: "key", in: log, with: others)
             }
-            try require(try await log.append(events, once: "key") == answer, "the key is forgotten")
-            // Keys are told apart byte for byte.
+            try require(try await log.append(events, once: "key") == answer, "the key was forgotten")
+            // Keys are compared as bytes.
             for key in ["\u{E9}", "e\u{301}", "KEY"] { _ = try await log.append(events, once: key) }
             try await probe.follow(to: 12)
             let accepted = Array(repeatElement(events, count: 4).joined())
-            try require(probe.tailed.map(\.event), are: accepted, "tailing after a key was given with other events")
+            try require(probe.tailed.map(\.event), are: accepted, "tailing after a key came with other events")
         },
-        Check("Many who append with the same key at once are all given one answer") { log in
+        Check("Concurrent appends with the same key all get one answer") { log in
             var probe = try await LogProbe(opening: log)
             let answers = try await withThrowingTaskGroup(of: [Position].self) { group in
                 for _ in 0..<20 {
@@ -68,25 +68,25 @@ extension LogContract {
                 }
                 return try await group.reduce(into: Set<[Position]>()) { $0.insert($1) }
             }
-            try require(answers.count == 1, "one key was answered with \(answers)")
+            try require(answers.count == 1, "one key got the answers \(answers)")
             _ = try await log.append(SampleEvents.numbered(2..<3), once: nil)
             try await probe.follow(to: 3)
             try require(probe.tailed.map(\.event), are: SampleEvents.numbered(0..<3), "tailing")
         },
-        Check("Events that many append at once are accepted once each, and none overtakes another of its task") { log in
+        Check("Concurrent appends are accepted once each, and in the order of each task") { log in
             try await appendAtOnce(to: [log])
         },
     ]
 
-    /// Throws unless a key is refused with other events than its own.
+    /// Throws unless the log refuses a key with other events than its own.
     static func requireReuse(of key: String, in log: any Log, with others: [Event]) async throws {
         do {
             let answer = try await log.append(others, once: key)
-            throw ContractViolation("a key with other events was answered \(answer)")
+            throw ContractViolation("a key with other events was accepted: \(answer)")
         } catch let error as MartletError where error.code == .keyReused {}
     }
 
-    /// Appends from several tasks through all nodes while all nodes tail, and compares what they got.
+    /// Appends from several tasks through all nodes while all nodes tail, and compares the results.
     static func appendAtOnce(to nodes: [any Log]) async throws {
         let tasks = (0..<8).map { task in
             (0..<10).map { batch in
@@ -120,7 +120,7 @@ extension LogContract {
         for probe in followed {
             let read = try await probe.read(nil, after: .earliest)
             for events in [probe.tailed.map(\.event), read.events] {
-                try require(events.count == count, "of \(count) events \(events.count) came")
+                try require(events.count == count, "\(events.count) of \(count) events came")
                 for (number, batches) in tasks.enumerated() {
                     let own = events.filter { $0.key == "task \(number)" }
                     try require(own, are: Array(batches.joined()), "task \(number)")

@@ -6,14 +6,14 @@ import Synchronization
 /// Appending, tailing, reading and resolving at once.
 extension LogContract {
     static let concurrencyChecks: [Check<any Log>] = [
-        Check("Readers see every topic from its beginning without a hole, whatever is appended meanwhile") { log in
+        Check("Readers see every topic without a hole while events are appended") { log in
             try await readWhileAppending(to: [log], rounds: 40)
         }
     ]
 
-    /// Appends numbered events to each topic from a task of its own, tails on all nodes, and has readers follow each tail.
+    /// Appends numbered events to each topic from a separate task, tails on all nodes, and has readers follow each tail.
     ///
-    /// - Parameter mayMissSomething: Whether events are removed meanwhile. Then the readers have to be told.
+    /// - Parameter mayMissSomething: Whether events are removed in the meantime. Readers must then receive gaps.
     static func readWhileAppending(to nodes: [any Log], rounds: Int, mayMissSomething: Bool = false) async throws {
         let batches = (0..<rounds).map { 3 * $0..<3 * $0 + 1 + $0 % 3 }
         let numbers = batches.joined() + [3 * rounds]
@@ -22,7 +22,7 @@ extension LogContract {
         try await withThrowingTaskGroup(of: Void.self) { [probes] group in
             group.addTask {
                 try await append(batches, to: probes)
-                // The newest events are in history for everybody.
+                // The newest events stay in history.
                 try await probes[0].append(SampleEvents.topics.map { Event(topic: $0, data: "\(3 * rounds)") })
             }
             for probe in probes {
@@ -58,7 +58,7 @@ extension LogContract {
         }
     }
 
-    /// Appends to each topic from a task of its own.
+    /// Appends to each topic from a separate task.
     private static func append(_ batches: [Range<Int>], to nodes: [LogProbe]) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (number, topic) in SampleEvents.topics.enumerated() {
@@ -72,7 +72,7 @@ extension LogContract {
     }
 }
 
-/// How far the tail of a node has come, for those who read up to there.
+/// The end of the tail of a node, up to which readers read.
 private final class FollowedTail: Sendable {
     private let position: Mutex<Position>
 
@@ -82,4 +82,57 @@ private final class FollowedTail: Sendable {
         get { position.withLock { $0 } }
         set { position.withLock { $0 = newValue } }
     }
+}
+
+/// A reader of topics, each of which has the same ascending numbers as events.
+struct NumberReader {
+    private struct Progress {
+        /// The number of events that the reader has passed.
+        var count = 0
+        /// Whether there was a gap since the last one.
+        var isTold = false
+    }
+
+    private let numbers: [Int]
+    private let selection: Selection
+    private var topics: [Topic: Progress]
+    private(set) var place: Position
+
+    init(_ numbers: [Int], _ selection: Selection, at place: Position) {
+        self.numbers = numbers
+        self.selection = selection
+        self.place = place
+        let selected = SampleEvents.topics.filter { selection.selectors.map(\.exactTopic).contains($0) }
+        topics = Dictionary(uniqueKeysWithValues: selected.map { ($0, Progress()) })
+    }
+
+    var isComplete: Bool { topics.values.allSatisfy { $0.count == numbers.count } }
+
+    mutating func resolve(in log: any Log, mayMissSomething: Bool) async throws {
+        let resolution = try await log.resolve(place.text, for: selection)
+        try require(
+            mayMissSomething || resolution.gap == nil, "\(place) was just read, and resolves with \(resolution.gapText)"
+        )
+        if resolution.gap != nil { hear() }
+        place = resolution.position
+    }
+
+    /// Each topic continues where it was; after a gap, events may be missing.
+    mutating func take(_ slice: Slice, mayMissSomething: Bool) throws {
+        try require(mayMissSomething || slice.gap == nil, "there is a gap, although nothing is missing")
+        if slice.gap != nil { hear() }
+        for event in slice.records.map(\.event) {
+            guard let number = Int(event.data), let index = numbers.firstIndex(of: number),
+                let topic = topics[event.topic]
+            else { throw ContractViolation("\(event) was not appended, or is not selected") }
+            try require(
+                topic.isTold ? index >= topic.count : index == topic.count,
+                "of \(event.topic) the number \(number) came after \(topic.count) of \(numbers[...index])")
+            topics[event.topic] = Progress(count: index + 1)
+        }
+        place = slice.end
+    }
+
+    /// There was a gap: events of each topic may be missing.
+    private mutating func hear() { for topic in topics.keys { topics[topic]?.isTold = true } }
 }

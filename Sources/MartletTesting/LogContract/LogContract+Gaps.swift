@@ -2,16 +2,16 @@
 
 import Martlet
 
-/// Who is told that something was removed, and who is not.
+/// Readers that missed removed events receive a gap, and no others do.
 extension LogContract {
     static let gapChecks: [Check<any Log>] = [
-        Check("Who has missed something that was removed is told when he comes back, and nobody else is", keeping: 30) {
+        Check("A reader that resumes is told of removed events that it missed, and of nothing else", keeping: 30) {
             log in
             var history = try await HistoryProbe(opening: log, with: SampleEvents.history)
             try await history.fill(untilRemoved: SampleEvents.history) { try await checkResuming($0, kept: $1) }
         },
         Check(
-            "A reader that is overtaken is told once up to where something is missing, and nobody else is", keeping: 30
+            "A reader that is overtaken is told once how far events are missing, and no other reader is", keeping: 30
         ) { log in
             var history = try await HistoryProbe(opening: log, with: SampleEvents.history)
             try await history.fill(untilRemoved: SampleEvents.history) { history, kept in
@@ -24,7 +24,7 @@ extension LogContract {
                             let misses = rest.contains { selection.contains($0) && !kept.contains($0) }
                             try require(
                                 (read.gap != nil) == misses,
-                                "a reader at \(place) misses \(misses ? "something" : "nothing"), and is told "
+                                "a reader at \(place) misses \(misses ? "events" : "nothing"), and is told "
                                     + (read.gap.map { "of a gap up to \($0)" } ?? "nothing"))
                             guard let gap = read.gap else { continue }
                             let again = try await history.probe.read(selection, after: gap, limit: limit)
@@ -34,7 +34,7 @@ extension LogContract {
                 }
             }
         },
-        Check("A reader is told of no gap behind where it wants to go", keeping: 30) { log in
+        Check("A reader receives no gap that begins after its end", keeping: 30) { log in
             var history = try await HistoryProbe(opening: log, with: SampleEvents.history)
             let sample = SampleEvents.history.count
             try await history.fill(untilRemoved: SampleEvents.history) { history, kept in
@@ -51,7 +51,7 @@ extension LogContract {
                 }
             }
         },
-        Check("A quiet topic has no gap, however much of the others was removed", keeping: 20) { log in
+        Check("A quiet topic has no gap when events of other topics are removed", keeping: 20) { log in
             var history = try await HistoryProbe(opening: log)
             let (quiet, silent) = (Selection(topics: ["quiet"]), Selection(topics: ["silent"]))
             let first = Event(topic: "quiet", data: "first")
@@ -62,12 +62,14 @@ extension LogContract {
                 try await history.check { kept in
                     for (selection, place) in [(quiet, place), (silent, place), (silent, history.probe.start)] {
                         let resolution = try await log.resolve(place.text, for: selection)
-                        try require(resolution.gap == nil, "nothing is missing, and there is \(resolution.gapText)")
+                        try require(
+                            resolution.gap == nil, "there is \(resolution.gapText), although nothing is missing")
                         let rest = try await history.probe.read(selection, after: resolution.position)
                         try require(rest.events, are: [], "reading a quiet topic")
                     }
                     let resolution = try await log.resolve(history.probe.start.text, for: quiet)
-                    try require(resolution.gap != nil, "nobody is told that the only event of a topic was removed")
+                    try require(
+                        resolution.gap != nil, "there is no gap, although the only event of a topic was removed")
                 }
                 try await history.append(SampleEvents.numbered(20 * round + 1..<20 * (round + 1)))
             }
@@ -75,10 +77,10 @@ extension LogContract {
             try await history.append([second])
             try await history.check { _ in
                 let rest = try await history.probe.resume(after: place.text, quiet)
-                try require(rest.events, are: [second], "going on with a topic that was quiet")
+                try require(rest.events, are: [second], "resuming a topic that was quiet")
             }
         },
-        Check("Nothing is ever missing after the earliest", keeping: 20) { log in
+        Check("The earliest position never has a gap", keeping: 20) { log in
             var history = try await HistoryProbe(opening: log, with: SampleEvents.history)
             try await history.fill(untilRemoved: SampleEvents.history) { history, kept in
                 for selection in SampleEvents.selections {
@@ -90,7 +92,7 @@ extension LogContract {
                     try require(read.events, are: left, "reading from the earliest")
                     for (number, record) in read.records.enumerated() {
                         let resolution = try await log.resolve(record.position.text, for: selection)
-                        try require(resolution.gap == nil, "\(record.position) was just read, and has a gap")
+                        try require(resolution.gap == nil, "\(record.position) was just read, and resolves with a gap")
                         let rest = try await history.probe.read(selection, after: resolution.position)
                         let expected = read.events[(number + 1)...]
                         try require(rest.events, are: Array(expected), "resuming after \(record.position)")
@@ -98,7 +100,7 @@ extension LogContract {
                 }
             }
         },
-        Check("A tail that stays behind is given everything, or told that something is missing", keeping: 10) { log in
+        Check("A tail that falls behind gives every event or reports a gap", keeping: 10) { log in
             var probe = try await LogProbe(opening: log)
             let fillers = (0..<40).flatMap { number in
                 HistoryProbe.fillers.map { Event(topic: $0, data: "\(number)") }
@@ -117,19 +119,19 @@ extension LogContract {
                 for filler in HistoryProbe.fillers {
                     let own = seen.filter { $0.topic == filler }
                     let expected = events.filter { $0.topic == filler }.suffix(own.count)
-                    try require(own == Array(expected), "the tail has left out an event before an older one")
+                    try require(own == Array(expected), "the tail gave an event and left out a newer one")
                 }
             }
         },
-        Check("Readers that are overtaken while they read lose nothing without being told", keeping: 30) { log in
+        Check("Readers that are overtaken while they read lose no event without a gap", keeping: 30) { log in
             try await readWhileAppending(to: [log], rounds: 100, mayMissSomething: true)
         },
     ]
 
-    /// Resumes after every place among the events that were appended first, for every selection.
+    /// Resumes after every place among the first events, for every selection.
     ///
-    /// - Parameter mayForgetTopics: Whether the log may have forgotten which topics have nothing removed, so that only who
-    ///   stands behind everything that was removed can rely on it.
+    /// - Parameter mayForgetTopics: Whether the log may have forgotten which topics have no removed events. It may then
+    ///   report a gap to every reader that stands before a removed event.
     static func checkResuming(
         _ history: HistoryProbe, kept: Set<Event>, _ events: [Event] = SampleEvents.history,
         _ selections: [Selection] = SampleEvents.selections, mayForgetTopics: Bool = false
@@ -142,13 +144,13 @@ extension LogContract {
                 let mayBeTold = left != selected || (mayForgetTopics && !rest.allSatisfy(kept.contains))
                 try require(
                     resolution.gap == nil ? left == selected : resolution.gap == .trimmed && mayBeTold,
-                    "of \(selected.count) events after \(place) \(left.count) are left, and there is "
+                    "\(left.count) of \(selected.count) events after \(place) are left, and there is "
                         + resolution.gapText)
                 let read = try await history.probe.read(selection, after: resolution.position)
                 try require(read.events, are: left, "resuming after \(place)")
                 guard resolution.gap != nil else { continue }
                 let again = try await history.log.resolve(resolution.position.text, for: selection)
-                try require(again.gap == nil, "a client is told of a gap again, at \(resolution.position)")
+                try require(again.gap == nil, "the position \(resolution.position) behind a gap has a gap again")
             }
         }
     }

@@ -2,7 +2,7 @@
 
 import Martlet
 
-/// What is in history while events are removed, and what of ids, keys and times goes with them.
+/// The content of history while events are removed, with their ids, keys and times.
 extension LogContract {
     static let historyChecks: [Check<any Log>] = [
         Check("History holds the newest events, and the oldest are removed for good", keeping: 20) { log in
@@ -11,21 +11,21 @@ extension LogContract {
             try await history.fill(untilRemoved: SampleEvents.history) { history, kept in
                 let newest = history.accepted.suffix(20)
                 try require(kept.isSuperset(of: newest), "some of the newest \(newest.count) events are removed")
-                try require(kept.isDisjoint(with: removed), "an event is back that was removed")
+                try require(kept.isDisjoint(with: removed), "a removed event is back")
                 removed = Set(history.accepted).subtracting(kept)
                 for topic in SampleEvents.topics + HistoryProbe.fillers {
                     let all = history.accepted.filter { $0.topic == topic }
                     let left = all.filter(kept.contains)
-                    try require(left == all.suffix(left.count), "of \(topic) an event is removed before an older one")
+                    try require(left == all.suffix(left.count), "an event of \(topic) was removed before an older one")
                 }
                 for size in 1...3 {
                     let read = try await history.probe.read(nil, after: .earliest, limit: SliceLimit(events: size))
                     let left = history.accepted.filter(kept.contains)
-                    try require(read.events, are: left, "reading what is left in slices of \(size)")
+                    try require(read.events, are: left, "reading history in slices of \(size)")
                 }
             }
         },
-        Check("A publisher's id is known as long as its event is in history, and unknown afterwards", keeping: 30) {
+        Check("A publisher's id is known while its event is in history, and unknown afterwards", keeping: 30) {
             log in
             var history = try await HistoryProbe(opening: log, with: SampleEvents.named)
             try await history.fill(untilRemoved: SampleEvents.named) { history, kept in
@@ -43,7 +43,7 @@ extension LogContract {
                 }
             }
         },
-        Check("A repeated id of which an occurrence was removed may be that one: a gap", keeping: 10) { log in
+        Check("A repeated id has a gap once one of its events was removed", keeping: 10) { log in
             var history = try await HistoryProbe(opening: log)
             let selection = Selection(topics: ["news"])
             try await history.append([Event(topic: "news", data: "first", id: "again")])
@@ -65,7 +65,7 @@ extension LogContract {
                 try require(number < 1000, "after \(number) events the first is still in history")
             }
         },
-        Check("A key is known as long as its first event is in history, and new afterwards", keeping: 10) { log in
+        Check("A key is known while its first event is in history, and new afterwards", keeping: 10) { log in
             var history = try await HistoryProbe(opening: log)
             let events = SampleEvents.numbered(0..<3)
             let answer = try await history.append(events, once: "key")
@@ -80,8 +80,7 @@ extension LogContract {
             }
             throw ContractViolation("the key of events that were removed is never forgotten")
         },
-        Check("Who asks for a time when events came that were removed is told, and gets all that is left", keeping: 30)
-        {
+        Check("A time before removed events has a gap, and all events that are left follow", keeping: 30) {
             log in
             var history = try await HistoryProbe(opening: log, with: SampleEvents.history)
             try await history.fill(untilRemoved: SampleEvents.history) { history, kept in
@@ -91,7 +90,7 @@ extension LogContract {
                     let resolution = try await log.resolve(since: .seconds(86_400), for: selection)
                     try require(
                         (resolution.gap != nil) == (left != selected),
-                        "of \(selected.count) events \(left.count) are left, and there is \(resolution.gapText)")
+                        "\(left.count) of \(selected.count) events are left, and there is \(resolution.gapText)")
                     let rest = try await history.probe.read(selection, after: resolution.position)
                     try require(rest.events, are: left, "reading since a day")
                 }

@@ -4,7 +4,7 @@ import Martlet
 
 extension LogContract {
     static let nodeChecks: [Check<[any Log]>] = [
-        Check("Every node gives everything, each topic in the same order") { nodes in
+        Check("Every node gives every event, each topic in the same order") { nodes in
             let probes = try await follow(nodes, SampleEvents.mixed)
             for (number, probe) in probes.enumerated() {
                 try require(probe.tailed.map(\.event), are: SampleEvents.mixed, "tailing on node \(number)")
@@ -12,7 +12,7 @@ extension LogContract {
                 try require(read.events, are: SampleEvents.mixed, "reading on node \(number)")
             }
         },
-        Check("Who has read on one node goes on with exactly the rest on another") { nodes in
+        Check("A reader that moves to another node gets exactly the rest") { nodes in
             let probes = try await follow(nodes, SampleEvents.mixed)
             for (from, to) in pairs(probes) {
                 for selection in SampleEvents.selections {
@@ -30,7 +30,7 @@ extension LogContract {
                 }
             }
         },
-        Check("Who moves to another node after every slice gets everything once") { nodes in
+        Check("A reader that moves to another node after each slice gets every event once") { nodes in
             let probes = try await follow(nodes, SampleEvents.mixed)
             for selection in SampleEvents.selections {
                 for size in 1...4 {
@@ -48,14 +48,14 @@ extension LogContract {
                         seen += slice.records.map(\.event)
                         (place, isComplete) = (slice.end, slice.isComplete)
                         moves += 1
-                        try require(moves <= SampleEvents.mixed.count + 1, "the reader gets nowhere, at \(place)")
+                        try require(moves <= SampleEvents.mixed.count + 1, "the reader makes no progress at \(place)")
                     }
                     let expected = SampleEvents.mixed.filter(selection.contains)
                     try require(seen, are: expected, "moving after every \(size) events")
                 }
             }
         },
-        Check("What was appended through one node is known on all: its position, and the publisher's id") { nodes in
+        Check("The position and the publisher's id of an event are known on all nodes") { nodes in
             var probes: [LogProbe] = []
             for node in nodes { probes.append(try await LogProbe(opening: node)) }
             var positions: [Position] = []
@@ -72,19 +72,19 @@ extension LogContract {
                 }
             }
         },
-        Check("A tail that waits is given what was appended through another node") { nodes in
+        Check("A tail that waits gets events that are appended through another node") { nodes in
             for (number, (reader, writer)) in pairs(nodes).enumerated() {
                 let probe = try await LogProbe(opening: reader)
                 let event = Event(topic: "news", data: "\(number)")
                 async let tailed = probe.tail(after: probe.end, count: 1)
                 try await LogProbe(opening: writer).append([event])
-                try require(try await tailed.events == [event], "the tail gave something else than what was appended")
+                try require(try await tailed.events == [event], "the tail gave another event than was appended")
             }
         },
-        Check("Events that many append through all nodes at once are accepted once each, and seen on all") { nodes in
+        Check("Concurrent appends through all nodes are accepted once each, and seen on all nodes") { nodes in
             try await appendAtOnce(to: nodes)
         },
-        Check("Readers on all nodes see every topic without a hole, whatever is appended through others meanwhile") {
+        Check("Readers on all nodes see every topic without a hole while events are appended") {
             try await readWhileAppending(to: $0, rounds: 40)
         },
     ]
@@ -99,7 +99,7 @@ extension LogContract {
         return probes
     }
 
-    /// Each with each other.
+    /// Each element with each other one.
     private static func pairs<Element>(_ elements: [Element]) -> [(Element, Element)] {
         elements.indices.flatMap { a in
             elements.indices.filter { $0 != a }.map { (elements[a], elements[$0]) }

@@ -4,7 +4,7 @@ import Martlet
 
 extension LogContract {
     static let readingChecks: [Check<any Log>] = [
-        Check("An empty log is read to its end at once") { log in
+        Check("Reading an empty log is complete at once") { log in
             let probe = try await LogProbe(opening: log)
             for place in [.earliest, probe.start] {
                 let records = try await probe.read(nil, after: place).records
@@ -37,7 +37,7 @@ extension LogContract {
                 }
             }
         },
-        Check("A slice has an event even where that alone is larger than the slice") { log in
+        Check("A slice has at least one event, even if that is larger than the slice") { log in
             let events = [1000, 0, 2000, 3000].map { Event(topic: "news", data: String(repeating: "x", count: $0)) }
             var probe = try await LogProbe(opening: log, with: events)
             let limit = SliceLimit(bytes: 10)
@@ -47,7 +47,7 @@ extension LogContract {
             try await probe.follow(to: 2 * events.count, limit: limit)
             try require(probe.tailed.map(\.event), are: events + events, "tailing slices of 10 bytes")
         },
-        Check("A selection gives its topics, and private events only where it includes them") { log in
+        Check("A selection gives its topics, and private events only if it includes them") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for selection in SampleEvents.selections {
                 let read = try await probe.read(selection, after: .earliest, limit: SliceLimit(events: 3))
@@ -55,7 +55,7 @@ extension LogContract {
                 try require(read.events, are: expected, "reading \(selection.selectors)")
             }
         },
-        Check("Reading up to a position gives everything up to there and nothing behind it") { log in
+        Check("Reading up to a position gives every event up to there and no later one") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for records in [probe.tailed, try await probe.read(nil, after: probe.start).records] {
                 for (number, record) in records.enumerated() {

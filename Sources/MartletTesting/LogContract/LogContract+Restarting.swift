@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Martlet
+public import Martlet
 
-/// What outlives an instance, however that ends.
+/// History that outlives an instance.
 extension LogContract {
     static func restartChecks(_ ending: RestartableLog.Ending) -> [Check<RestartableLog>] {
         let end = ending.rawValue
         return restartedTextChecks(ending) + [
-            Check("What was accepted is there after \(end), once and in order, and more goes behind it") {
+            Check("Accepted events are there after \(end), once and in order, and new ones follow them") {
                 try await appendInManyLives($0, ending)
             },
-            Check("Every place and every id from before \(end) leads to exactly the rest") {
+            Check("A reader resumes exactly from every place and id from before \(end)") {
                 try await resumeInOtherLives($0, ending)
             },
-            Check("Every place from before \(end) is covered by all that come after it") { subject in
+            Check("Every place after \(end) covers all places from before") { subject in
                 var probe = try await LogProbe(opening: subject.make(), with: SampleEvents.mixed)
                 for _ in 0..<2 {
                     let before = probe.end
                     probe = try await LogProbe(opening: subject.restart(probe.log, by: ending), after: probe)
                     try require(
-                        probe.log.covers(probe.end, before), "opened at \(probe.end), which is behind \(before)")
+                        probe.log.covers(probe.end, before),
+                        "the log opened at \(probe.end), which does not cover \(before)")
                     try await probe.append(SampleEvents.mixed)
                     try await probe.follow(to: probe.tailed.count + SampleEvents.mixed.count)
                 }
                 let places = [.earliest, probe.start] + probe.tailed.map(\.position)
-                try require(Set(places).count == places.count, "a place has the position of another life")
+                try require(Set(places).count == places.count, "a position was used again after a restart")
                 for (a, first) in places.enumerated() {
                     for (b, second) in places.enumerated() {
                         let says = probe.log.covers(first, second)
@@ -40,15 +41,15 @@ extension LogContract {
                     probe = try await LogProbe(opening: subject.restart(probe.log, by: ending), after: probe)
                     for (earlier, answer) in answers.enumerated() {
                         let again = try await probe.append(SampleEvents.numbered(0..<3), once: "key \(earlier)")
-                        try require(again == answer, "\(answer) is answered as \(again) in another life")
+                        try require(again == answer, "a retry after a restart got \(again) in place of \(answer)")
                         try await requireReuse(of: "key \(earlier)", in: probe.log, with: SampleEvents.numbered(1..<4))
                     }
                 }
                 let read = try await probe.read(nil, after: .earliest)
                 let accepted = Array(repeatElement(SampleEvents.numbered(0..<3), count: 3).joined())
-                try require(read.events, are: accepted, "reading what was repeated with keys")
+                try require(read.events, are: accepted, "reading after retries with keys")
             },
-            Check("Who has missed something that was removed before \(end) is told after it", keeping: 30) { subject in
+            Check("A reader that missed events removed before \(end) receives a gap after it", keeping: 30) { subject in
                 var history = try await HistoryProbe(opening: subject.make(), with: SampleEvents.history)
                 for number in [3, 12, SampleEvents.history.count] {
                     let removed = Array(SampleEvents.history.prefix(number))
@@ -69,7 +70,7 @@ extension LogContract {
         var probe = try await LogProbe(opening: subject.make())
         var accepted: [Event] = []
         for life in 0..<4 {
-            // Once with nothing in it, and in the end not tailed, or not as far as it might be.
+            // First with an empty log; later not tailed, or not to the end.
             if life > 0 {
                 let events = SampleEvents.mixed[8 * (life - 1)..<8 * life]
                 for event in events { try await probe.append([event]) }
@@ -80,13 +81,13 @@ extension LogContract {
             probe = try await LogProbe(opening: subject.restart(probe.log, by: ending), after: probe)
             for place in [.earliest, probe.start] {
                 let read = try await probe.read(nil, after: place)
-                try require(read.events, are: accepted, "reading up to where the log says that it ends")
+                try require(read.events, are: accepted, "reading up to the end of the log")
             }
         }
         let end = probe.end
         try await probe.append(SampleEvents.numbered(0..<2))
         let tailed = try await probe.tail(after: end, count: 2)
-        try require(tailed.events, are: SampleEvents.numbered(0..<2), "tailing from where the log said that it ended")
+        try require(tailed.events, are: SampleEvents.numbered(0..<2), "tailing from the end at which the log opened")
     }
 
     private static func resumeInOtherLives(_ subject: RestartableLog, _ ending: RestartableLog.Ending) async throws {
@@ -123,5 +124,43 @@ extension LogContract {
                 try require(resumed, follow: number, of: accepted, "resuming after \(id)")
             }
         }
+    }
+}
+
+/// A log whose history outlives its instances, such as a log in a file or on a server.
+///
+///     try await check.run {
+///         let file = try TemporaryFile()
+///         return RestartableLog { MyLog(file, keeping: check.events) }
+///     }
+public struct RestartableLog: Sendable {
+    let make: @Sendable () async throws -> any Log
+    let crash: @Sendable () async throws -> Void
+
+    /// - Parameters:
+    ///   - make: Makes an instance, not opened yet, on the history that the previous one has left.
+    ///   - crash: Called in place of ``Log/close()``, while the instance still exists; no call to the instance follows. If
+    ///     an instance cleans up when it is released, this must preserve what a crash would leave, for example by copying
+    ///     the file so that the next instance opens the copy.
+    public init(
+        _ make: @escaping @Sendable () async throws -> any Log, crash: @escaping @Sendable () async throws -> Void = {}
+    ) {
+        self.make = make
+        self.crash = crash
+    }
+
+    /// The end of an instance.
+    enum Ending: String, CaseIterable, Sendable {
+        case close = "a clean close"
+        case crash = "a crash"
+    }
+
+    /// Ends an instance and makes the next one.
+    func restart(_ log: any Log, by ending: Ending) async throws -> any Log {
+        switch ending {
+        case .close: await log.close()
+        case .crash: try await crash()
+        }
+        return try await make()
     }
 }

@@ -4,7 +4,7 @@ import Martlet
 
 extension LogContract {
     static let resumingChecks: [Check<any Log>] = [
-        Check("Who goes on from any event that he has read gets exactly the rest") { log in
+        Check("A reader that resumes after any event gets exactly the rest") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for selection in SampleEvents.selections {
                 let tailed = probe.tailed.filter { selection.contains($0.event) }
@@ -18,7 +18,7 @@ extension LogContract {
                 }
             }
         },
-        Check("Who goes on from the end of any slice gets exactly the rest") { log in
+        Check("A reader that resumes after the end of any slice gets exactly the rest") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for selection in SampleEvents.selections {
                 for size in 1...4 {
@@ -31,7 +31,7 @@ extension LogContract {
                 }
             }
         },
-        Check("What append returns stands behind its event") { log in
+        Check("A position from append is after its event") { log in
             var probe = try await LogProbe(opening: log)
             var positions: [Position] = []
             for event in SampleEvents.mixed.dropLast(3) { positions += try await probe.append([event]) }
@@ -42,7 +42,7 @@ extension LogContract {
                 try require(rest, follow: number, of: SampleEvents.mixed, "resuming after \(position)")
             }
         },
-        Check("A publisher's id stands behind its earliest occurrence") { log in
+        Check("A publisher's id is after its earliest occurrence") { log in
             var events = SampleEvents.mixed
             for number in [4, 9, 10, 20] { events[number].id = "again" }
             let probe = try await LogProbe(opening: log, with: events)
@@ -51,7 +51,7 @@ extension LogContract {
                 try require(rest, follow: number, of: events, "resuming after \(id)")
             }
         },
-        Check("A publisher's id never passes for a position") { log in
+        Check("A publisher's id is never taken for a position") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for record in probe.tailed.prefix(3) {
                 // A log may refuse such an id.
@@ -64,10 +64,10 @@ extension LogContract {
                 )
                 let rest = try await probe.resume(after: record.position.text, SampleEvents.selection).events
                 let expected = probe.tailed[(number + 1)...].map(\.event)
-                try require(rest, are: expected, "resuming after \(record.position), which is somebody's id too")
+                try require(rest, are: expected, "resuming after \(record.position), which is also a publisher's id")
             }
         },
-        Check("Publishers' ids are told apart byte for byte") { log in
+        Check("Publishers' ids are compared as bytes") { log in
             let events = [("\u{E9}", 0), ("e\u{301}", 1), ("E", 2), ("e", 3)].map { id, number in
                 Event(topic: "news", data: "\(number)", id: id)
             }
@@ -77,7 +77,7 @@ extension LogContract {
                 try require(rest, follow: number, of: events, "resuming after \(event.id ?? "")")
             }
         },
-        Check("An id of an event that a client does not select, or may not see, is unknown to it") { log in
+        Check("The id of an event that a client does not select, or may not see, is unknown to it") { log in
             let news = Selection(topics: ["news"])
             let events = [
                 Event(topic: "news", data: "0"), Event(topic: "other", data: "1", id: "shared"),
@@ -95,11 +95,11 @@ extension LogContract {
             let rest = try await probe.resume(after: "shared", news).events
             try require(rest, are: [events[4]], "resuming after an id that an event of another topic has, too")
         },
-        Check("Who asks for what is not older than a day gets everything that came just now") { log in
+        Check("Reading since a day gives every new event") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for selection in SampleEvents.selections {
                 let resolution = try await log.resolve(since: .seconds(86_400), for: selection)
-                try require(resolution.gap == nil, "nothing was removed, and there is a gap")
+                try require(resolution.gap == nil, "there is a gap, although no event was removed")
                 let read = try await probe.read(selection, after: resolution.position)
                 try require(read.events, are: SampleEvents.mixed.filter(selection.contains), "reading since a day")
             }
@@ -120,7 +120,7 @@ extension LogContract {
             let rubbish = ["", " ", "unknown", "chosen:1", "\u{1F426}", "\0", known + "x", "x" + known, " " + known]
             for id in rubbish + [known + known, String(repeating: "9", count: 10_000), "Earliest"] {
                 let resolution = try await log.resolve(id, for: SampleEvents.selection)
-                try require(resolution.gap != nil, "nobody is told that \(id.prefix(100).debugDescription) is unknown")
+                try require(resolution.gap != nil, "the unknown id \(id.prefix(100).debugDescription) has no gap")
                 let read = try await probe.read(SampleEvents.selection, after: resolution.position)
                 try require(read.events, are: SampleEvents.mixed, "resuming after \(id.prefix(100).debugDescription)")
             }

@@ -4,7 +4,7 @@ import Martlet
 
 extension LogContract {
     static let tailChecks: [Check<any Log>] = [
-        Check("The tail gives everything that was appended since the log was opened, once, each topic in order") {
+        Check("The tail gives every event since the log was opened once, each topic in order") {
             log in
             var probe = try await LogProbe(opening: log)
             for (round, limit) in [SliceLimit(), SliceLimit(events: 1), SliceLimit(bytes: 500)].enumerated() {
@@ -13,14 +13,14 @@ extension LogContract {
                 try await probe.follow(to: before + SampleEvents.mixed.count, limit: limit)
                 let tailed = probe.tailed[before...].map(\.event)
                 try require(tailed, are: SampleEvents.mixed, "tailing slices of \(limit)")
-                // Whatever else the tail might give would come before this.
+                // Any surplus event of the tail would come before this one.
                 let last = Event(topic: "other", data: "\(round)")
                 try await probe.append([last])
                 try await probe.follow(to: before + SampleEvents.mixed.count + 1)
                 try require(probe.tailed.last?.event == last, "the tail gives more than was appended")
             }
         },
-        Check("The tail waits until there is something") { log in
+        Check("The tail waits for an event") { log in
             var probe = try await LogProbe(opening: log)
             for number in 0..<20 {
                 let before = probe
@@ -28,11 +28,11 @@ extension LogContract {
                 for _ in 0..<number { await Task.yield() }
                 let event = Event(topic: "news", data: "\(number)")
                 try await probe.append([event])
-                try require(try await tailed.events == [event], "the tail gave something else than what was appended")
+                try require(try await tailed.events == [event], "the tail gave another event than was appended")
                 try await probe.follow(to: number + 1)
             }
         },
-        Check("A cancelled tail ends with CancellationError, and loses nothing") { log in
+        Check("A cancelled tail throws CancellationError and loses no event") { log in
             var probe = try await LogProbe(opening: log)
             for yields in 0..<20 {
                 let end = probe.end
@@ -48,7 +48,7 @@ extension LogContract {
                     return await group.next() ?? nil
                 }
                 try require(
-                    error is CancellationError, "tail ended with \(error.map { "\($0)" } ?? "a slice of nothing")"
+                    error is CancellationError, "tail ended with \(error.map { "\($0)" } ?? "an empty slice")"
                 )
                 try await probe.append(SampleEvents.numbered(yields..<yields + 1))
                 try await probe.follow(to: yields + 1)
@@ -56,7 +56,7 @@ extension LogContract {
             let expected = SampleEvents.numbered(0..<20)
             try require(probe.tailed.map(\.event), are: expected, "tailing after being cancelled")
         },
-        Check("The tail starts again from any of its positions") { log in
+        Check("The tail can start again from each of its positions") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.mixed)
             for (number, record) in probe.tailed.enumerated() {
                 let rest = probe.tailed[(number + 1)...].map(\.event)

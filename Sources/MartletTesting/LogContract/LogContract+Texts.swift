@@ -2,10 +2,10 @@
 
 import Martlet
 
-/// Texts are bytes: a log changes none of them, and two spellings of one text in Unicode are two texts.
+/// Texts are bytes: a log changes none of them, and two Unicode spellings of one text are different texts.
 extension LogContract {
     static let textChecks: [Check<any Log>] = [
-        Check("Every text comes back byte for byte, and a topic selects no other spelling") { log in
+        Check("Every text comes back byte for byte, and a topic selects no other spelling of it") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.spelled)
             try require(probe.tailed.map(\.event), are: SampleEvents.spelled, "tailing texts that are hard to spell")
             for topic in SampleEvents.spelledTopics {
@@ -15,7 +15,7 @@ extension LogContract {
                 try require(read.events, are: expected, "reading \(topic.name.debugDescription)")
             }
         },
-        Check("An id of any spelling leads to its own event") { log in
+        Check("An id in any spelling leads to its own event") { log in
             let probe = try await LogProbe(opening: log, with: SampleEvents.spelled)
             let selection = Selection(topics: Set(SampleEvents.spelledTopics))
             for (number, event) in SampleEvents.spelled.enumerated() {
@@ -30,7 +30,7 @@ extension LogContract {
                 let answer = try await probe.append([event], once: "key \(number)")
                 try await requireReuse(of: "key \(number)", in: log, with: [other])
                 let again = try await probe.append([event], once: "key \(number)")
-                try require(again == answer, "\(answer) is answered as \(again) when repeated")
+                try require(again == answer, "a retry got \(again) in place of \(answer)")
                 accepted.append(event)
             }
             _ = try await probe.append(SampleEvents.numbered(0..<1))
@@ -41,7 +41,7 @@ extension LogContract {
     ]
 
     static let removedTextChecks: [Check<any Log>] = [
-        Check("What was removed of a topic is remembered by the bytes of its name", keeping: 30) { log in
+        Check("Removed events are remembered by the bytes of their topic", keeping: 30) { log in
             var history = try await HistoryProbe(opening: log, with: SampleEvents.spelledApart)
             try await history.fill(untilRemoved: SampleEvents.spelledApart) { history, kept in
                 try await checkResuming(
@@ -53,7 +53,7 @@ extension LogContract {
 
     static func restartedTextChecks(_ ending: RestartableLog.Ending) -> [Check<RestartableLog>] {
         [
-            Check("What was removed of a topic is remembered by its bytes after \(ending.rawValue)", keeping: 30) {
+            Check("Removed events are remembered by the bytes of their topic after \(ending.rawValue)", keeping: 30) {
                 subject in
                 var history = try await HistoryProbe(opening: subject.make(), with: SampleEvents.spelledApart)
                 try await history.fill(untilRemoved: SampleEvents.spelledApart)

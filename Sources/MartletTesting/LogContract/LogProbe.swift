@@ -2,15 +2,15 @@
 
 import Martlet
 
-/// A log under test, as its hub sees it: opened, and followed up to ``end``. Whatever the log says on the way is checked
-/// as far as it can be without knowing what was appended.
+/// A log under test, as its hub sees it: opened, and followed up to ``end``. Each answer of the log is checked as far as
+/// that is possible without knowing what was appended.
 struct LogProbe: Sendable {
     let log: any Log
-    /// What opening the log gave.
+    /// The end of the log when it was opened.
     let start: Position
     /// Everything that the tail has given.
     private(set) var tailed: [Record] = []
-    /// How far the tail has been given.
+    /// The end of the tail.
     private(set) var end: Position
 
     init(opening log: any Log) async throws {
@@ -32,7 +32,7 @@ struct LogProbe: Sendable {
         try await follow(to: events.count)
     }
 
-    /// Opens another instance on what the one of another probe has left, and goes on where that was.
+    /// Opens another instance on the history of an earlier probe, and continues there.
     init(opening log: any Log, after before: LogProbe) async throws {
         self.log = log
         start = before.start
@@ -49,14 +49,14 @@ struct LogProbe: Sendable {
         return positions
     }
 
-    /// Tails until so many events have come since the log was opened.
+    /// Tails until this many events have come since the log was opened.
     mutating func follow(to count: Int, limit: SliceLimit = SliceLimit()) async throws {
         let records = try await tail(after: end, count: count - tailed.count, limit: limit)
         tailed += records.records
         end = records.end
     }
 
-    /// Tails whatever there is, where events may have been removed before.
+    /// Tails one slice; events may have been removed before it.
     mutating func followSlice(limit: SliceLimit = SliceLimit()) async throws -> Slice {
         let slice = try await log.tail(after: end, limit: limit)
         tailed += slice.records
@@ -64,24 +64,24 @@ struct LogProbe: Sendable {
         return slice
     }
 
-    /// Tails until so many events have come.
+    /// Tails until this many events have come.
     func tail(after place: Position, count: Int, limit: SliceLimit = SliceLimit()) async throws -> Reading {
         var reading = Reading(end: place)
         while reading.records.count < count {
             let slice = try await log.tail(after: reading.end, limit: limit)
-            try require(!slice.records.isEmpty, "tail returned and gave nothing")
+            try require(!slice.records.isEmpty, "tail returned an empty slice")
             try reading.append(slice, limit: limit, of: log)
         }
         try require(
             reading.records.count == count,
-            "the tail after \(place) gave \(reading.records.count) events, of which \(count) were to come"
+            "the tail after \(place) gave \(reading.records.count) events, and \(count) were appended"
         )
         return reading
     }
 
-    /// Reads to the end of what the tail has given, or to some other position, slice by slice.
+    /// Reads to the end of the tail, or to another position, slice by slice.
     ///
-    /// - Parameter mayMissSomething: Whether the first slice may tell of a gap.
+    /// - Parameter mayMissSomething: Whether the first slice may have a gap.
     func read(
         _ selection: Selection?, after place: Position, through: Position? = nil, limit: SliceLimit = SliceLimit(),
         mayMissSomething: Bool = false
@@ -93,7 +93,7 @@ struct LogProbe: Sendable {
             try reading.append(slice, limit: limit, of: log)
             try require(log.covers(through, slice.end), "a slice ends at \(slice.end), which \(through) does not cover")
             if slice.isComplete { break }
-            try require(!slice.records.isEmpty, "a slice is empty though there is more to read")
+            try require(!slice.records.isEmpty, "a slice is empty, although there is more to read")
         }
         try require(
             log.covers(reading.end, through), "a reader that has read all up to \(through) stands at \(reading.end)"
@@ -101,7 +101,7 @@ struct LogProbe: Sendable {
         return reading
     }
 
-    /// Resolves what a client says that has missed nothing that is gone, and reads what it has not seen.
+    /// Resolves the id of a client that has missed no removed event, and reads the events that it has not seen.
     func resume(after id: String, _ selection: Selection) async throws -> Reading {
         let resolution = try await log.resolve(id, for: selection)
         try require(resolution.gap == nil, "\(id) resolves with the gap \(resolution.gap?.rawValue ?? "")")
@@ -109,14 +109,14 @@ struct LogProbe: Sendable {
     }
 }
 
-/// What a reader was given, slice by slice.
+/// The slices that a reader received.
 struct Reading {
     private(set) var records: [Record] = []
-    /// Where the reader stands now.
+    /// The position of the reader.
     private(set) var end: Position
-    /// Where it stood after each slice.
+    /// Its position after each slice.
     private(set) var sliceEnds: [Position] = []
-    /// Up to where something is missing.
+    /// The end of the gap.
     private(set) var gap: Position?
     private let mayMissSomething: Bool
 
@@ -129,7 +129,7 @@ struct Reading {
 
     fileprivate mutating func append(_ slice: Slice, limit: SliceLimit, of log: any Log) throws {
         if let gap = slice.gap {
-            try require(mayMissSomething, "there is a gap up to \(gap) though nothing is missing")
+            try require(mayMissSomething, "there is a gap up to \(gap), although nothing is missing")
             try require(sliceEnds.isEmpty, "there is another gap up to \(gap) behind the first slice")
             try require(log.covers(gap, end), "a reader at \(end) has a gap up to \(gap)")
             (self.gap, end) = (gap, gap)

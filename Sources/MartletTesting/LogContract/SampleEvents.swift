@@ -2,20 +2,20 @@
 
 import Martlet
 
-/// What the checks append.
+/// The events that the checks append.
 enum SampleEvents {
     static let topics: [Topic] = ["orders/1", "orders/2", "news", "na\u{EF}ve//p\u{E4}th"]
 
-    /// Everything of all topics.
+    /// All events of all topics.
     static let selection = Selection(topics: Set(topics), includesPrivate: true)
 
-    /// All sorts of selections of ``topics``.
+    /// Different selections of ``topics``.
     static let selections =
         [selection, Selection(topics: Set(topics))]
         + topics.map { Selection(topics: [$0], includesPrivate: true) }
         + [Selection(topics: ["orders/1", "news"]), Selection(topics: ["orders/2", "other"], includesPrivate: true)]
 
-    /// Events of all topics in turns, with everything that an event can have. No two are equal.
+    /// Events of all topics in turns, with all fields of an event. No two are equal.
     static let mixed: [Event] = (0..<24).map { number in
         Event(
             topic: topics[number * 7 / 3 % topics.count],
@@ -29,19 +29,19 @@ enum SampleEvents {
         )
     }
 
-    /// The same, without private events of several topics, of which a log need not remember who could see them.
+    /// The same without private events that have several topics: a log need not remember their rights.
     static let history: [Event] = mixed.map { event in
         var event = event
         if !event.alternates.isEmpty { event.isPrivate = false }
         return event
     }
 
-    /// Events of all topics in turns with an id each, told apart by their data.
+    /// Events of all topics in turns, each with an id and different data.
     static let named: [Event] = (0..<24).map { number in
         Event(topic: topics[number % topics.count], data: "\(number)", id: "chosen:\(number)")
     }
 
-    /// Texts that begin with a scalar which joins the character before it, and texts that are canonically equivalent.
+    /// Texts that start with a scalar that joins the character before it, and texts that are canonically equivalent.
     private static let spellings = [
         "\u{301}x", "x", "\u{200D}x", "\u{FE0F}x", "\u{20DD}", "\u{1F3FB}x", " x", " \u{301}x", "x ", "\u{E9}",
         "e\u{301}",
@@ -55,14 +55,14 @@ enum SampleEvents {
 
     static let spelledTopics: [Topic] = spellings.map(topic)
 
-    /// One event for each spelling, which it has in its topic and in every other text.
+    /// One event for each spelling, which is in its topic and in every other text.
     static let spelled: [Event] = spellings.enumerated().map { number, text in
         Event(
             topic: topic(text), alternates: number % 3 == 0 ? [topic(spellings[(number + 1) % spellings.count])] : [],
             data: text, id: "of \(text).", type: text, key: text)
     }
 
-    /// The same with one topic each.
+    /// The same, with one topic each.
     static let spelledApart: [Event] = spelled.map { Event(topic: $0.topic, data: $0.data) }
 
     /// Pairs of events that differ in the spelling of one text.
@@ -92,13 +92,13 @@ enum SampleEvents {
         }
     }
 
-    /// Events of one topic, told apart by their data.
+    /// Events of one topic with different data.
     static func numbered(_ numbers: Range<Int>, _ topic: Topic = topics[0]) -> [Event] {
         numbers.map { Event(topic: topic, data: "\($0)") }
     }
 }
 
-/// Throws unless the events are the expected ones, each topic in order. Order between topics is up to the log.
+/// Throws unless the events are the expected ones, each topic in order. The log decides on the order between topics.
 func require(_ events: [Event], are expected: [Event], _ what: @autoclosure () -> String) throws {
     let groups = Dictionary(grouping: events, by: \.topic)
     let expectedGroups = Dictionary(grouping: expected, by: \.topic)
@@ -107,14 +107,12 @@ func require(_ events: [Event], are expected: [Event], _ what: @autoclosure () -
         let wanted = expectedGroups[topic] ?? []
         guard found != wanted else { continue }
         throw ContractViolation(
-            "\(what()): of \(topic) came \(found.map(\.data)), which should have been \(wanted.map(\.data))"
+            "\(what()): the events of \(topic) are \(found.map(\.data)), and should be \(wanted.map(\.data))"
         )
     }
 }
 
-/// Throws unless the events are all that follow one of the accepted ones.
-///
-/// Nothing that was accepted later is missing; of the event's own topic nothing else is there.
+/// Throws unless the events include every later one, and of the event's own topic no other.
 func require(_ events: [Event], follow number: Int, of accepted: [Event], _ what: @autoclosure () -> String) throws {
     let later = accepted[(number + 1)...]
     for topic in Set(accepted.map(\.topic)) {
@@ -123,7 +121,7 @@ func require(_ events: [Event], follow number: Int, of accepted: [Event], _ what
         let isRight = topic == accepted[number].topic ? found == wanted : found.suffix(wanted.count) == wanted[...]
         guard !isRight else { continue }
         throw ContractViolation(
-            "\(what()): of \(topic) came \(found.map(\.data)), which should have been \(wanted.map(\.data))"
+            "\(what()): the events of \(topic) are \(found.map(\.data)), and should be \(wanted.map(\.data))"
         )
     }
 }

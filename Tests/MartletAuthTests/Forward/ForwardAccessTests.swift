@@ -309,9 +309,7 @@ import Testing
                         try await access.grant(for: request(), to: .subscribe, address: "a").principal
                     }
                 }
-                try await TestConnection.withPatience {
-                    while server.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
-                }
+                try await until { !server.requests.isEmpty }
                 go.finish()
                 for try await principal in tasks { #expect(principal == "alice") }
             }
@@ -333,9 +331,7 @@ import Testing
             }
             async let one = ask("/1")
             async let two = ask("/2")
-            try await TestConnection.withPatience {
-                while server.requests.count < 2 { try await Task.sleep(for: .milliseconds(1)) }
-            }
+            try await until { server.requests.count >= 2 }
             #expect(try await ask("/3")?.status == .serviceUnavailable)
             go.finish()
             #expect(try await one == nil)

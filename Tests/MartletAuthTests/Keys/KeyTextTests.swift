@@ -3,7 +3,7 @@
 import Crypto
 import Foundation
 import JWTKit
-import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletAuth

@@ -2,7 +2,6 @@
 
 import HTTPTypes
 import MartletHTTP
-import MartletTesting
 import TestSupport
 import Testing
 

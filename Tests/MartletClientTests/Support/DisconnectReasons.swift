@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletTesting
 import Synchronization
+import TestSupport
 
 @testable import MartletClient
 
@@ -25,11 +25,9 @@ final class DisconnectReasons: Sendable {
         var configuration = EventSource.Configuration()
         reasons.watch(&configuration)
         let source = EventSource(url, configuration: configuration)
-        return try await TestConnection.withPatience {
-            let task = Task { for try await _ in source {} }
-            defer { task.cancel() }
-            while reasons.all.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
-            return reasons.all.first
-        }
+        let task = Task { for try await _ in source {} }
+        defer { task.cancel() }
+        try await until { !reasons.all.isEmpty }
+        return reasons.all.first
     }
 }

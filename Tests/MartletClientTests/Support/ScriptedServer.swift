@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import Synchronization
+import TestSupport
 
 #if canImport(Glibc)
 import Glibc
@@ -84,9 +85,9 @@ final class ScriptedServer: Sendable {
         try result.get()
     }
 
-    /// Waits until a condition holds, which something else brings about.
-    func until(_ condition: @Sendable @escaping (ScriptedServer) -> Bool) async throws {
-        while !condition(self) { try await Task.sleep(for: .milliseconds(2)) }
+    /// Waits until a condition of the server holds.
+    func until(_ condition: (ScriptedServer) -> Bool) async throws {
+        try await TestSupport.until { condition(self) }
     }
 }
 

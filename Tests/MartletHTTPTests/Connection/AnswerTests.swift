@@ -93,9 +93,7 @@ import Testing
         try await TestServer.run(hub: hub, maximumConnections: 1, adding: routes) { server in
             let greedy = try await TestConnection(port: server.port)
             try await greedy.send(String(repeating: "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 50))
-            try await TestConnection.withPatience {
-                while try await server.request("GET", "/health/live").status != 200 { try await Task.step() }
-            }
+            try await until { try await server.request("GET", "/health/live").status == 200 }
             try? await greedy.close()
         }
     }

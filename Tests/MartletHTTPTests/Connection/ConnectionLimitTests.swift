@@ -136,9 +136,7 @@ import Testing
                 }
             }
             try await held.connection.close()
-            try await TestConnection.withPatience {
-                while try await server.request("GET", "/health/live").status != 200 { try await Task.step() }
-            }
+            try await until { try await server.request("GET", "/health/live").status == 200 }
         }
     }
 

@@ -6,7 +6,6 @@ import Hummingbird
 import HummingbirdCore
 import Martlet
 import MartletHTTP
-import MartletTesting
 import NIOCore
 import NIOEmbedded
 import TestSupport

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import MartletTesting
+import TestSupport
 import Testing
 
 @testable import MartletHTTP

@@ -149,7 +149,7 @@ struct GroupPublisherTests {
         let publisher = publisher(publishes: 2, groupEvents: 1)
         server.state.withLock { $0.isHeld = true }
         async let first = publisher.publish(event("first"), once: nil)
-        while !server.state.withLock({ $0.isBusy }) { try await Task.step() }
+        try await until { server.state.withLock { $0.isBusy } }
         let codes = await withTaskGroup(of: MartletError.Code?.self) { group in
             for number in 0..<5 {
                 group.addTask {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
-import MartletTesting
+import TestSupport
 import Testing
 
 @Suite("The delay between attempts")

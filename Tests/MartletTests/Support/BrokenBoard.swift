@@ -17,13 +17,13 @@ enum BrokenBoardFault: CaseIterable {
     /// How the name of the check begins that finds out.
     var check: String {
         switch self {
-        case .renewsNothing: "An empty board has nothing, and nothing is removed or renewed"
-        case .losesAByte, .countsByItself: "What a node has posted every node sees, byte for byte"
-        case .keepsTheFirst: "A posting takes the place of the node's last one"
-        case .keepsWhatIsRemoved: "What is removed is gone for every node"
+        case .renewsNothing: "An empty board has no postings, and removes and renews none"
+        case .losesAByte, .countsByItself: "Every node sees a posting byte for byte"
+        case .keepsTheFirst: "A posting replaces the last one of its node"
+        case .keepsWhatIsRemoved: "A removed posting is gone for every node"
         case .neverExpires: "A posting that is not renewed expires"
-        case .ignoresRenewals: "Renewing changes when a posting expires"
-        case .takesAnySize: "A posting of the greatest size is taken, and a larger one refused"
+        case .ignoresRenewals: "Renewing a posting changes only its expiry"
+        case .takesAnySize: "A board takes the largest posting, and refuses a larger one"
         }
     }
 }

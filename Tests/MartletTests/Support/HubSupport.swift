@@ -52,9 +52,7 @@ extension Hub {
     func publish(numbers: Range<Int>, to topic: Topic) async throws -> [String] {
         var ids: [String] = []
         for number in numbers { ids.append(try await publish("\(number)", to: topic)) }
-        try await TestConnection.withPatience { [last = ids.last] in
-            while self.fanOut.tail.position.text != last { try await Task.step() }
-        }
+        try await until { fanOut.tail.position.text == ids.last }
         return ids
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
-import MartletTesting
 
 extension PublishQueue {
     /// Room for so many events of the topic `news` with one byte of data.

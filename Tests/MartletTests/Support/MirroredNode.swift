@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
-import MartletTesting
+import TestSupport
 
 /// A node that writes positions the other way round, `5.3` for `3.5`, so that no other node understands them.
 struct MirroredNode: Log {

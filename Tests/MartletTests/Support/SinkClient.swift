@@ -103,7 +103,7 @@ final class SinkClient {
         let end = ContinuousClock.now + TestConnection.patience
         try await read()
         while !condition(self) {
-            guard ContinuousClock.now < end else { throw TestConnection.Overdue() }
+            guard ContinuousClock.now < end else { throw TestEvents.Overdue() }
             // Passes are a little apart, so that the loop does other things between them.
             await loop.advanceTime(by: .microseconds(50))
             if watermark != nil { try await setWritable(true) }

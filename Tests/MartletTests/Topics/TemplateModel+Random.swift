@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletTesting
+import TestSupport
 
 extension TemplateModel {
     var hasExpression: Bool { parts.contains { if case .expression = $0 { true } else { false } } }

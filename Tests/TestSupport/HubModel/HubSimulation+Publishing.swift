@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
-import MartletTesting
 
 extension HubSimulation {
     mutating func publish() async throws {
@@ -32,7 +31,7 @@ extension HubSimulation {
         model.accept(events, once: key, at: positions)
         answers += events.compactMap { model.accepted(data: $0.data).map(model.id) }
         answers.removeFirst(max(0, answers.count - 200))
-        while !log.covers(hub.end, positions[positions.count - 1]) { try await Task.step() }
+        try await until { log.covers(hub.end, positions[positions.count - 1]) }
         // A log may remove what is too much when it is asked next.
         _ = try await log.resolve("earliest", for: selections[0])
     }

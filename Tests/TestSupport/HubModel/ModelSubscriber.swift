@@ -95,3 +95,40 @@ struct ModelSubscriber {
         id = event.id.map(ModelID.chosen) ?? .position(delivery.id, place, life: model.life)
     }
 }
+
+/// Where a subscriber stands, as the model sees it.
+struct ModelPlace: Sendable {
+    /// How many events of each lane the subscriber has behind it, selected or not.
+    var counts: [Int]
+    /// Up to which of them it was told that something is missing.
+    var told: [Int]
+    /// Nothing is ever missing for it, whatever is removed before it begins to read.
+    var isEarliest = false
+
+    init(counts: [Int]) {
+        self.counts = counts
+        told = counts.map { _ in 0 }
+    }
+
+    /// There was a gap: everything that is removed by now may be missing.
+    mutating func hear(of removed: [Int]) {
+        for lane in told.indices { told[lane] = max(told[lane], removed[lane]) }
+    }
+}
+
+/// What a client has to come back with, and what the model knows about that.
+enum ModelID: Sendable {
+    case earliest
+    /// An id that a publisher chose.
+    case chosen(String)
+    /// A position that was given out in one of the log's lives.
+    case position(String, ModelPlace, life: Int)
+    case unknown(String)
+
+    var text: String {
+        switch self {
+        case .earliest: "earliest"
+        case .chosen(let text), .position(let text, _, _), .unknown(let text): text
+        }
+    }
+}

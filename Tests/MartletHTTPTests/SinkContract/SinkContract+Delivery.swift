@@ -2,10 +2,11 @@
 
 import EventStream
 import Martlet
+import MartletTesting
 
 extension SinkContract {
     static let deliveryChecks: [Check] = [
-        Check("Every client gets every event of its topic once and in order, whatever HTTP it speaks") { server in
+        Check("Every client receives every event of its topic once and in order, over any version of HTTP") { server in
             let clients = [
                 try await server.connect("a"), try await server.connect("a", version: "1.0"),
                 try await server.connect("a?topic=b"),
@@ -23,7 +24,7 @@ extension SinkContract {
             }
         },
         Check(
-            "A heartbeat is the id of the log's end and dispatches nothing",
+            "A heartbeat is the id of the end of the log and dispatches nothing",
             configuration: with { $0.heartbeat = .milliseconds(20) }
         ) {
             server in
@@ -35,19 +36,19 @@ extension SinkContract {
             try await server.hub.publish("2", to: "quiet")
             let resumed = try await server.connect("quiet", lastEventID: busy)
             try require(try await resumed.next()?.data == "2", "resuming from a heartbeat misses something")
-            try require(try await client.next()?.data == "2", "something was dispatched before the event")
+            try require(try await client.next()?.data == "2", "an event was dispatched before the expected one")
         },
         Check(
-            "Who does not read holds up nobody, and gets everything once it does",
+            "A client that does not read delays no other, and receives every event once it reads",
             configuration: with {
                 $0.windowBytes = 512 * 1024
-                // The slow one is not to be cut, however long the test takes.
+                // The slow client must not be disconnected, even if the test takes long.
                 $0.writeTimeout = .seconds(600)
             }
         ) { server in
             let slow = try await server.connect("a")
             let quick = try await server.connect("a")
-            // Far more than the sockets and the window hold, so that the slow one has to read history.
+            // Far more than the sockets and the window hold, so that the slow client has to read history.
             try await publish(300, to: server.hub) { number in
                 try require(
                     try await quick.next()?.data?.hasPrefix("\(number) ") == true, "the quick one misses \(number)")
@@ -58,13 +59,13 @@ extension SinkContract {
             }
         },
         Check(
-            "Who was behind what history has is told of the gap and goes on",
+            "A client that has fallen behind history receives a gap and continues",
             retention: Retention(events: 10), configuration: with { $0.windowBytes = 1 }
         ) { server in
             let slow = try await server.connect("a")
             let quick = try await server.connect("a")
             try await publish(300, to: server.hub) { number in
-                // It may be told of gaps as well; all that counts is that it keeps up.
+                // It may receive gaps, too; it only has to keep up.
                 while let event = try await quick.next(), event.data?.hasPrefix("\(number) ") != true {}
             }
             var last = -1
@@ -73,17 +74,17 @@ extension SinkContract {
                 if event.event == "gap" {
                     gaps += 1
                 } else if let number = event.data?.split(separator: " ").first.flatMap({ Int($0) }) {
-                    try require(number == last + 1 || gaps > 0, "\(number) came after \(last), and nothing was said")
+                    try require(number == last + 1 || gaps > 0, "\(number) came after \(last) without a gap")
                     try require(number > last, "\(number) came after \(last)")
                     last = number
                 }
             }
             try require(last == 299, "the stream ended at \(last)")
-            try require(gaps > 0, "everything came, which history does not hold")
+            try require(gaps > 0, "there was no gap, although history had lost events")
         },
     ]
 
-    /// Publishes large events one after the other, each once the one before was received.
+    /// Publishes large events, each after the previous one was received.
     private static func publish(
         _ count: Int, to hub: Hub, received: (Int) async throws -> Void
     ) async throws {

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Martlet
+import Martlet
+import MartletTesting
+import TestSupport
+import Testing
 
-/// What a server does for the clients of a hub's streams, however it writes to them, as checks to run against one:
-///
-///     @Test(arguments: SinkContract.checks)
-///     func myServerKeepsTheContract(check: SinkContract.Check) async throws {
-///         let hub = check.hub()
-///         try await withMyServer(of: hub) { port in try await check.run(hub, port: port) }
-///     }
-///
-/// The server listens on this machine, has the routes of `addHub(_:)`, and runs the hub. A check speaks HTTP with it as a
-/// client would. A server that breaks the contract may keep a check waiting, for as long as ``TestConnection/patience``.
-public enum SinkContract {
-    /// One promise. ``name`` says which.
-    public struct Check: Sendable, Identifiable, CustomStringConvertible {
-        public let name: String
+@Suite(.serialized) struct SinkContractTests {
+    /// Without shards streams are written to from the event loops; with them, sockets are handed off.
+    @Test(.timeLimit(.minutes(3)), arguments: SinkContract.checks, [0, 2])
+    func `both kinds of sinks keep the contract`(check: SinkContract.Check, shards: Int) async throws {
+        let hub = check.hub { $0.shards = shards }
+        try await TestServer.run(hub: hub) { server in try await check.run(hub, port: server.port) }
+    }
+}
+
+/// The contract of the sinks that write the streams of a hub, as checks over HTTP against a server with `addHub(_:)`.
+enum SinkContract {
+    /// One promise of the contract.
+    struct Check: Sendable, Identifiable, CustomStringConvertible {
+        let name: String
         private let retention: Retention
         private let configuration: HubConfiguration
         private let body: @Sendable (Server) async throws -> Void
@@ -31,13 +34,13 @@ public enum SinkContract {
             self.body = body
         }
 
-        public var id: String { name }
-        public var description: String { name }
+        var id: String { name }
+        var description: String { name }
 
-        /// The hub that the check needs: in memory, with times that suit the check.
+        /// The hub that the check needs.
         ///
-        /// - Parameter change: Chooses how the hub writes, such as the number of shards.
-        public func hub(_ change: (inout HubConfiguration) -> Void = { _ in }) -> Hub {
+        /// - Parameter change: Selects a kind of sink, such as the number of shards.
+        func hub(_ change: (inout HubConfiguration) -> Void = { _ in }) -> Hub {
             var configuration = configuration
             configuration.grace = .zero
             configuration.retry = .milliseconds(1234) ... .milliseconds(1234)
@@ -46,10 +49,9 @@ public enum SinkContract {
         }
 
         /// - Parameters:
-        ///   - hub: What ``hub(_:)`` returned, running.
-        ///   - port: Where its server listens.
-        /// - Throws: ``ContractViolation`` when the promise is broken; else what connecting or publishing throws.
-        public func run(_ hub: Hub, port: Int) async throws {
+        ///   - hub: The result of ``hub(_:)``, running.
+        ///   - port: The port of its server.
+        func run(_ hub: Hub, port: Int) async throws {
             do {
                 try await body(Server(hub: hub, port: port))
             } catch var violation as ContractViolation {
@@ -71,11 +73,9 @@ public enum SinkContract {
                 port: port, path: "/events/\(topic)", lastEventID: lastEventID, version: version)
         }
 
-        /// Waits until the hub has so many streams, and no feed that none of them reads.
+        /// Waits until the hub has this many streams, and no feed without a reader.
         func streams(_ count: Int) async throws {
-            try await TestConnection.withPatience { [hub] in
-                while hub.streamCount != count || hub.feedCount > count { try await Task.sleep(for: .milliseconds(2)) }
-            }
+            try await until { hub.streamCount == count && hub.feedCount <= count }
         }
     }
 
@@ -85,5 +85,5 @@ public enum SinkContract {
         return configuration
     }
 
-    public static let checks: [Check] = deliveryChecks + endingChecks
+    static let checks: [Check] = deliveryChecks + endingChecks
 }

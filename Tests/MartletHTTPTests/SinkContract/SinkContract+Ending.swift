@@ -2,10 +2,11 @@
 
 import EventStream
 import Martlet
+import MartletTesting
 
 extension SinkContract {
     static let endingChecks: [Check] = [
-        Check("Who leaves, in whatever way, ends its stream and leaves nothing") { server in
+        Check("A client that leaves in any way ends its stream") { server in
             for leave in [TestConnection.close, TestConnection.finishSending, TestConnection.reset] {
                 let client = try await server.connect("a")
                 try await server.streams(1)
@@ -13,7 +14,7 @@ extension SinkContract {
                 try await server.streams(0)
             }
         },
-        Check("What is asked for behind a stream is not done, and does not hide that the client is gone") { server in
+        Check("Requests behind a stream are not executed, and do not hide that the client is gone") { server in
             let client = try await server.connect("a")
             let request = "POST /events/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
             try await client.connection.send(String(repeating: request, count: 2000))
@@ -24,7 +25,7 @@ extension SinkContract {
             try await server.hub.publish("first", to: "a")
             try require(try await history.next()?.data == "first", "a request behind the stream was executed")
         },
-        Check("A drain says when to come back and ends the body; nothing is lost on the way") { server in
+        Check("A drain loses no event, tells the client when to come back, and ends the body") { server in
             let clients = [try await server.connect("a"), try await server.connect("a", version: "1.0")]
             try await server.streams(2)
             try await server.hub.publish("last", to: "a")
@@ -34,14 +35,14 @@ extension SinkContract {
             try await server.streams(0)
         },
         Check(
-            "A connection ends at the greatest age",
+            "A connection ends at its maximum age",
             configuration: with { $0.maximumConnectionAge = .milliseconds(100) }
         ) { server in
             try await requireEnd(of: try await server.connect("a"))
             try await server.streams(0)
         },
         Check(
-            "Who takes nothing for the write timeout is disconnected",
+            "A client that takes nothing for the write timeout is disconnected",
             configuration: with { $0.writeTimeout = .milliseconds(300) }
         ) {
             server in
@@ -57,7 +58,7 @@ extension SinkContract {
                 number += 1
             }
             try await server.hub.publish("after", to: "a")
-            try require(try await quick.next()?.data == "after", "the wrong one was disconnected")
+            try require(try await quick.next()?.data == "after", "the wrong client was disconnected")
             try await slow.connection.close()
         },
     ]
