@@ -12,16 +12,17 @@ import TestSupport
 /// A `redis-server` of one test, on loopback.
 final class RedisServer: Sendable {
     struct NotInstalled: Error, CustomStringConvertible {
-        let description = "redis-server is not installed, or does not start"
+        let description = "redis-server is not installed or does not start. Install the package redis-server."
     }
 
-    let port: Int
+    var port: Int { reserved.number }
+    private let reserved: ReservedPort
     private let folder: URL
     private let options: [String]
     private let process = Mutex<Process?>(nil)
 
     private init(options: [String]) throws {
-        port = Self.freePort()
+        reserved = try ReservedPort()
         folder = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID().uuidString)")
         self.options = options
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -105,26 +106,32 @@ final class RedisServer: Sendable {
         for word in words { command.append(word) }
         return try connect().run(command) { $0.text ?? $0.integer.map { "\($0)" } }
     }
+}
 
-    private static func freePort() -> Int {
-        let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(probe) }
-        var address = sockaddr_in()
+/// A port of loopback that no other process can take while this exists.
+///
+/// This process binds the port and does not listen. `SO_REUSEADDR` still lets a server listen there, again and again, and
+/// without a server connections are refused.
+private final class ReservedPort: Sendable {
+    let number: Int
+    private let socket: Int32
+
+    init() throws {
+        socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var (yes, address) = (Int32(1), sockaddr_in())
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) { pointer in
+        let isBound = withUnsafeMutablePointer(to: &address) { [socket] pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                _ = bind(probe, pointer, size)
-                _ = getsockname(probe, pointer, &size)
+                bind(socket, pointer, size) == 0 && getsockname(socket, pointer, &size) == 0
             }
         }
-        return Int(UInt16(bigEndian: address.sin_port))
+        number = Int(UInt16(bigEndian: address.sin_port))
+        guard isBound else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EADDRINUSE) }
     }
-}
 
-/// Waits until a condition holds, within the time limit of the test.
-func until(_ condition: () async throws -> Bool) async throws {
-    while !(try await condition()) { try await Task.sleep(for: .milliseconds(5)) }
+    deinit { close(socket) }
 }
 #endif
