@@ -13,7 +13,7 @@ public struct HubStream: Sendable {
     /// they grant, and its stream ends when they end.
     public var grant: Grant
     /// Returns the first event for a client that does not resume, and the position after which the others follow.
-    private var state: (@Sendable () async throws -> (current: ServerSentEvent?, position: Position))?
+    var state: (@Sendable () async throws -> (current: ServerSentEvent?, position: Position))?
 
     /// - Parameter grant: By default every public event, and no private ones.
     public init(topics: Set<TopicSelector>, grant: Grant = Grant(seesAllPublic: true)) {
