@@ -110,7 +110,7 @@ enum Serve {
         }
         router.group().add(middleware: try MercureDiscoveryMiddleware()).addDemo(of: hub)
         router.addHub(hub, access: access.events)
-            .addMercure(hub: hub, access: access.mercure, options: settings.access.mercure, exchange: exchange)
+            .addMercure(of: hub, access: access.mercure, options: settings.access.mercure, exchange: exchange)
         if settings.access.isOpen, Loopback.contains(settings.host) {
             if settings.metricsPort == nil { router.addMetrics(as: PrometheusRegistry.contentType, metrics.render) }
         } else if !settings.access.isOpen {

@@ -25,7 +25,7 @@ extension RouterMethods where Context: ChannelRequestContext {
     ///     service. `nil`: there are no other nodes.
     @discardableResult
     public func addMercure(
-        hub: Hub, access: Access<Context>, options: MercureOptions = MercureOptions(),
+        of hub: Hub, access: Access<Context>, options: MercureOptions = MercureOptions(),
         exchange: SubscriptionExchange? = nil
     ) -> Self {
         let active = options.activeSubscriptions ? exchange?.active ?? ActiveSubscriptions(of: hub) : nil

@@ -8,7 +8,7 @@ public import ServiceLifecycle
 /// all, and announces what begins and ends on any.
 ///
 ///     let exchange = SubscriptionExchange(of: hub, on: board)
-///     router.addMercure(hub: hub, access: access, options: options, exchange: exchange)
+///     router.addMercure(of: hub, access: access, options: options, exchange: exchange)
 ///
 /// What begins or ends on a node is known on the others after two ``ExchangeTerms/interval``s at most, or later where
 /// ``ExchangeTerms/bytesPerSecond`` says so; what does both between two postings may never be. A node that shuts down takes

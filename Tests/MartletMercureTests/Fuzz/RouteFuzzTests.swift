@@ -50,7 +50,7 @@ import Testing
         let access = Access<EventStreamRequestContext> { request, _, _ in
             Grant(subscribe: [.every], seesAllPublic: true, publish: [.every], payload: "{}")
         }
-        router.addHub(hub, access: access).addMercure(hub: hub, access: access, options: options)
+        router.addHub(hub, access: access).addMercure(of: hub, access: access, options: options)
         return router.buildResponder()
     }
 

@@ -41,7 +41,7 @@ struct MercureServer: Sendable {
         }
         return try await TestServer.run(hub: hub, access: access) { router in
             routes(router)
-            router.addMercure(hub: hub, access: access, options: options, exchange: exchange)
+            router.addMercure(of: hub, access: access, options: options, exchange: exchange)
         } _: {
             try await body(MercureServer(server: $0))
         }
