@@ -34,7 +34,7 @@ import Testing
             request.uri.path == "/books/1" ? book : nil
         }
         try await TestServer.run(hub: hub, access: access) { router in
-            router.addMercure(hub: hub, access: access)
+            router.addMercure(of: hub, access: access)
             router.group("books").add(middleware: discovery).get(":id") { _, _ in "a book" }
         } _: {
             try await body($0)
