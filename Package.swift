@@ -140,7 +140,6 @@ let package = Package(
                 .nioPosix,
                 .serviceLifecycle,
             ],
-            resources: [.embedInCode("Demo/demo.html")],
             swiftSettings: settings
         ),
         .target(
@@ -241,6 +240,7 @@ let package = Package(
                 .serviceLifecycle,
                 .unixSignals,
             ],
+            resources: [.embedInCode("Serve/Demo/demo.html")],
             swiftSettings: settings
         ),
         .target(

@@ -218,20 +218,6 @@ import Testing
         }
     }
 
-    @Test func `the tick stream counts for each connection from zero`() async throws {
-        try await TestServer.run { server in
-            let pattern = /Time: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z, Count: (\d+)/
-            for _ in 0..<2 {
-                let source = try await TestEventSource(port: server.port, path: "/api/events/stream")
-                for count in 0..<2 {
-                    let data = try #require(try await source.next()?.data)
-                    #expect(try pattern.wholeMatch(in: data)?.1 == "\(count)")
-                }
-                try await source.connection.close()
-            }
-        }
-    }
-
     @Test func `unknown routes and wrong methods are told apart`() async throws {
         try await TestServer.run { server in
             #expect(try await server.request("GET", "/nowhere").status == 404)

@@ -40,7 +40,7 @@ package struct TestServer: Sendable {
         let router = Router(context: EventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         routes(router)
-        router.addDemo(of: hub).addHealth(of: hub)
+        router.addExamples(of: hub).addHealth(of: hub)
             .addHub(hub, access: access.accepting(tickets))
             .addStreamControl(of: hub, access: access, tickets: tickets)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)

@@ -9,7 +9,7 @@ struct BindError: Error, CustomStringConvertible {
     let description: String
 
     /// - Parameter error: The error of the start of the hub. If it is not about the address, the result is `nil`.
-    init?(_ error: any Error, settings: ServeSettings) {
+    init?(_ error: any Error, settings: HubSettings) {
         let address = "port \(settings.port) on \(settings.host)"
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:

@@ -5,31 +5,31 @@ import Foundation
 import MartletAuth
 import MartletSupport
 
-/// `martlet token inspect`: says what is in a token, and why a hub would refuse it.
+/// `martlet token inspect`: shows what a token contains, and why a hub would refuse it.
 struct InspectTokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Say what a token grants, and why a hub would refuse it.",
+        abstract: "Show what a token grants, and why a hub would refuse it.",
         usage: """
             martlet token inspect [<token>] [--key-file <file> | --key-env <name>] [--alg <algorithm>] \
             [--audience <name>] [--issuer <name>]
             """,
         discussion: """
-            The signature is checked where a key is given: the secret, the public key or the certificate of the hub; the \
-            audience and the issuer where they are given as they are to the hub. The exit code is 0 for a token that is \
-            good, and 1 for one that is refused.
+            With a key (the secret, the public key or the certificate of the hub), the signature is checked. Give the \
+            audiences and issuers of the hub to check those, too. The exit code is 0 for a good token, and 1 for one \
+            that a hub refuses.
             """
     )
 
-    @Argument(help: "The token; - or nothing for standard input, so that it is not in the shell's history.")
+    @Argument(help: "The token; - or nothing reads standard input, which keeps it out of the shell's history.")
     var token = "-"
 
     @OptionGroup var key: KeyOptions
 
-    @Option(help: ArgumentHelp("An audience (aud) that the hub takes tokens for; repeatable.", valueName: "name"))
+    @Option(help: ArgumentHelp("An audience (aud) that the hub accepts; repeatable.", valueName: "name"))
     var audience: [String] = []
 
-    @Option(help: ArgumentHelp("An issuer (iss) whose tokens the hub takes; repeatable.", valueName: "name"))
+    @Option(help: ArgumentHelp("An issuer (iss) that the hub accepts; repeatable.", valueName: "name"))
     var issuer: [String] = []
 
     func run() async throws {
@@ -39,7 +39,7 @@ struct InspectTokenCommand: AsyncParsableCommand {
         if report.isRefused { throw Refused() }
     }
 
-    /// - Throws: ``SettingsError`` where the key cannot be used.
+    /// - Throws: ``SettingsError`` if the key is unusable.
     func report(on text: String, environment: [String: String], now: Date) async throws -> TokenReport {
         var keys: TokenKeys?
         if let text = try key.text(environment: environment) {
@@ -57,7 +57,7 @@ struct InspectTokenCommand: AsyncParsableCommand {
         return TokenReport(inspected, checked: checks.filter(\.0).map(\.1), now: now)
     }
 
-    /// A little more than the longest token, so that what is longer is refused as such.
+    /// More than the longest token, so that a longer one is refused for its length.
     private static func standardInput() -> Data {
         (try? FileHandle.standardInput.read(upToCount: 2 * TokenVerifier.maximumTokenBytes)) ?? Data()
     }

@@ -13,8 +13,8 @@ struct MakeTokenCommand: AsyncParsableCommand {
         abstract: "Print a token for a hub.",
         usage: "martlet token (--key-file <file> | --key-env <name>) [<options>]",
         discussion: """
-            A selector is *, the name of a topic, or a URI template (RFC 6570) such as orders/{id}. Put it into single \
-            quotes, so that the shell leaves it alone.
+            A selector is *, the name of a topic, or a URI template (RFC 6570) such as orders/{id}. Put it in single \
+            quotes, so that the shell does not change it.
 
             Keep the key where only the server can read it. openssl rand -hex 32 makes a secret.
 
@@ -28,23 +28,25 @@ struct MakeTokenCommand: AsyncParsableCommand {
     var publish: [String] = []
 
     @Option(
-        help: ArgumentHelp("A selector of topics whose private events are received; repeatable.", valueName: "selector")
+        help: ArgumentHelp("A selector of topics to receive private events of; repeatable.", valueName: "selector")
     )
     var subscribe: [String] = []
 
-    @Option(help: ArgumentHelp("What others are told of the subscriber: JSON.", valueName: "json"), transform: json)
+    @Option(
+        help: ArgumentHelp("JSON about the subscriber, which other clients can see.", valueName: "json"),
+        transform: json)
     var payload: JSONValue?
 
-    @Option(help: ArgumentHelp("Who it is: the claim sub.", valueName: "name"))
+    @Option(help: ArgumentHelp("The subject: the claim sub.", valueName: "name"))
     var subject: String?
 
-    @Option(help: ArgumentHelp("Whom the token is for: the claim aud; repeatable.", valueName: "name"))
+    @Option(help: ArgumentHelp("An audience: the claim aud; repeatable.", valueName: "name"))
     var audience: [String] = []
 
-    @Option(help: ArgumentHelp("Who makes the token: the claim iss.", valueName: "name"))
+    @Option(help: ArgumentHelp("The issuer: the claim iss.", valueName: "name"))
     var issuer: String?
 
-    @Option(help: ArgumentHelp("The name of the key in a key set: kid.", valueName: "name"))
+    @Option(help: ArgumentHelp("The name of the key in a key set: the kid of the header.", valueName: "name"))
     var kid: String?
 
     @Option(
@@ -58,10 +60,10 @@ struct MakeTokenCommand: AsyncParsableCommand {
         print(try await token(environment: ProcessInfo.processInfo.environment, now: Date()))
     }
 
-    /// - Throws: ``SettingsError`` where there is no key, or it cannot be used.
+    /// - Throws: ``SettingsError`` if there is no key, or an unusable one.
     func token(environment: [String: String], now: Date) async throws -> String {
         guard let text = try key.text(environment: environment) else {
-            throw SettingsError("a token is signed with a key; give --key-file or --key-env")
+            throw SettingsError("a token needs a key; give --key-file or --key-env")
         }
         do {
             return try await TokenSigner(text: text, algorithm: key.algorithm)
@@ -83,13 +85,13 @@ struct MakeTokenCommand: AsyncParsableCommand {
         ]
         claims["sub"] = subject.map { .string($0) }
         claims["iss"] = issuer.map { .string($0) }
-        // One is a text, as most libraries write it (RFC 7519 section 4.1.3).
+        // A single audience is a string, as most libraries write it (RFC 7519 section 4.1.3).
         let audiences = audience.map { JSONValue.string($0) }
         claims["aud"] = audiences.count > 1 ? .array(audiences) : audiences.first
         return .object(claims)
     }
 
-    /// What of the selectors is probably not meant.
+    /// Warnings about selectors that are probably mistakes.
     var warnings: [String] {
         let options = publish.map { ("--publish", $0) } + subscribe.map { ("--subscribe", $0) }
         return options.compactMap { option, text in

@@ -4,16 +4,16 @@ import Foundation
 import Martlet
 import MartletAuth
 
-/// What is in a token, as lines to read.
+/// What a token contains, as lines for people.
 struct TokenReport {
     let isRefused: Bool
     let text: String
 
-    /// - Parameter checked: What could be checked besides the form: "signature", "times".
+    /// - Parameter checked: The checks that were possible, apart from the form: "signature", "times".
     init(_ token: InspectedToken, checked: [String], now: Date) {
         isRefused = token.refusal != nil
         var lines: [(name: String, value: String)] = []
-        lines.append(("Signed with", token.algorithm.map { "\($0)" } ?? "nothing that is known here"))
+        lines.append(("Signed with", token.algorithm.map { "\($0)" } ?? "an unknown algorithm"))
         if let keyID = token.keyID { lines.append(("Key", Self.quoted(keyID))) }
         if token.algorithm != nil {
             lines.append(("Subject", token.subject.map(Self.quoted) ?? "none"))
@@ -78,7 +78,7 @@ struct TokenReport {
         return "\"\(printable(String(escaped)))\""
     }
 
-    /// A text of a token, which may come from anybody, without what a terminal would obey or what would reorder it.
+    /// A text of a token, with everything escaped that would control a terminal or reorder the text.
     private static func printable(_ text: String) -> String {
         var printable = ""
         for scalar in text.unicodeScalars {

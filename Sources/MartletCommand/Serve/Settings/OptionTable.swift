@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletAuth
+import MartletHTTP
+
+/// The options of `martlet serve`, in the order of the help and of docs/options.md.
+extension HubSettings {
+    static let table =
+        listening + history + limits + publisherKeys + subscriberKeys + access + crossOrigin + operations
+
+    /// The option that names the settings file, and therefore cannot be in it.
+    static let fileOption = "config"
+    /// How the names of the environment variables begin.
+    static let variablePrefix = "MARTLET_"
+
+    private static let listening = [
+        Setting("host", \.host, .host, help: "The interface to listen on"),
+        Setting("port", \.port, .count(0...65_535), help: "The port to listen on; 0 chooses a free one"),
+        Setting(
+            "max-connections", \.maxConnections, .count(1...mostConnections),
+            default: "the descriptor limit minus \(spareDescriptors)",
+            help: "The most connections that are open at the same time"),
+        Setting(
+            "max-connection-age", \.maxConnectionAge, .duration(.seconds(1) ... .seconds(365 * 86_400)),
+            help: "A stream ends after 80 to 100 % of this time, and its client reconnects"),
+        Setting(
+            "heartbeat", \.heartbeat, .duration(.milliseconds(100) ... .seconds(3600)),
+            help: "The time between two signs of life on an idle stream"),
+    ]
+
+    private static let history = [
+        Setting("log", \.log, .log, help: "The place for history"),
+        Setting(
+            "durability", \.durability, .durability,
+            help: "What an accepted event in a file survives: a power failure (commit), or only a crash of the hub (os)"
+        ),
+        Setting(
+            "history-events", \.historyEvents, .optional(.count(1...1_000_000_000), example: 100_000),
+            default: "100000; in a file 1000000", help: "The most events in history"),
+        Setting(
+            "history-bytes", \.historyBytes, .optional(.bytes((64 << 10)...(1 << 40)), example: 64 << 20),
+            default: "64MiB; in a file 1GiB", help: "The most bytes in history"),
+        Setting(
+            "history-age", \.historyAge,
+            .optional(.duration(.seconds(1) ... .seconds(365 * 86_400)), example: .seconds(86_400)),
+            default: "24h; in a file 7d", help: "The greatest age of an event in history"),
+    ]
+
+    private static let limits = [
+        Setting(
+            "window-bytes", \.windowBytes, .bytes((64 << 10)...(1 << 40)),
+            help: "The buffer for undelivered live events"),
+        Setting(
+            "replay-budget", \.replayBudget, .bytes((2 << 20)...(1 << 40)),
+            help: "The memory for history on its way to streams that are catching up"),
+        Setting(
+            "write-timeout", \.writeTimeout, .duration(.seconds(1) ... .seconds(3600)),
+            help: "A client that takes nothing, or less than 64 KiB of a waiting answer, for this long is disconnected"),
+        Setting(
+            "idle-timeout", \.idleTimeout, .duration(.seconds(1) ... .seconds(3600)),
+            help:
+                "A connection that sends no request, or less than 64 KiB of an unfinished one, for this long is closed"
+        ),
+        Setting(
+            "max-shard-lag", \.maxShardLag, .optional(.bytes((64 << 10)...(1 << 40)), example: 16 << 20),
+            default: "half of --window-bytes",
+            help: "Publishers wait while more bytes than this are still to be written to clients"),
+        Setting(
+            "publish-queue", \.publishQueue, .count(0...1_000_000),
+            help: "The most publishers that wait at the same time"),
+        Setting(
+            "publish-timeout", \.publishTimeout, .duration(.zero ... .seconds(3600)),
+            help: "The longest time a publisher waits before it gets 503"),
+        Setting(
+            "shards", \.shards, .count(0...1024), default: "the number of usable processors",
+            help: "The number of threads that write to clients (Linux); with 0, the event loops write"),
+    ]
+
+    private static let publisherKeys = [
+        Setting(
+            "publisher-key", \.access.publisher.key,
+            .optional(.secret, example: SecretText(text: "file:/run/secrets/key")),
+            default: "none", help: "The key that verifies tokens of publishers"),
+        Setting(
+            "publisher-alg", \.access.publisher.algorithm, .optional(.algorithm, example: .hs256),
+            default: "by the key",
+            help: "The algorithm that signs tokens of publishers"),
+        Setting(
+            "publisher-jwks", \.access.publisher.set,
+            .optional(.location, example: "https://login.example.com/.well-known/jwks.json"), default: "none",
+            help: "A key set instead of a key: a URL, or file:PATH"),
+        Setting(
+            "publisher-audience", \.access.publisher.audiences, .names(example: "https://hub.example.com"),
+            default: "none",
+            help: "A list of audiences; the aud of a publisher's token must name one of them"),
+        Setting(
+            "publisher-issuer", \.access.publisher.issuers, .names(example: "https://login.example.com/"),
+            default: "none",
+            help: "A list of issuers; the iss of a publisher's token must be one of them"),
+    ]
+
+    private static let subscriberKeys = [
+        Setting(
+            "subscriber-key", \.access.subscriber.key,
+            .optional(.secret, example: SecretText(text: "file:/run/secrets/key")),
+            default: "none", help: "The key that verifies tokens of subscribers"),
+        Setting(
+            "subscriber-alg", \.access.subscriber.algorithm, .optional(.algorithm, example: .hs256),
+            default: "by the key",
+            help: "The algorithm that signs tokens of subscribers"),
+        Setting(
+            "subscriber-jwks", \.access.subscriber.set,
+            .optional(.location, example: "https://login.example.com/.well-known/jwks.json"), default: "none",
+            help: "A key set instead of a key: a URL, or file:PATH"),
+        Setting(
+            "subscriber-audience", \.access.subscriber.audiences, .names(example: "https://hub.example.com"),
+            default: "none",
+            help: "A list of audiences; the aud of a subscriber's token must name one of them"),
+        Setting(
+            "subscriber-issuer", \.access.subscriber.issuers, .names(example: "https://login.example.com/"),
+            default: "none",
+            help: "A list of issuers; the iss of a subscriber's token must be one of them"),
+    ]
+
+    private static let access = [
+        Setting(
+            "allow-any-audience", \.access.allowsAnyAudience, .flag,
+            help: "Accept tokens for any application from a key set that has no audience option"),
+        Setting(
+            "anonymous", \.access.anonymous, .flag,
+            help: "Clients without a token may subscribe to events that are not private"),
+        Setting(
+            "roles", \.access.rolesFile, .optional(.file, example: "roles.json"), default: "none",
+            help: "A JSON file that says what the claims of a token allow, instead of the claim mercure"),
+        Setting(
+            "authorize-url", \.access.authorizeURL, .optional(.url, example: "http://127.0.0.1:3000/authorize"),
+            default: "none", help: "A back end that decides what each client may do, instead of tokens"),
+        Setting(
+            "token-leeway", \.access.leeway, .duration(.zero ... .seconds(300)),
+            help: "The allowed clock skew between the hub and the token issuer"),
+        Setting(
+            "ticket-lifetime", \.access.ticketLifetime, .duration(.seconds(1) ... .seconds(3600)),
+            help: "The time within which a one-time ticket must be used"),
+        Setting("cookie-name", \.access.cookieName, .cookieName, help: "The cookie that can hold the token"),
+        Setting(
+            "read-only", \.access.readOnly, .flag,
+            help: "The hub only streams: every publish over HTTP gets 403"),
+        Setting(
+            "subscriptions", \.access.subscriptions, .flag,
+            help: "Announce and list active subscriptions, to clients that are granted them"),
+    ]
+
+    private static let crossOrigin = [
+        Setting(
+            "cors-origin", \.access.corsOrigins, .origins, default: "none",
+            help: "A list of origins whose pages may subscribe"),
+        Setting(
+            "publish-origin", \.access.publishOrigins, .origins, default: "none",
+            help: "A list of origins whose pages may publish with a cookie"),
+    ]
+
+    private static let operations = [
+        Setting(
+            "metrics-port", \.metricsPort, .optional(.count(0...65_535), example: 9090), default: "none",
+            help: "An additional port for /metrics and /health"),
+        Setting(
+            "grace", \.grace, .duration(.zero ... .seconds(3600)),
+            help: "The time over which open streams end on shutdown"),
+        Setting(
+            "demo", \.demo, .flag, help: "Publish the CPU, memory and load of this machine to system/metrics"),
+        Setting("log-level", \.logLevel, .logLevel, help: "The least severe level that is logged"),
+        Setting(
+            fileOption, \.configFile, .optional(.file, example: "hub.json"), default: "none",
+            help: "The JSON settings file"),
+    ]
+}
