@@ -18,6 +18,7 @@ extension Target.Dependency {
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let dequeModule = product(name: "DequeModule", package: "swift-collections")
     static let grdb = product(name: "GRDB", package: "GRDB.swift")
+    static let histogram = product(name: "Histogram", package: "hdrhistogram-swift")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
@@ -62,6 +63,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
@@ -215,6 +217,16 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "MartletBench",
+            dependencies: [
+                .target(name: "CLinux", condition: .when(platforms: [.linux])),
+                "MartletOutgoing",
+                "MartletSupport",
+                .histogram,
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "MartletCommand",
             dependencies: [
@@ -223,6 +235,7 @@ let package = Package(
                 "EventStream",
                 "Martlet",
                 "MartletAuth",
+                "MartletBench",
                 "MartletClient",
                 "MartletHTTP",
                 "MartletMercure",
@@ -261,17 +274,30 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "MartletBenchTests",
+            dependencies: [
+                "MartletBench",
+                "MartletOutgoing",
+                "TestSupport",
+                .histogram,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "MartletCommandTests",
             dependencies: [
+                .target(name: "MartletRedis", condition: .when(traits: ["Redis"])),
                 "EventStream",
                 "Martlet",
                 "MartletAuth",
+                "MartletBench",
                 "MartletClient",
                 "MartletCommand",
                 "MartletHTTP",
                 "MartletOutgoing",
                 "MartletSQLite",
                 "MartletSupport",
+                "MartletTesting",
                 "TestSupport",
                 .argumentParser,
                 .logging,

@@ -32,7 +32,7 @@ DEPENDENCY = re.compile(rf'url: "[^"]*/martlet(?:\.git)?",\s*{VERSION}')
 
 NOT_USED = {
     "GRDB", "JWTKit", "ArgumentParser", "AsyncHTTPClient",
-    "MartletAuth", "MartletClient", "MartletCommand", "MartletMercure", "MartletMetrics", "MartletSQLite",
+    "MartletAuth", "MartletBench", "MartletClient", "MartletCommand", "MartletMercure", "MartletMetrics", "MartletSQLite",
 }
 
 

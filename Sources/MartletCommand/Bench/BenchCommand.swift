@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MartletBench
 import MartletOutgoing
 
 /// `martlet bench`: measures a server of event streams under load.
@@ -10,12 +11,13 @@ struct BenchCommand: ParsableCommand {
         abstract: "Measure any server of event streams under load.",
         usage: "martlet bench <url> [<options>]",
         discussion: """
-            Subscribes many times to <url> and counts what arrives. With --publish it also publishes, and then knows \
-            what each subscriber has to receive: it reports latency and what was lost, duplicated or out of order. \
-            Without, it counts what the server pushes by itself, with latency where the data begin with ts= and the \
-            nanoseconds of this machine's CLOCK_MONOTONIC.
+            Subscribes many times to <url> and counts what arrives. With --publish it also publishes, so it knows what \
+            each subscriber must receive, and reports latency and lost, duplicated and reordered events. Without \
+            --publish it counts what the server pushes, with latency if the data begin with ts= and the nanoseconds of \
+            this machine's CLOCK_MONOTONIC.
 
-            One thread does all of it. Keep it on a core of its own, for example with taskset. It needs Linux.
+            One thread does all of it. Give it a core that the server does not use, for example with taskset. It needs \
+            Linux.
 
             A duration is a whole number with a unit (500ms, 15s, 2m); without a unit it is in seconds. A size is a \
             whole number with a unit (512, 64KiB); without a unit it is in bytes.
@@ -26,7 +28,7 @@ struct BenchCommand: ParsableCommand {
     var url: String
 
     @Option(
-        help: ArgumentHelp("How many subscribers connect. Default: 100.", valueName: "number"),
+        help: ArgumentHelp("The number of subscribers. Default: 100.", valueName: "number"),
         transform: value(.count(1...1_000_000)))
     var subscribers = 100
 
@@ -53,7 +55,8 @@ struct BenchCommand: ParsableCommand {
     var connectRate = 2000
 
     @Option(
-        help: ArgumentHelp("Wait before memory is read and events are published. Default: 1s.", valueName: "duration"),
+        help: ArgumentHelp(
+            "How long to wait before memory is read and events are published. Default: 1s.", valueName: "duration"),
         transform: value(.duration(.zero...longest)))
     var settle = Duration.seconds(1)
 
@@ -63,7 +66,7 @@ struct BenchCommand: ParsableCommand {
     var warmUp = Duration.seconds(1)
 
     @Option(
-        help: ArgumentHelp("Wait at the end before what is missing is lost. Default: 5s.", valueName: "duration"),
+        help: ArgumentHelp("How long to wait at the end for missing events. Default: 5s.", valueName: "duration"),
         transform: value(.duration(.zero...longest)))
     var drain = Duration.seconds(5)
 
@@ -76,16 +79,16 @@ struct BenchCommand: ParsableCommand {
     var publishHeader: [String] = []
 
     @Option(
-        help: ArgumentHelp("The server's process, to read its processor time and memory.", valueName: "pid"),
+        help: ArgumentHelp("The process of the server, to read its processor time and memory.", valueName: "pid"),
         transform: value(.count(1...Int(Int32.max))))
     var serverPid: Int?
 
-    @Flag(help: "Print one JSON object.")
+    @Flag(help: "Print the report as one JSON object.")
     var json = false
 
     func validate() throws { _ = try plan }
 
-    /// - Throws: `ValidationError`, which repeats no URL and no field: there may be a password in them.
+    /// - Throws: `ValidationError`, without URLs and fields, which may contain passwords.
     var plan: BenchPlan {
         get throws {
             BenchPlan(
@@ -107,23 +110,26 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    /// - Throws: ``SettingsError`` if this machine does not allow what is asked for, ``BenchError`` if it could not be
-    ///   measured at all.
+    /// - Throws: ``SettingsError`` if this machine does not allow so many subscribers, or the process does not exist;
+    ///   `BenchError` if nothing could be measured.
     func run() throws {
         let needed = subscribers + Self.spareDescriptors
         let allowed = DescriptorLimit.raise()
         guard needed <= allowed else {
             throw SettingsError(
-                "--subscribers: \(subscribers) need \(needed) descriptors and \(allowed) are allowed; raise ulimit -n"
+                "--subscribers: \(subscribers) need \(needed) descriptors, but \(allowed) are allowed; raise ulimit -n"
             )
         }
         if let serverPid, ProcessUsage(process: serverPid) == nil {
             throw SettingsError("--server-pid: there is no process \(serverPid) to read in /proc")
         }
         Interruption.listen()
-        var generator = try LoadGenerator(try plan, progress: ProgressLine()) { Interruption.isRequested }
-        let report = try generator.run()
-        print(json ? try report.json : report.text)
+        var line = ProgressLine()
+        var generator = try LoadGenerator(try plan, progress: { line?.show($0()) }) { Interruption.isRequested }
+        let result = Result(catching: { () throws(BenchError) in try generator.run() })
+        line?.clear()
+        let report = try result.get()
+        print(json ? try report.json : report.lines.map(\.visible).joined(separator: "\n"))
     }
 
     private static let spareDescriptors = 32
@@ -141,11 +147,11 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    private static func fields(_ texts: [String], option: String) throws -> [HeaderField] {
+    private static func fields(_ texts: [String], option: String) throws -> [BenchPlan.Field] {
         let fields = texts.compactMap(HeaderField.init)
         guard fields.count == texts.count else {
             throw ValidationError("A \(option) is not a field like \"Accept-Language: de\"")
         }
-        return HeaderField.joined(fields)
+        return HeaderField.joined(fields).map { ($0.name, $0.value) }
     }
 }

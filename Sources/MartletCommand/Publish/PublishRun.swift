@@ -70,8 +70,8 @@ final class PublishRun {
             let lines = StandardStream.output.isTerminal ? ids.map(\.visible) : ids
             isRead = try await StandardStream.output.send(Array((lines.joined(separator: "\n") + "\n").utf8))
         }
-        let now = MonotonicTime.now
-        if progress?.isDue(at: now) == true { progress?.show(tally, at: now) }
+        let text = tally
+        progress?.show(text)
     }
 
     private var tally: String { "published: \(published) \(published == 1 ? "event" : "events")" }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MartletBench
 import MartletOutgoing
 import Testing
 
@@ -26,12 +27,12 @@ struct BenchCommandTests {
         #expect(plan.duration == .seconds(3))
         #expect(plan.drain == .seconds(2))
         #expect(plan.serverProcess == 42)
-        #expect(plan.header.map(\.line) == ["A: b", "C: d, e", "Cookie: a=1; b=2"])
+        #expect(plan.header.map { "\($0.name): \($0.value)" } == ["A: b", "C: d, e", "Cookie: a=1; b=2"])
         let publishing = try #require(plan.publishing)
         #expect(publishing.target.text == "http://h:2/p")
         #expect(publishing.rate == 7)
         #expect(publishing.size == 1024)
-        #expect(publishing.header.map(\.line) == ["E: f"])
+        #expect(publishing.header.map { "\($0.name): \($0.value)" } == ["E: f"])
     }
 
     @Test("Without --publish nothing is published")
