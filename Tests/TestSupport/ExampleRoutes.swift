@@ -13,7 +13,8 @@ extension RouterMethods where Context: ChannelRequestContext {
             answering: [
                 .get: { _, _ in Response(status: .ok, body: ResponseBody(byteBuffer: ByteBuffer(string: "page"))) }
             ])
-        return events("api/events/stream", options: EventStreamOptions(retry: hub.configuration.retry)) { _, _, stream in
+        return events("api/events/stream", options: EventStreamOptions(retry: hub.configuration.retry)) {
+            _, _, stream in
             for count in 0... {
                 if hub.isDraining { return }
                 try await stream.send("\(count)")

@@ -82,16 +82,7 @@ package struct TestServer: Sendable {
     package func request(
         _ method: String, _ path: String, headers: [String: String] = [:], body: String = ""
     ) async throws -> TestResponse {
-        let connection = try await TestConnection(port: port)
-        var headers = headers
-        if headers["Host"] == nil { headers["Host"] = "localhost:\(port)" }
-        headers["Connection"] = "close"
-        headers["Content-Length"] = "\(body.utf8.count)"
-        let lines = headers.map { "\($0): \($1)\r\n" }.joined()
-        try await connection.send("\(method) \(path) HTTP/1.1\r\n\(lines)\r\n\(body)")
-        let text = try await connection.receiveAll()
-        try await connection.close()
-        return TestResponse(text)
+        try await .to(method, path, headers: headers, body: body, port: port)
     }
 }
 
@@ -114,5 +105,21 @@ package struct TestResponse {
             if parts[0].lowercased() == name.lowercased() { return parts[1].drop { $0 == " " }.description }
         }
         return nil
+    }
+
+    /// The response to a request on a new connection to a port of this machine.
+    package static func to(
+        _ method: String, _ path: String, headers: [String: String] = [:], body: String = "", port: Int
+    ) async throws -> TestResponse {
+        let connection = try await TestConnection(port: port)
+        var headers = headers
+        if headers["Host"] == nil { headers["Host"] = "localhost:\(port)" }
+        headers["Connection"] = "close"
+        headers["Content-Length"] = "\(body.utf8.count)"
+        let lines = headers.map { "\($0): \($1)\r\n" }.joined()
+        try await connection.send("\(method) \(path) HTTP/1.1\r\n\(lines)\r\n\(body)")
+        let text = try await connection.receiveAll()
+        try await connection.close()
+        return TestResponse(text)
     }
 }

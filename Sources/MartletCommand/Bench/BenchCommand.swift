@@ -125,7 +125,8 @@ struct BenchCommand: ParsableCommand {
         }
         Interruption.listen()
         var line = ProgressLine()
-        var generator = try LoadGenerator(try plan, progress: { line?.show($0()) }) { Interruption.isRequested }
+        var generator = try LoadGenerator(
+            try plan, progress: { line?.show($0()) }, isInterrupted: { Interruption.isRequested })
         let result = Result(catching: { () throws(BenchError) in try generator.run() })
         line?.clear()
         let report = try result.get()

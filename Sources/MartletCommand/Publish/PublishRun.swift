@@ -70,8 +70,7 @@ final class PublishRun {
             let lines = StandardStream.output.isTerminal ? ids.map(\.visible) : ids
             isRead = try await StandardStream.output.send(Array((lines.joined(separator: "\n") + "\n").utf8))
         }
-        let text = tally
-        progress?.show(text)
+        progress?.show(tally)
     }
 
     private var tally: String { "published: \(published) \(published == 1 ? "event" : "events")" }

@@ -43,7 +43,7 @@ extension HubSettings {
         Setting(
             "history-age", \.historyAge,
             .optional(.duration(.seconds(1) ... .seconds(365 * 86_400)), example: .seconds(86_400)),
-            default: "24h; in a file 7d", help: "The greatest age of an event in history"),
+            default: "1d; in a file 7d", help: "The greatest age of an event in history"),
     ]
 
     private static let limits = [
