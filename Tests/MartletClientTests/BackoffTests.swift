@@ -19,7 +19,7 @@ import Testing
                 #expect(wait >= .seconds(1) && wait <= .seconds(most))
                 waits.append(wait)
             }
-            // They are spread over all of it.
+            // The waits are spread over the whole range.
             let spread = Duration.seconds(most - 1)
             #expect(waits.contains { $0 > .seconds(1) + spread * 0.8 })
             #expect(waits.contains { $0 < .seconds(1) + spread * 0.2 })

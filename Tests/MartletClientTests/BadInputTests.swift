@@ -10,7 +10,7 @@ import Testing
 
 @testable import MartletClient
 
-/// Servers that are broken, or wish ill: there is an error or another try, in bounded memory and time.
+/// Broken and hostile servers lead to an error or a reconnect, in bounded memory and time.
 @Suite(.timeLimit(.minutes(3))) struct BadInputTests {
     private static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    /// While nobody asks for the next event, what the server may send is what the sockets hold.
+    /// Until the program asks for the next event, the server can only send as much as the sockets hold.
     @Test("Events are not read ahead")
     func readAhead() async throws {
         let event = "data: \(String(repeating: "x", count: 64 * 1024))\n\n"

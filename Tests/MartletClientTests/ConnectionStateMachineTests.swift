@@ -139,7 +139,7 @@ import Testing
             #expect(try connection.answered(Self.stream, using: &random) == .read)
             var elements: [EventStreamParser.Element] = []
             try connection.received(Array(bytes.utf8), into: &elements)
-            // The event says what the server said.
+            // The event has the id of the server.
             if case .event(let event) = elements.last { #expect(event.id == id) }
             _ = connection.lost(.ended, using: &random)
             #expect(try request(connection.connect(token: nil)).headers["Last-Event-ID"] == sent)

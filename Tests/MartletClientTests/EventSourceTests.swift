@@ -8,7 +8,7 @@ import Testing
 @testable import MartletClient
 
 @Suite(.timeLimit(.minutes(3))) struct EventSourceTests {
-    /// A source that waits as little as it may.
+    /// A source with the shortest waits.
     private static func source(
         _ server: ScriptedServer, path: String = "", _ configure: (inout EventSource.Configuration) -> Void = { _ in }
     ) -> EventSource {
@@ -42,7 +42,7 @@ import Testing
             #expect(comments.withLock { $0 } == ["hi", "hi"])
             #expect(states.withLock { $0.prefix(2) } == [.connecting, .open])
             #expect(states.withLock { $0.last } == .closed)
-            // Each is said once.
+            // Each change is reported once.
             #expect(states.withLock { zip($0, $0.dropFirst()).allSatisfy { $0 != $1 } })
             try await server.until { $0.endCount == 3 }
         }
@@ -167,7 +167,7 @@ import Testing
                 let data = try await Self.data(source)
                 #expect(data == ["[] O", "[] O"])
                 #expect(count.withLock { $0 } == 3)
-                // A reconnect goes where the redirects have led.
+                // A reconnect goes to where redirects have led.
                 #expect(server.requests.count == 2)
                 #expect(server.requests.allSatisfy { $0.contains("Bearer t1") })
                 #expect(other.requests.count == 3)

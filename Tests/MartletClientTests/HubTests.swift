@@ -13,7 +13,7 @@ import Testing
     func exactlyOnce() async throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
-        // A publisher in the same process outruns any client; history has to hold what that comes to.
+        // A publisher in the same process outruns any client, so history has no bound.
         let hub = quickHub(retention: Retention(events: .max, bytes: .max))
         let cuts = (0..<100).map { _ in Int.random(in: 0..<60, using: &random) }
         try await TestServer.run(hub: hub) { server in
@@ -30,7 +30,7 @@ import Testing
                 }
                 var expected = 0
                 for (round, cut) in cuts.enumerated() {
-                    // A loop of its own, which is told to reconnect in the middle.
+                    // Each loop reconnects in the middle.
                     let events = source.makeAsyncIterator()
                     for half in 0..<2 {
                         for _ in 0..<cut {

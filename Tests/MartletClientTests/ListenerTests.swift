@@ -34,7 +34,7 @@ import Testing
         var prices: [String] = []
         var messages: [String] = []
 
-        /// The listeners run here, so they may change what is here.
+        /// The listeners run on this actor, so they can change its state.
         func follow(_ source: EventSource) async throws {
             try await source.listen(to: [
                 "price": { self.prices.append($0.data ?? "") }, "message": { self.messages.append($0.data ?? "") },

@@ -61,7 +61,7 @@ import Testing
         #expect(try sent(connection.connect(token: "u"))?.headers["Authorization"] == "Bearer u")
     }
 
-    /// A connection that redirects have led to a stream, which has ended.
+    /// A connection after redirects led to a stream and the stream ended.
     private mutating func moved(
         by status: Int, to location: String, method: String = "GET"
     ) throws -> ConnectionStateMachine {
@@ -84,7 +84,7 @@ import Testing
         #expect(request.target.text == "https://a/y")
         #expect(request.headers["Authorization"] == "Bearer u")
         #expect(request.headers["Cookie"] == "C")
-        // Relative to where it is, and as often as the first time.
+        // The redirect is relative to the new URL, and the redirects are counted from zero.
         _ = try connection.answered(ResponseHead(status: 302, location: "z"), using: &random)
         _ = try connection.answered(ResponseHead(status: 200, contentTypes: ["text/event-stream"]), using: &random)
         _ = connection.lost(.ended, using: &random)

@@ -70,7 +70,7 @@ import Testing
         case failed(String)
     }
 
-    /// What a request comes to whose server sends this and ends.
+    /// The outcome of a request whose server sends this answer and closes the connection.
     private static func outcome(of answer: String) async throws -> Outcome {
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
@@ -97,7 +97,7 @@ import Testing
     }
 }
 
-/// Sends the same to each request, and ends.
+/// Sends the same answer to each request, and closes the connection.
 private final class Answering: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

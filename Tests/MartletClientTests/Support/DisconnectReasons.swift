@@ -5,13 +5,13 @@ import TestSupport
 
 @testable import MartletClient
 
-/// Why a source waited, each time that it did.
+/// The reasons of all waits of a source.
 final class DisconnectReasons: Sendable {
     private let recorded = Mutex<[EventSource.DisconnectReason]>([])
 
     var all: [EventSource.DisconnectReason] { recorded.withLock { $0 } }
 
-    /// Makes the source say so, and wait as little as it may.
+    /// Records the reasons, and makes the waits as short as possible.
     func watch(_ configuration: inout EventSource.Configuration) {
         configuration.retry = .zero
         configuration.onStateChange = { state in
@@ -19,7 +19,7 @@ final class DisconnectReasons: Sendable {
         }
     }
 
-    /// Why a source waits first; it is left then.
+    /// The reason of a source's first wait.
     static func first(of url: String) async throws -> EventSource.DisconnectReason? {
         let reasons = DisconnectReasons()
         var configuration = EventSource.Configuration()

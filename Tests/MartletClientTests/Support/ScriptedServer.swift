@@ -37,11 +37,11 @@ final class ScriptedServer: Sendable {
         self.seen = seen
     }
 
-    /// What was asked so far, each without the empty line.
+    /// The heads of the requests so far, without the empty line.
     var requests: [String] { seen.heads.withLock { $0 } }
-    /// How many connections there were that are no more.
+    /// How many connections have ended.
     var endCount: Int { seen.connections.withLock { $0.ended } }
-    /// How many connections there are.
+    /// How many connections are open.
     var openCount: Int { seen.connections.withLock { $0.accepted - $0.ended } }
 
     var url: String { "http://127.0.0.1:\(port)/events" }
@@ -69,7 +69,7 @@ final class ScriptedServer: Sendable {
                         await withDiscardingTaskGroup { tasks in
                             for await peer in peers {
                                 tasks.addTask {
-                                    // The other side may be gone at any moment.
+                                    // The client can leave at any moment.
                                     try? await script(peer)
                                     peer.channel.close(promise: nil)
                                 }
@@ -91,7 +91,7 @@ final class ScriptedServer: Sendable {
     }
 }
 
-/// Waits for the head of a request; what comes after that is dropped.
+/// Waits for the head of a request and drops the bytes after it.
 private final class HeadReader: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -127,7 +127,7 @@ extension Result where Failure == any Error {
     }
 }
 
-/// One client of a ``ScriptedServer``, and what it asked.
+/// One client of a ``ScriptedServer``, and its request.
 struct Peer: Sendable {
     /// From 1.
     let number: Int
@@ -137,7 +137,7 @@ struct Peer: Sendable {
     /// The head of a stream without a length: it ends with the connection.
     static let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
-    /// Returns once the system has taken it all.
+    /// Returns once the system has taken all bytes.
     func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)) }
 
     func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)) }
@@ -155,7 +155,7 @@ struct Peer: Sendable {
         return nil
     }
 
-    /// Breaks the connection off (a RST).
+    /// Resets the connection (RST).
     func reset() async throws {
         try await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
         try await channel.close()

@@ -2,7 +2,7 @@
 
 import NIOSSL
 
-/// A certificate for localhost that nobody trusts.
+/// A certificate for localhost that is not trusted.
 enum SelfSigned {
     static var context: NIOSSLContext {
         get throws {

@@ -6,7 +6,7 @@ import Testing
 @testable import MartletCommand
 
 @Suite struct LineSplitterTests {
-    /// What becomes of an input that comes in pieces of some size: its lines, and the error behind them.
+    /// The lines of an input that arrives in pieces of this size, and the error after them.
     private func split(_ input: [UInt8], pieces size: Int, longest: Int = 8) -> ([LineSplitter.Line], ClientError?) {
         var splitter = LineSplitter(maximumLineBytes: longest)
         var lines: [LineSplitter.Line] = []
