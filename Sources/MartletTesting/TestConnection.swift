@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -76,16 +77,7 @@ package final class TestConnection: Sendable {
     package static func withPatience<Value: Sendable>(
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        try await withThrowingTaskGroup(of: Value.self) { group in
-            group.addTask(operation: body)
-            group.addTask {
-                try await Task.sleep(for: patience)
-                throw TestEvents.Overdue()
-            }
-            defer { group.cancelAll() }
-            guard let value = try await group.next() else { throw TestEvents.Overdue() }
-            return value
-        }
+        try await withTimeout(patience, throwing: TestEvents.Overdue(), body)
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MartletSupport
 import Synchronization
 
 /// Starting, draining and stopping.
@@ -42,14 +43,8 @@ extension FanOut {
         if isRunning { return }
         // Others open as fast as this process runs.
         guard log is any SharedLog else { return try await waitForStart() }
-        try await withThrowingTaskGroup { group in
-            group.addTask { try await self.waitForStart() }
-            group.addTask {
-                try await Task.sleep(for: self.configuration.startPatience)
-                throw MartletError.notRunning
-            }
-            defer { group.cancelAll() }
-            try await group.next()
+        try await withTimeout(configuration.startPatience, throwing: MartletError.notRunning) {
+            try await self.waitForStart()
         }
     }
 

@@ -2,6 +2,7 @@
 
 import AsyncHTTPClient
 import MartletOutgoing
+import MartletSupport
 import NIOCore
 import NIOHTTP1
 
@@ -21,22 +22,13 @@ struct OutgoingRequest: Sendable {
 
     /// - Throws: ``OutgoingError``, or `CancellationError` when the task is cancelled.
     func send() async throws -> Answer {
-        try await withThrowingTaskGroup(of: Answer.self) { tasks in
-            tasks.addTask {
-                do { return try await exchange() } catch let error as HTTPClientError {
-                    // What describes these errors in full may contain header fields, and so credentials.
-                    throw OutgoingError.failed(error.shortDescription)
-                } catch let error as AnswerError {
-                    throw OutgoingError.failed("\(error)")
-                }
+        try await withTimeout(timeout, throwing: OutgoingError.tookTooLong) {
+            do { return try await exchange() } catch let error as HTTPClientError {
+                // What describes these errors in full may contain header fields, and so credentials.
+                throw OutgoingError.failed(error.shortDescription)
+            } catch let error as AnswerError {
+                throw OutgoingError.failed("\(error)")
             }
-            tasks.addTask {
-                try await Task.sleep(for: timeout)
-                throw OutgoingError.tookTooLong
-            }
-            defer { tasks.cancelAll() }
-            guard let answer = try await tasks.next() else { throw OutgoingError.tookTooLong }
-            return answer
         }
     }
 

@@ -2,6 +2,7 @@
 
 import AsyncHTTPClient
 import MartletOutgoing
+import MartletSupport
 import NIOCore
 
 /// One request and its response, bounded in time. It is sent once, and redirects are not followed.
@@ -16,19 +17,10 @@ struct HubExchange: Sendable {
     ) async throws -> Value {
         do {
             try request.check()
-            return try await withThrowingTaskGroup(of: Value.self) { tasks in
-                tasks.addTask {
-                    let response = try await HTTPClient.hubs.execute(
-                        HTTPClientRequest(request), deadline: .distantFuture)
-                    return try await read(ResponseHead(response), response)
-                }
-                tasks.addTask {
-                    try await clock.sleep(for: timeout)
-                    throw HubError(.timedOut, "There is no answer within \(timeout). Try later.")
-                }
-                defer { tasks.cancelAll() }
-                guard let value = try await tasks.next() else { throw CancellationError() }
-                return value
+            let timedOut = HubError(.timedOut, "There is no answer within \(timeout). Try later.")
+            return try await withTimeout(timeout, clock: clock, throwing: timedOut) {
+                let response = try await HTTPClient.hubs.execute(HTTPClientRequest(request), deadline: .distantFuture)
+                return try await read(ResponseHead(response), response)
             }
         } catch {
             try Task.checkCancellation()
