@@ -96,7 +96,8 @@ struct LogContractTests {
 
     @Test("A node that does not know the positions of the others is found out")
     func brokenNode() async throws {
-        let check = try #require(LogContract.sharedChecks.first { $0.name.hasPrefix("Who has read on one node") })
+        let name = "A reader that moves to another node gets"
+        let check = try #require(LogContract.sharedChecks.first { $0.name.hasPrefix(name) })
         await #expect(throws: ContractViolation.self) {
             try await check.run {
                 let store = VectorLog.Store()

@@ -3,7 +3,7 @@
 import Martlet
 import MartletTesting
 
-/// Where the model expects a client to go on.
+/// The place at which the model expects a client to continue.
 extension HubModel {
     func expectation(for id: ModelID, _ selection: Selection) -> ModelExpectation {
         switch id {
@@ -33,12 +33,12 @@ extension HubModel {
             allowsGap: mayMiss(selection, at: place), reasons: [.trimmed])
     }
 
-    /// The earliest selected occurrence in history counts. Where one was removed, the client may have seen that.
+    /// The earliest selected occurrence in history counts. If one was removed, the client may have seen that one.
     private func expectation(forChosen id: String, _ selection: Selection) -> ModelExpectation {
         let all = occurrences(of: id)
         let selected = all.filter { !isRemoved($0) && selection.contains($0.event) }
         guard !selected.isEmpty else { return unknown }
-        // Where the log may not have removed some of them yet, it is any up to the first that is there for sure.
+        // If the log may still have some of them, it is any up to the first that is certainly there.
         let sure = selected.firstIndex { !mayBeRemoved($0) }
         let candidates = selected[...(sure ?? selected.count - 1)]
         var place = ModelPlace(counts: lanes.map { _ in 0 })
@@ -53,7 +53,7 @@ extension HubModel {
         if isShortened || mayBeShortened {
             expected.needsGap = expected.needsGap || isShortened
             expected.allowsGap = true
-            // All of history follows then; as long as it may have been for another reason, not all of it has to.
+            // All of history follows, unless the gap may have another reason.
             expected.placeBehindGap = start
             if !isShortened { expected.placeBehindGap.hear(of: place.told) }
         }
@@ -61,7 +61,7 @@ extension HubModel {
         return expected
     }
 
-    /// Where a client goes on that asks for what is not older than an age; without a clock only for all there is.
+    /// The place of a client that asks for events since an age. Without a clock, the age must include all events.
     func expectation(since age: Duration?, _ selection: Selection) -> ModelExpectation {
         var place = start
         let time = age.flatMap { age in log.clock.map { $0.now.offset - age } } ?? .seconds(-1)
@@ -79,12 +79,12 @@ extension HubModel {
     }
 }
 
-/// What the model says of a subscription that resumes.
+/// The expectation of the model for a subscription that resumes.
 struct ModelExpectation {
-    /// Where it goes on without a gap, and where with one.
+    /// Where it continues without a gap, and where with one.
     var place: ModelPlace
     var placeBehindGap: ModelPlace
-    /// Whether there has to be a gap, and whether there may be one.
+    /// Whether there must be a gap, and whether there may be one.
     var needsGap: Bool
     var allowsGap: Bool
     var reasons: Set<Gap.Reason>

@@ -3,20 +3,20 @@
 import Martlet
 import MartletTesting
 
-/// What a hub should have: every event that was accepted, in an array for each lane of the log. The data of an event is
-/// like that of no other.
+/// The events that a hub should have: every accepted event, in one array for each lane of the log. No two events have the
+/// same data.
 struct HubModel: Sendable {
     struct Accepted: Sendable {
         var event: Event
         var lane: Int
-        /// Which event of its lane it is.
+        /// The index of the event in its lane.
         var index: Int
-        /// Which of all publishes it came with.
+        /// The number of its publish.
         var batch: Int
         var position: Position
-        /// How many events of each lane there were with it.
+        /// The number of events in each lane, including this one.
         var counts: [Int]
-        /// When it came, as the clock of the log says.
+        /// The time of the event by the clock of the log.
         var time: Duration
     }
 
@@ -28,7 +28,7 @@ struct HubModel: Sendable {
 
     let log: ModelledLog
     private(set) var lanes: [[Accepted]]
-    /// How often the log has begun anew.
+    /// The number of times that the log has started from nothing.
     private(set) var life = 0
     private var byData: [String: (lane: Int, index: Int)] = [:]
     private var byID: [String: [(lane: Int, index: Int)]] = [:]
@@ -41,17 +41,17 @@ struct HubModel: Sendable {
     }
 
     var counts: [Int] { lanes.map(\.count) }
-    /// How many events of each lane may be removed, and how many have to be.
+    /// The number of events of each lane that may be removed, and the number that must be.
     var mostRemoved: [Int] { lanes.map { max(0, $0.count - log.kept) } }
     var leastRemoved: [Int] { log.isPunctual ? mostRemoved : lanes.map { _ in 0 } }
-    /// Before everything that is in history.
+    /// The place before the first event in history.
     var start: ModelPlace {
         var place = ModelPlace(counts: lanes.map { _ in 0 })
         place.hear(of: mostRemoved)
         return place
     }
 
-    /// The hub that comes next finds nothing of what there was.
+    /// The next hub finds no events.
     mutating func beginAnew() {
         life += 1
         lanes = lanes.map { _ in [] }
@@ -89,7 +89,7 @@ extension HubModel {
     func isRemoved(_ accepted: Accepted) -> Bool { accepted.index < leastRemoved[accepted.lane] }
     func mayBeRemoved(_ accepted: Accepted) -> Bool { accepted.index < mostRemoved[accepted.lane] }
 
-    /// Whether something was removed that is selected and behind a place, and the subscriber was not told of it.
+    /// Whether a selected event after a place was removed, and the subscriber has not received a gap for it.
     func misses(_ selection: Selection, at place: ModelPlace) -> Bool {
         let removed = leastRemoved
         return lanes.indices.contains { lane in
@@ -99,8 +99,8 @@ extension HubModel {
         }
     }
 
-    /// Whether something may have been removed that is behind a place, and is selected as far as a log has to remember: of
-    /// a private event with several topics it need not know who may see it.
+    /// Whether a selected event after a place may have been removed. A log need not remember the rights of private events
+    /// with several topics, so these count as selected.
     func mayMiss(_ selection: Selection, at place: ModelPlace) -> Bool {
         let removed = mostRemoved
         return lanes.indices.contains { lane in
@@ -115,10 +115,10 @@ extension HubModel {
             && Selection(selectors: selection.selectors, grants: [.every]).contains(event)
     }
 
-    /// The events with an id that a publisher chose, in the order in which they were accepted.
+    /// The events with a publisher's id, in the order in which they were accepted.
     func occurrences(of id: String) -> [Accepted] { (byID[id] ?? []).map { lanes[$0.lane][$0.index] } }
 
-    /// Whether an event was removed while another one was there already.
+    /// Whether one event was removed after another one was accepted.
     func wasOutlived(_ removed: Accepted, by other: Accepted) -> Bool {
         let remover =
             lanes[removed.lane].indices.contains(removed.index + log.kept)
@@ -127,7 +127,7 @@ extension HubModel {
     }
 }
 
-/// The hub does not do what the model does.
+/// The hub differs from the model.
 package struct HubModelFailure: Error, CustomStringConvertible {
     package let description: String
 

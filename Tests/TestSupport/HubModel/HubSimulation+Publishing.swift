@@ -32,14 +32,14 @@ extension HubSimulation {
         answers += events.compactMap { model.accepted(data: $0.data).map(model.id) }
         answers.removeFirst(max(0, answers.count - 200))
         try await until { log.covers(hub.end, positions[positions.count - 1]) }
-        // A log may remove what is too much when it is asked next.
+        // A log may remove surplus events with the next call.
         _ = try await log.resolve("earliest", for: selections[0])
     }
 
-    /// Publishes with a key that was given before.
+    /// Publishes with a key that was used before.
     private mutating func publishAgain(_ batch: HubModel.Batch, _ key: String, others: [Event]) async throws {
         if model.isRemoved(batch.first) { return try await publish(others, once: key) }
-        // Either is right.
+        // Both are correct.
         if model.mayBeRemoved(batch.first) { return }
         if Bool.random(using: &random) {
             note("repeat \(key)")
@@ -55,7 +55,7 @@ extension HubSimulation {
         }
     }
 
-    /// Publishes something that is refused as a whole.
+    /// Publishes a batch that is refused as a whole.
     mutating func publishInvalid() async throws {
         var events = (0..<Int.random(in: 1...3, using: &random)).map { _ in makeEvent() }
         let last = events.count - 1

@@ -4,7 +4,7 @@ import Martlet
 import MartletTesting
 
 extension HubSimulation {
-    /// Somebody comes for the first time, with any id or none.
+    /// A new client subscribes, with any id or none.
     mutating func subscribe() async throws {
         guard subscribers.count < Self.mostSubscribers else { return leave() }
         let selection = selections.randomElement(using: &random)!
@@ -38,7 +38,7 @@ extension HubSimulation {
         subscribers.append(try ModelSubscriber(subscription, selecting: selection, as: expected, in: model))
     }
 
-    /// Somebody leaves, whatever there may still be for him.
+    /// A client leaves, even if events wait for it.
     mutating func leave() {
         guard let index = subscribers.indices.randomElement(using: &random) else { return }
         note("leave")
@@ -46,12 +46,12 @@ extension HubSimulation {
         absent.append((subscriber.id, subscriber.selection))
     }
 
-    /// Somebody who has left comes back with the last id that he was given.
+    /// A client that has left comes back with the last id that it received.
     mutating func comeBack() async throws {
         guard let index = absent.indices.randomElement(using: &random) else { return }
         if subscribers.count >= Self.mostSubscribers { leaveForGood() }
         let (id, selection) = absent.remove(at: index)
-        // Where all readers agree on one order, an id means the same for all selections.
+        // If all readers agree on one order, an id means the same for all selections.
         let another = model.log.lanes == 1 && Int.random(in: 0..<4, using: &random) == 0
         try await subscribe(to: another ? selections.randomElement(using: &random)! : selection, after: id)
     }
@@ -61,7 +61,7 @@ extension HubSimulation {
         subscribers.remove(at: index)
     }
 
-    /// Somebody takes some of what there is for him.
+    /// A client takes some of the events that wait for it.
     mutating func take(atMost count: Int) async throws {
         guard let index = subscribers.indices.randomElement(using: &random) else { return }
         note("take up to \(count) of \(subscribers[index].selection.selectors.map(\.text))")
@@ -72,7 +72,7 @@ extension HubSimulation {
         }
     }
 
-    /// Somebody takes everything that there is for him.
+    /// A client takes all events that wait for it.
     mutating func drain(_ index: Int) async throws {
         note("take all of \(subscribers[index].selection.selectors.map(\.text))")
         while subscribers[index].hasMore(in: model) {

@@ -3,22 +3,22 @@
 import Martlet
 import MartletTesting
 
-/// Random operations on a hub and on a ``HubModel``, which have to agree.
+/// Random operations on a hub and on a ``HubModel``, which must agree.
 ///
-/// After each publish the simulation waits until the hub has read it, so that the model knows what is live and what was
-/// removed. Subscribers come, take some of what there is for them, leave, and come back with the last id that they were
-/// given, while hubs stop and start on one log. Then, for every subscriber:
+/// After each publish the simulation waits until the hub has read it, so that the model knows which events are live and
+/// which were removed. Subscribers come, take some events, leave, and come back with the last id that they received, while
+/// hubs stop and start on one log. For every subscriber:
 ///
-/// - What it is given was accepted, is selected, is as it was accepted, and comes once and in order in each lane of the
-///   log, after a restart too, and if it comes back with a position.
-/// - Between two deliveries nothing selected is missing, unless a gap was told before the second; and then only what the
-///   log has removed from history by then.
-/// - A gap is told only where something selected, behind the subscriber, has left history, though it may still be given
-///   from the window; or where the id is unknown, of another life, or one of which an occurrence was removed.
-/// - A subscription begins with a gap exactly where the model says so, if the log removes events at once, and else not
-///   where it must not.
-/// - What was refused, or accepted before with the same key, is given to nobody; a key that is known is answered as before.
-/// - In the end everybody has everything, and nothing more comes.
+/// - Each event that it receives was accepted, is selected and unchanged, and comes once and in order in each lane of the
+///   log, also after a restart, and if the subscriber resumes from a position.
+/// - No selected event is missing between two deliveries, unless a gap comes before the second. Then only events are
+///   missing that the log has removed by then.
+/// - A gap comes only if a selected event after the subscriber's place has left history, although it may still come from
+///   the window; or if the id is unknown, is of another life, or belonged to an event that was removed.
+/// - If the log removes events at once, a subscription starts with a gap exactly if the model says so; otherwise, never if
+///   the model forbids it.
+/// - No subscriber receives events that were refused or repeated with a key. A known key gets its first answer.
+/// - In the end every subscriber has every event, and no more events come.
 package struct HubSimulation {
     static let mostSubscribers = 12
 
@@ -27,21 +27,21 @@ package struct HubSimulation {
     var hub: Hub
     var log: WatchedLog
     private var running: Task<Void, any Error>
-    /// What clients subscribe to; so few that some share a feed.
+    /// The selections of clients; so few that some clients share a feed.
     let selections: [Selection]
     var subscribers: [ModelSubscriber] = []
-    /// What clients that have left come back with.
+    /// The ids of clients that have left.
     var absent: [(id: ModelID, selection: Selection)] = []
-    /// What publishers were answered.
+    /// The answers to publishers.
     var answers: [ModelID] = []
-    /// How many events were made up; their data begins with the number.
+    /// The number of events that were made; their data starts with the number.
     var made = 0
-    /// What was done last, for whoever has to find out.
+    /// The last operations, for failure messages.
     private var trace: [String] = []
 
-    /// Runs so many operations.
+    /// Runs this many operations.
     ///
-    /// - Throws: ``HubModelFailure`` that says the seed and the last operations, whatever has gone wrong.
+    /// - Throws: ``HubModelFailure`` with the seed and the last operations, for every kind of failure.
     package static func run(_ log: ModelledLog, operations: Int, seed: UInt64) async throws {
         var simulation = try await HubSimulation(log, seed: seed)
         do {
@@ -83,7 +83,7 @@ package struct HubSimulation {
     }
 }
 
-/// The hub's life.
+/// Starting and stopping the hub.
 extension HubSimulation {
     /// A hub with another window each time, from one that holds nothing to one that holds everything, and small slices.
     private static func start(
@@ -99,7 +99,7 @@ extension HubSimulation {
         return (hub, running)
     }
 
-    /// Stops the hub, which ends all subscriptions, and starts another one on what it has left.
+    /// Stops the hub, which ends all subscriptions, and starts another one on its history.
     private mutating func restart() async throws {
         note("restart")
         try await stop()
@@ -112,14 +112,14 @@ extension HubSimulation {
         running.cancel()
         try await running.value
         for index in subscribers.indices {
-            // Whatever was read before may still come.
+            // Events that were read before may still come.
             while try await subscribers[index].takeNext(in: model) {}
             absent.append((subscribers[index].id, subscribers[index].selection))
         }
         subscribers = []
     }
 
-    /// Everybody comes back and takes everything; what is published then is the only thing that comes.
+    /// Every client comes back and takes all events; then one more event is published, and only that one comes.
     private mutating func finish() async throws {
         while !absent.isEmpty { try await comeBack() }
         for index in subscribers.indices { try await drain(index) }
@@ -135,7 +135,7 @@ extension HubSimulation {
 extension HubSimulation {
     static let topics: [Topic] = ["t/0", "t/1", "t/2", "t/3", "t/4", "t/5"]
 
-    /// An event with data like that of no other. The last topic is rare, and ids come again.
+    /// An event with unique data. The last topic is rare, and ids repeat.
     mutating func makeEvent() -> Event {
         func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
         made += 1

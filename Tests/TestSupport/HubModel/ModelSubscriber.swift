@@ -2,17 +2,17 @@
 
 import Martlet
 
-/// A subscriber of the hub, and what the model knows of it.
+/// A subscriber of the hub, and its state in the model.
 struct ModelSubscriber {
     let selection: Selection
     private(set) var place: ModelPlace
-    /// What the client has to come back with.
+    /// The id with which the client comes back.
     private(set) var id: ModelID
     /// Whether a gap comes first.
     private var isGapPending: Bool
     private var events: Events.Iterator
 
-    /// - Throws: ``HubModelFailure`` where the hub says something else than the model expects.
+    /// - Throws: ``HubModelFailure`` if the hub differs from the model.
     init(
         _ subscription: Subscription, selecting selection: Selection, as expected: ModelExpectation, in model: HubModel
     )
@@ -34,7 +34,7 @@ struct ModelSubscriber {
         }
     }
 
-    /// Whether there is something to take, so that waiting for it ends.
+    /// Whether an event is available, so that waiting for it ends.
     func hasMore(in model: HubModel) -> Bool {
         if isGapPending { return true }
         let removed = model.mostRemoved
@@ -44,7 +44,7 @@ struct ModelSubscriber {
         }
     }
 
-    /// Takes what comes next.
+    /// Takes the next event.
     ///
     /// - Returns: `false` at the end, when the hub has stopped.
     mutating func takeNext(in model: HubModel) async throws -> Bool {
@@ -80,7 +80,7 @@ struct ModelSubscriber {
             delivery.topic == event.topic && delivery.type == event.type
                 && (event.id.map { $0 == delivery.id } ?? true),
             "\(delivery) was accepted as \(event).")
-        // Where there are several lanes, a position depends on what this node has read of the others.
+        // With several lanes, a position depends on what this node has read of the others.
         try verify(
             event.id != nil || model.lanes.count > 1 || delivery.id == accepted.position.text,
             "\(delivery) was answered \(accepted.position).")
@@ -96,13 +96,13 @@ struct ModelSubscriber {
     }
 }
 
-/// Where a subscriber stands, as the model sees it.
+/// The place of a subscriber in the model.
 struct ModelPlace: Sendable {
-    /// How many events of each lane the subscriber has behind it, selected or not.
+    /// The number of events of each lane that the subscriber has passed, selected or not.
     var counts: [Int]
-    /// Up to which of them it was told that something is missing.
+    /// The number of events of each lane up to which it has received gaps.
     var told: [Int]
-    /// Nothing is ever missing for it, whatever is removed before it begins to read.
+    /// It never misses an event that is removed before it starts to read.
     var isEarliest = false
 
     init(counts: [Int]) {
@@ -110,18 +110,18 @@ struct ModelPlace: Sendable {
         told = counts.map { _ in 0 }
     }
 
-    /// There was a gap: everything that is removed by now may be missing.
+    /// There was a gap: every event that is removed by now may be missing.
     mutating func hear(of removed: [Int]) {
         for lane in told.indices { told[lane] = max(told[lane], removed[lane]) }
     }
 }
 
-/// What a client has to come back with, and what the model knows about that.
+/// The id with which a client comes back, and its meaning in the model.
 enum ModelID: Sendable {
     case earliest
     /// An id that a publisher chose.
     case chosen(String)
-    /// A position that was given out in one of the log's lives.
+    /// A position from one life of the log.
     case position(String, ModelPlace, life: Int)
     case unknown(String)
 

@@ -4,21 +4,21 @@ package import Martlet
 package import MartletTesting
 import Synchronization
 
-/// A log of which a ``HubModel`` knows how it orders events and which it keeps.
+/// A log for a ``HubModel``, which knows how the log orders events and which it keeps.
 package struct ModelledLog: Sendable {
-    /// How many sequences of events there are in which all readers agree. Events of different lanes come in any order.
+    /// The number of lanes: sequences whose order all readers agree on. Events of different lanes come in any order.
     package var lanes = 1
-    /// In which of them the events of a topic are.
+    /// The lane of a topic.
     package var lane: @Sendable (Topic) -> Int = { _ in 0 }
-    /// How many events each lane keeps, once this node has read them.
+    /// The number of events that each lane keeps, once this node has read them.
     package var kept: Int
-    /// Whether older ones are removed at once.
+    /// Whether older events are removed at once.
     package var isPunctual = true
-    /// Whether a hub that starts finds what the hub before has left.
+    /// Whether a hub finds the events of the hub before it.
     package var outlivesHubs = true
-    /// What the age of events is measured with; `nil`: real time.
+    /// The clock for the age of events; `nil` for real time.
     package var clock: ManualClock?
-    /// Makes an instance for the first hub, and after it was closed for the next.
+    /// Makes an instance for each hub, after the previous one was closed.
     package var make: @Sendable () async throws -> any Log
 
     package init(keeping kept: Int, make: @escaping @Sendable () async throws -> any Log) {
@@ -26,7 +26,7 @@ package struct ModelledLog: Sendable {
         self.make = make
     }
 
-    /// In memory: each hub begins anew.
+    /// In memory: each hub starts without events.
     package static func memory(keeping kept: Int) -> ModelledLog {
         let clock = ManualClock()
         var log = ModelledLog(keeping: kept) { MemoryLog(retention: Retention(events: kept), clock: clock) }
@@ -48,7 +48,7 @@ package struct ModelledLog: Sendable {
     }
 }
 
-/// A log that remembers the positions that it has answered to the last publish. Else it is another one.
+/// Another log, with the positions that it returned for the last publish.
 final class WatchedLog: Log {
     private let log: any Log
     private let positions = Mutex<[Position]>([])

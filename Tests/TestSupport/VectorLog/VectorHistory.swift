@@ -9,10 +9,10 @@ struct VectorHistory {
 
     private struct Entry {
         var event: Event
-        /// Which event of both partitions this is, in the order in which they were accepted.
+        /// The number of the event in both partitions, in the order of acceptance.
         var rank: UInt64
         var time = ContinuousClock.now
-        /// The key of the events of which this is the first.
+        /// The key, if this is the first event with that key.
         var key: String?
     }
 
@@ -23,10 +23,10 @@ struct VectorHistory {
 
     private struct PartitionHistory {
         var entries: [Entry] = []
-        /// How many events were removed.
+        /// The number of removed events.
         var removed: UInt64 = 0
         var trimmed: TrimmedTopics
-        /// When the newest of them was accepted.
+        /// The time of the newest removed event.
         var removedTime: ContinuousClock.Instant?
 
         var last: UInt64 { removed + UInt64(entries.count) }
@@ -36,9 +36,9 @@ struct VectorHistory {
 
     private var partitions: [PartitionHistory]
     private var accepted: UInt64 = 0
-    /// What was accepted with a key, by the bytes of the key.
+    /// The answers to appends with a key, by the bytes of the key.
     private var answers: [[UInt8]: Answer] = [:]
-    /// Ids of which there were earlier occurrences than those in history.
+    /// Ids with an earlier occurrence than those in history.
     private var shortenedIDs: Set<[UInt8]> = []
 
     init(trimmedTopics: Int) {
@@ -46,9 +46,9 @@ struct VectorHistory {
         partitions = Partition.allCases.map { _ in empty }
     }
 
-    /// Behind the last event of each partition.
+    /// After the last event of each partition.
     var end: PositionVector { vector(\.last) }
-    /// Before the first event of each partition that is still there.
+    /// Before the first event in each partition.
     private var start: PositionVector { vector(\.removed) }
 
     private func vector(_ count: (PartitionHistory) -> UInt64) -> PositionVector {
@@ -57,7 +57,7 @@ struct VectorHistory {
         return vector
     }
 
-    /// - Returns: For each event ``end`` as it is then.
+    /// - Returns: For each event, the value of ``end`` after it.
     mutating func append(_ events: [Event], once key: String?) throws(MartletError) -> [Position] {
         if let key, let answer = answers[Array(key.utf8)] {
             guard answer.events == events else { throw .keyReused }
@@ -76,7 +76,7 @@ struct VectorHistory {
         return end.position
     }
 
-    /// Removes the oldest events of each partition that has more than so many.
+    /// Removes the oldest events of each partition down to this number.
     mutating func trim(to eventsPerPartition: Int) {
         for index in partitions.indices {
             while partitions[index].entries.count > eventsPerPartition { removeOldest(of: index) }
@@ -165,7 +165,7 @@ struct VectorHistory {
         return Resolution(position: position.position, gap: isTrimmed ? .trimmed : nil)
     }
 
-    /// What a reader has at least that has read the selected event with this id: its partition up to there.
+    /// The least position of a reader that has read the selected event with this id: its partition up to there.
     private func earliestOccurrence(of id: String, for selection: Selection) -> PositionVector? {
         var earliest: (rank: UInt64, position: PositionVector)?
         for partition in Partition.allCases {
