@@ -154,7 +154,6 @@ let package = Package(
                 .asyncHTTPClient,
                 .crypto,
                 .httpTypes,
-                .hummingbird,
                 .jwtKit,
                 .logging,
                 .nioCore,

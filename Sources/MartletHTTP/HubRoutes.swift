@@ -3,6 +3,7 @@
 import HTTPTypes
 public import Hummingbird
 public import Martlet
+import MartletSupport
 
 extension RouterMethods where Context: ChannelRequestContext {
     /// Adds the routes of a hub.
@@ -25,10 +26,25 @@ extension RouterMethods where Context: ChannelRequestContext {
         let publish = PublishRoute<Context>(hub: hub, access: access, maximumBodyBytes: maximumBodyBytes)
         for path: RouterPath in ["events", "events/**"] {
             on(
-                path, answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond],
+                path, answering: [.get: subscribe.respond, .head: subscribe.respond, .post: publish.respond],
                 streaming: [.get, .head])
         }
         return self
+    }
+}
+
+extension HubRequest {
+    /// The topic that the path names after `/events/`, decoded once and not normalised: `a//b` is not `a/b`, and `a%2Fb` is
+    /// `a/b`. `nil` for `/events` itself.
+    var topic: Topic? {
+        get throws {
+            guard !path.isExactly("/events") else { return nil }
+            // A router may have dropped empty segments before; the topic begins where the client began it.
+            guard let topic = path.cutting(prefix: "/events/") else {
+                throw Problem(.badRequest, "The path is not /events/{topic}.", field: "topic")
+            }
+            return try Topic(try FormFields.decode(topic.utf8, field: "topic"))
+        }
     }
 }
 

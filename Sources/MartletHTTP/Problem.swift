@@ -3,7 +3,7 @@
 import Foundation
 public import HTTPTypes
 public import Hummingbird
-import Logging
+package import Logging
 public import Martlet
 import MartletSupport
 import NIOCore
@@ -105,7 +105,7 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
             guard HTTPRequest.Method.known.contains(request.method) else {
                 throw Problem(.notImplemented, "\(request.method.rawValue) is not a method that this server knows.")
             }
-            throw Problem(.notFound, "There is nothing at \(RequestTarget(request).path).")
+            throw Problem(.notFound, "There is nothing at \(HubRequest(request).path).")
         } catch let error as HTTPError {
             throw Problem(error.status, error.body ?? error.status.reasonPhrase, headers: error.headers)
         } catch let error as any HTTPResponseError {
@@ -113,7 +113,7 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            context.logger.error("A request failed.", metadata: ["error": "\(error)", "path": "\(request.uri.path)"])
+            context.logger.error("A request failed.", metadata: ["error": "\(error)", "path": "\(HubRequest(request).path)"])
             throw Problem(.internalServerError, "Something went wrong here. The log of the server says what.")
         }
     }
@@ -129,4 +129,21 @@ extension MartletError: HTTPResponseError {
     public var status: HTTPResponse.Status { Problem(self).status }
 
     public func response(from request: Request, context: some RequestContext) -> Response { Problem(self).response() }
+}
+
+/// Calls the hub. Errors of its log that are no answers, which are not the client's fault, are logged and become 503.
+package func unlessUnavailable<Value>(
+    _ logger: Logger, _ body: () async throws -> sending Value
+) async throws -> sending Value {
+    do {
+        return try await body()
+    } catch let error as any HTTPResponseError {
+        throw error
+    } catch is CancellationError {
+        throw CancellationError()
+    } catch {
+        logger.error("The log does not answer.", metadata: ["error": "\(error)"])
+        throw Problem(
+            .serviceUnavailable, "The log does not answer. Try again later.", headers: [.retryAfter: "1"])
+    }
 }

@@ -1,17 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-extension UInt8 {
-    /// The value of an ASCII hex digit; `nil` where the byte is none.
-    package var hexDigit: UInt8? {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
-}
-
 extension Collection<UInt8> {
     /// Undoes percent-encoding (RFC 3986 section 2.1) once. `nil` where two hex digits do not follow a `%`.
     ///

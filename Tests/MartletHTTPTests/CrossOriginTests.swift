@@ -107,10 +107,10 @@ import Testing
 
     @Test func `where a request comes from is what Origin says, else Referer`() {
         func source(_ origin: String?, _ referer: String?) -> String? {
-            var head = HTTPRequest(method: .post, scheme: "http", authority: "hub.example", path: "/")
-            head.headerFields[.origin] = origin
-            head.headerFields[.referer] = referer
-            return Request(head: head, body: .init(buffer: ByteBuffer())).sourceOrigin
+            var headers: HTTPFields = [:]
+            headers[.origin] = origin
+            headers[.referer] = referer
+            return HubRequest(method: .post, target: "/", headers: headers).sourceOrigin
         }
         #expect(source("https://a.example", "https://b.example/") == "https://a.example")
         #expect(source(nil, "https://a.example/page?x") == "https://a.example")

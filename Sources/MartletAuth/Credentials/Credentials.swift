@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
-import Hummingbird
 import MartletHTTP
 import MartletSupport
 
@@ -22,16 +21,14 @@ struct Credentials: CustomStringConvertible, CustomReflectable {
     /// The credentials of a request; `nil` where it has none.
     ///
     /// - Throws: ``TokenRefusal`` where they are not one token, or come in a cookie from a page that may not use it.
-    static func find(in request: Request, _ rules: CredentialRules) throws(TokenRefusal) -> Credentials? {
+    static func find(in request: HubRequest, _ rules: CredentialRules) throws(TokenRefusal) -> Credentials? {
         let headers = request.headers[values: .authorization]
         if !headers.isEmpty { return Credentials(.header, try bearerToken(of: headers)) }
         if rules.acceptsQueryParameter {
-            let values = QueryParameters(target: request.head.path ?? "").values(of: Place.query.rawValue)
+            let values = request.queryTokens
             if !values.isEmpty { return Credentials(.query, try queryToken(of: values)) }
         }
-        guard let name = rules.cookieName,
-            let token = CookieReader.value(of: name, in: request.headers[values: .cookie])
-        else { return nil }
+        guard let name = rules.cookieName, let token = request.cookie(name) else { return nil }
         try checkOrigin(of: request, rules.publishOrigins)
         return Credentials(.cookie, token)
     }
@@ -74,7 +71,7 @@ struct Credentials: CustomStringConvertible, CustomReflectable {
 
     /// A browser sends the cookie along with whatever any page does, so what changes something has to say where it comes
     /// from. Cookie credentials prove who, not that he wanted it.
-    static func checkOrigin(of request: Request, _ allowed: [OriginPattern]) throws(TokenRefusal) {
+    static func checkOrigin(of request: HubRequest, _ allowed: [OriginPattern]) throws(TokenRefusal) {
         guard !request.method.isSafe else { return }
         let field = "Origin"
         guard let origin = request.sourceOrigin else {

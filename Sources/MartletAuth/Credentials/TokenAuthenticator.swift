@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Hummingbird
 public import MartletHTTP
 
 /// Knows who asks from a signed token: in the header `Authorization: Bearer …`, else, where the rules say so, in the
@@ -26,13 +25,7 @@ public struct TokenAuthenticator: Authenticator {
     ///
     /// - Throws: ``Problem``: 401 with the reason and a challenge where a token is there and is not believed, also where
     ///   none would be needed; 401 where this purpose has no keys; 503 where the keys cannot be had.
-    public func principal(
-        of request: Request, to purpose: AccessPurpose, context: some ChannelRequestContext
-    ) async throws -> VerifiedToken? {
-        try await principal(of: request, to: purpose)
-    }
-
-    func principal(of request: Request, to purpose: AccessPurpose) async throws(Problem) -> VerifiedToken? {
+    public func principal(of request: HubRequest, to purpose: AccessPurpose) async throws(Problem) -> VerifiedToken? {
         let credentials: Credentials?
         do { credentials = try Credentials.find(in: request, rules) } catch { throw error.problem }
         let verifier = purpose == .subscribe ? subscriber : publisher

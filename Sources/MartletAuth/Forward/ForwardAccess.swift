@@ -2,7 +2,6 @@
 
 import Foundation
 import HTTPTypes
-import Hummingbird
 public import Logging
 public import MartletHTTP
 import MartletOutgoing
@@ -45,17 +44,14 @@ public struct ForwardAccess: Sendable {
         source = ForwardSource(limits: limits, clock: ContinuousClock(), logger: logger)
     }
 
-    public func access<Context: ChannelRequestContext>() -> Access<Context> {
-        Access { request, context, purpose in
-            try await grant(for: request, to: purpose, address: context.channel.remoteAddress?.ipAddress ?? "unknown")
-        }
+    public func access<Context>() -> Access<Context> {
+        Access { request, _, purpose in try await grant(for: request, to: purpose) }
     }
 
     /// Forgets what the application said of a principal, also what it is about to say.
     public func forget(_ principal: String) { source.forget(principal) }
 
-    /// - Parameter address: The client's.
-    func grant(for request: Request, to purpose: AccessPurpose, address: String) async throws -> Grant {
+    func grant(for request: HubRequest, to purpose: AccessPurpose) async throws -> Grant {
         let authorization = request.headers[values: .authorization]
         // As with tokens the header wins, and a cookie that comes along counts for nothing.
         let cookies = authorization.isEmpty ? request.headers[values: .cookie] : []
@@ -65,8 +61,8 @@ public struct ForwardAccess: Sendable {
         if !isChosen {
             do { try Credentials.checkOrigin(of: request, publishOrigins) } catch { throw error.problem }
         }
-        let uri = QueryParameters(target: request.head.path ?? "/").target(without: Self.queryCredentials)
-        let addresses = (request.headers[values: .forwardedFor] + [address]).joined(separator: ", ")
+        let uri = request.target(without: Self.queryCredentials)
+        let addresses = (request.headers[values: .forwardedFor] + [request.remoteAddress?.ipAddress ?? "unknown"]).joined(separator: ", ")
         let name = purpose == .subscribe ? "subscribe" : "publish"
         var question = OutgoingRequest(url: url, timeout: limits.timeout, maximumBytes: limits.maximumAnswerBytes)
         for value in authorization { question.headers.add(name: "authorization", value: value) }
@@ -81,9 +77,5 @@ public struct ForwardAccess: Sendable {
     }
 
     /// Parameters that are credentials: tokens, and tickets for one connection.
-    private static let queryCredentials = ["authorization", "access_token", "ticket"]
-}
-
-extension HTTPField.Name {
-    fileprivate static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
+    private static let queryCredentials = [HubRequest.tokenParameter, "access_token", "ticket"]
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletHTTP
+import MartletSupport
 
 /// A signed token in compact form (RFC 7515 section 7.1), read and not verified.
 struct CompactToken {

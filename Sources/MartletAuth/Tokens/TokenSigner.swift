@@ -2,6 +2,7 @@
 
 import JWTKit
 public import MartletHTTP
+import MartletSupport
 
 /// Makes tokens.
 public struct TokenSigner: Sendable {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import MartletHTTP
+import MartletSupport
 
 /// How the values of an option are written, and which of them are accepted.
 struct SettingFormat<Value: Sendable>: Sendable {

@@ -70,7 +70,7 @@ struct ListenCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard let since else { return }
-        do { _ = try Since.find(in: [("since", since)]) } catch { throw ValidationError(error.detail) }
+        do { _ = try HubRequest.age(since: since) } catch { throw ValidationError(error.detail) }
     }
 
     /// - Throws: ``ClientError`` or ``SettingsError``.

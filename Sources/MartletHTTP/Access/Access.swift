@@ -1,42 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
-public import Hummingbird
 import Martlet
 
-/// Who may do what with a hub over HTTP: asked once for each request, before anything else is looked at.
+/// Decides what a client may do with a hub over HTTP. It is called once for each request, before the rest of the request
+/// is looked at.
 ///
 ///     router.addHub(hub, access: Access { request, context, purpose in
 ///         let own = try Topic("users/\(context.user.id)")
 ///         return Grant(principal: context.user.id, subscribe: [TopicSelector(own)])
 ///     })
-public struct Access<Context: ChannelRequestContext>: Sendable {
-    private let judge: @Sendable (Request, Context, AccessPurpose) async throws -> Grant
+///
+/// `Context` is the request context of the router.
+public struct Access<Context>: Sendable {
+    private let judge: @Sendable (HubRequest, Context, AccessPurpose) async throws -> Grant
 
-    /// - Parameter judge: Says what the one who asks may do; throws ``Problem`` where that is nothing.
-    public init(_ judge: @escaping @Sendable (Request, Context, AccessPurpose) async throws -> Grant) {
+    /// - Parameter judge: Returns what the client may do, or throws ``Problem`` if it may do nothing. It runs on the
+    ///   executor of the request.
+    public init(_ judge: @escaping @Sendable (HubRequest, Context, AccessPurpose) async throws -> Grant) {
         self.judge = judge
     }
 
+    /// Identifies the client, and then decides what it may do.
     public init<Principal>(_ authenticator: some Authenticator<Principal>, _ policy: some AccessPolicy<Principal>) {
-        self.init { request, context, purpose in
-            let principal = try await authenticator.principal(of: request, to: purpose, context: context)
+        self.init { request, _, purpose in
+            let principal = try await authenticator.principal(of: request, to: purpose)
             return try await policy.grant(to: principal, for: purpose)
         }
     }
 
-    /// Without credentials, clients may subscribe and receive what is public, and programs on this machine may publish,
-    /// and so may web pages that this server delivered. A request must name this machine in `Host` (`localhost`,
-    /// `127.0.0.1`), and the server must listen on loopback only.
+    /// Without credentials, clients may subscribe and receive public events. Programs on this machine may publish, and so
+    /// may web pages that this server delivered. A request must name this machine in `Host` (`localhost`, `127.0.0.1`), and
+    /// the server must listen on loopback only.
     public static var local: Access {
-        Access { request, context, purpose in
-            try LocalOnly.checkHost(of: request, advice: "To serve other names, give the hub another access.")
-            if purpose == .publish { try LocalOnly.checkPublish(request, from: context.channel) }
+        Access { request, _, purpose in
+            try LocalOnly.checkHost(request.authority, advice: "To serve other names, give the hub another access.")
+            if purpose == .publish { try LocalOnly.checkPublish(request) }
             return Grant(seesAllPublic: true, publish: purpose == .publish ? [.every] : [])
         }
     }
 
-    /// Everybody may subscribe and receives what is public; nobody may publish over HTTP.
+    /// Every client may subscribe and receives public events. No client may publish over HTTP.
     public static var readOnly: Access {
         Access { _, _, purpose in
             try Self.refusePublishing(purpose)
@@ -44,7 +48,7 @@ public struct Access<Context: ChannelRequestContext>: Sendable {
         }
     }
 
-    /// The same, but that nobody may publish over HTTP.
+    /// The same access, but no client may publish over HTTP.
     public var withoutPublishing: Access {
         Access { request, context, purpose in
             try Self.refusePublishing(purpose)
@@ -56,10 +60,39 @@ public struct Access<Context: ChannelRequestContext>: Sendable {
         guard purpose == .subscribe else { throw Problem(.forbidden, "Publishing is turned off here.") }
     }
 
-    package func grant(for request: Request, context: Context, to purpose: AccessPurpose) async throws -> Grant {
-        let asked = ContinuousClock.now
+    package func grant(for request: HubRequest, context: Context, to purpose: AccessPurpose) async throws -> Grant {
+        let start = ContinuousClock.now
         var grant = try await judge(request, context, purpose)
-        grant.judged = asked
+        grant.judged = start
         return grant
     }
+}
+
+/// What a request is about to do with a hub. Different keys may govern the two purposes.
+public enum AccessPurpose: Hashable, Sendable, CaseIterable {
+    case subscribe
+    case publish
+}
+
+/// Identifies clients: from a token, a cookie, or an address. If your middleware identifies them, pass a closure to
+/// ``Access`` instead; it receives the request context.
+public protocol Authenticator<Principal>: Sendable {
+    associatedtype Principal: Sendable
+
+    /// Returns the principal that sends a request; `nil` if the request does not identify one.
+    ///
+    /// - Throws: ``Problem``, usually of status 401 with `WWW-Authenticate`, if the credentials are not valid. It says why,
+    ///   and never contains the credentials.
+    func principal(of request: HubRequest, to purpose: AccessPurpose) async throws -> Principal?
+}
+
+/// Decides what a principal may do.
+public protocol AccessPolicy<Principal>: Sendable {
+    associatedtype Principal: Sendable
+
+    /// Returns what a principal may do, for all topics.
+    ///
+    /// - Parameter principal: `nil`: the client is anonymous.
+    /// - Throws: ``Problem`` if the principal may do nothing at all.
+    func grant(to principal: Principal?, for purpose: AccessPurpose) async throws -> Grant
 }

@@ -4,25 +4,24 @@ public import Foundation
 import HTTPTypes
 public import Martlet
 
-/// What somebody may do with a hub, and until when.
+/// What a client may do with a hub, and until when.
 public struct Grant: Hashable, Sendable {
-    /// Who it is, so that his streams can be told from those of others: to be revoked and renewed. `nil`: nobody in
-    /// particular.
+    /// The name by which the streams of the client can be revoked and renewed. `nil`: the client is anonymous.
     public var principal: String?
-    /// The topics whose private events he receives where he subscribes to them. Unless ``seesAllPublic``, he may
-    /// subscribe to nothing else.
+    /// The topics whose private events the client receives if it subscribes to them. Unless ``seesAllPublic`` is set, the
+    /// client may subscribe to nothing else.
     public var subscribe: Set<TopicSelector>
-    /// Whether he may subscribe to whatever he likes, and receives the public events of it.
+    /// Whether the client may subscribe to every topic, and receives its public events.
     public var seesAllPublic: Bool
-    /// The topics that he may publish to.
+    /// The topics that the client may publish to.
     public var publish: Set<TopicSelector>
-    /// When all this ends, and the streams that were opened with it. `nil`: it does not.
+    /// When the grant and the streams that were opened with it end. `nil`: never.
     public var end: Date?
-    /// Not `nil`: he may subscribe to nothing but these, whatever else is granted.
+    /// Not `nil`: the client may subscribe to these topics only, whatever else is granted.
     package var limitedTo: Set<TopicSelector>?
-    /// When it was asked for; `nil`: now.
+    /// When the access was asked for the grant; `nil`: now.
     package var judged: ContinuousClock.Instant?
-    /// What others who may see his subscriptions are told of him: JSON.
+    /// Describes the client to those who may see its subscriptions: JSON.
     public var payload: String?
 
     public init(
@@ -43,21 +42,39 @@ public struct Grant: Hashable, Sendable {
 }
 
 extension Grant {
-    /// Throws 403 where he may not publish to one of the topics.
+    /// Throws 403 if the client may not publish to one of the topics.
     package func checkPublishing(to topics: some Sequence<Topic>) throws(Problem) {
         guard let topic = topics.first(where: { topic in !publish.contains { $0.matches(topic) } }) else { return }
         throw Problem(.forbidden, "Publishing to the topic \(topic) is not granted.", field: "topic")
     }
 
-    /// Whose his idempotency keys are, so that no other's are the same. All who are nobody in particular share theirs.
+    /// Throws 403 if the client may not subscribe to one of the selectors.
+    ///
+    /// `*` grants every selector. Another selector in the grant grants itself, and a template grants each topic that it
+    /// selects.
+    package func checkSubscribing(to selectors: some Collection<TopicSelector>) throws(Problem) {
+        if let limitedTo, let refused = selectors.first(where: { !limitedTo.contains($0) }) {
+            throw Problem(.forbidden, "The ticket is not for \(refused).", field: "topic")
+        }
+        guard !seesAllPublic, !subscribe.contains(.every) else { return }
+        let refused = selectors.first { selector in
+            guard !subscribe.contains(selector) else { return false }
+            guard let topic = selector.exactTopic else { return true }
+            return !subscribe.contains { $0.matches(topic) }
+        }
+        guard let refused else { return }
+        throw Problem(.forbidden, "Subscribing to \(refused) is not granted.", field: "topic")
+    }
+
+    /// Scopes idempotency keys to the principal. All anonymous clients share one scope.
     package var keyScope: String { principal.map { "=\($0)" } ?? "" }
 
     /// The terms of a stream that is opened with the grant.
-    package func terms(name: String? = nil, companion: (any AnyObject & Sendable)? = nil) -> LeaseTerms {
+    func terms(name: String?, companion: (any AnyObject & Sendable)?) -> LeaseTerms {
         LeaseTerms(principal: principal, name: name, end: instantOfEnd, judged: judged ?? .now, companion: companion)
     }
 
-    /// When it ends, by a clock that nobody sets.
+    /// The end by a clock that does not jump.
     var instantOfEnd: ContinuousClock.Instant? {
         end.map { end in
             let seconds = end.timeIntervalSinceNow
@@ -69,20 +86,8 @@ extension Grant {
     /// A century: a date that is further away counts as that far.
     private static let mostSeconds = 100.0 * 365 * 86_400
 
-    /// Throws 403 where he may not subscribe to one of the selectors.
-    ///
-    /// A selector is granted by `*`, by itself, and, where it is the name of one topic, by a template that selects it.
-    package func checkSubscribing(to selectors: some Collection<TopicSelector>) throws(Problem) {
-        if let limitedTo, let refused = selectors.first(where: { !limitedTo.contains($0) }) {
-            throw Problem(.forbidden, "Subscribing to \(refused) is not what this was given out for.", field: "topic")
-        }
-        guard !seesAllPublic, !subscribe.contains(.every) else { return }
-        let refused = selectors.first { selector in
-            guard !subscribe.contains(selector) else { return false }
-            guard let topic = selector.exactTopic else { return true }
-            return !subscribe.contains { $0.matches(topic) }
-        }
-        guard let refused else { return }
-        throw Problem(.forbidden, "Subscribing to \(refused) is not granted.", field: "topic")
+    /// Whether the grant differs from that of a client without credentials.
+    var isPersonal: Bool {
+        principal != nil || end != nil || payload != nil || limitedTo != nil || !subscribe.isEmpty || !seesAllPublic
     }
 }

@@ -7,15 +7,15 @@ import NIOCore
 
 /// Tells programs on this machine from all others, without credentials.
 ///
-/// A web page from anywhere can make the browser send requests to this machine. It cannot hide its `Origin`, and a name
-/// that was pointed at this machine to get around that (DNS rebinding) shows in `Host`.
+/// A web page from anywhere can make the browser send requests to this machine. The page cannot hide its `Origin`, and a
+/// name that was pointed at this machine to get around that (DNS rebinding) shows in `Host`.
 enum LocalOnly {
     /// Throws 403 if `Host` names another machine. A request without one passes: it is HTTP/1.0, and browsers always send
     /// `Host`. A name without a dot, such as that of a container, passes too: it is in no public DNS, so no site has one.
     ///
     /// - Parameter advice: How to serve other names, as a sentence.
-    static func checkHost(of request: Request, advice: String) throws(Problem) {
-        guard let authority = request.head.authority else { return }
+    static func checkHost(_ authority: String?, advice: String) throws(Problem) {
+        guard let authority else { return }
         if let host = HostAndPort(authority)?.host,
             Loopback.contains(host) || !host.utf8.contains(where: Self.isInAddress)
         {
@@ -30,18 +30,18 @@ enum LocalOnly {
     /// A dot or a colon: a name without them is a single label, and no address.
     private static func isInAddress(_ byte: UInt8) -> Bool { byte == UInt8(ascii: ".") || byte == UInt8(ascii: ":") }
 
-    /// Throws 403 if a publish may come from elsewhere. A proxy on this machine that does not say for which client it asks
-    /// looks like a program here, so it must not pass on publishes.
-    static func checkPublish(_ request: Request, from channel: any Channel) throws(Problem) {
-        guard let peer = channel.remoteAddress, Loopback.contains(peer) else {
+    /// Throws 403 if a publish may come from elsewhere. A proxy on this machine that does not name its client looks like a
+    /// local program, so it must not pass on publishes.
+    static func checkPublish(_ request: HubRequest) throws(Problem) {
+        guard let peer = request.remoteAddress, Loopback.contains(peer) else {
             throw Problem(.forbidden, "Only programs on this machine may publish.")
         }
         let proxied = [HTTPField.Name.forwarded, .forwardedFor, .realIP, .via].first { request.headers.contains($0) }
         if let proxied {
             throw Problem(.forbidden, "Publishing through a proxy is not possible here.", field: proxied.rawName)
         }
-        guard let authority = request.head.authority else {
-            throw Problem(.forbidden, "Say in Host that this machine is meant: localhost or 127.0.0.1.", field: "Host")
+        guard let authority = request.authority else {
+            throw Problem(.forbidden, "Name this machine in Host: localhost or 127.0.0.1.", field: "Host")
         }
         guard let host = HostAndPort(authority)?.host, Loopback.contains(host) else {
             throw Problem(
@@ -53,8 +53,8 @@ enum LocalOnly {
     }
 }
 
-/// Answers only requests that name this machine in `Host`, so that no page reads through a name that it pointed here (DNS
-/// rebinding). For routes without access control, on a server that listens on loopback.
+/// Answers only requests that name this machine in `Host`, so that no page reads through a name that was pointed at this
+/// machine (DNS rebinding). For routes without access control, on a server that listens on loopback.
 package struct LocalHostMiddleware<Context: RequestContext>: RouterMiddleware {
     private let advice: String
 
@@ -64,13 +64,13 @@ package struct LocalHostMiddleware<Context: RequestContext>: RouterMiddleware {
     package func handle(
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response
     ) async throws -> Response {
-        try LocalOnly.checkHost(of: request, advice: advice)
+        try LocalOnly.checkHost(request.head.authority, advice: advice)
         return try await next(request, context)
     }
 }
 
 extension HTTPField.Name {
     fileprivate static let forwarded = HTTPField.Name("Forwarded")!
-    fileprivate static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
+    package static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
     fileprivate static let realIP = HTTPField.Name("X-Real-IP")!
 }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import HTTPTypes
 public import Hummingbird
 public import Martlet
 
 extension RouterMethods where Context: ChannelRequestContext {
-    /// Adds what controls the streams of a hub whose clients identify themselves.
+    /// Adds routes that control the streams of clients that identify themselves.
     ///
-    /// - `POST /tickets?topic=…` answers a ticket for these topics (``Tickets``), as JSON: `ticket`, and `expires` in seconds.
-    /// - `POST /streams/{name}` has the caller's open streams of that name (`?stream=…` when they were opened) end when his
+    /// - `POST /tickets?topic=…` issues a ticket for these topics (``Tickets``). The answer is JSON: `ticket`, and
+    ///   `expires` in seconds.
+    /// - `POST /streams/{name}` renews the open streams of the caller that have this name (`?stream=…`): they end when the
     ///   present credentials do. Streams that were opened with other rights end, and their clients come back with the
-    ///   present ones. The answer is JSON: how many were `renewed` and `ended`; 404 where there are none.
-    /// - `POST /revoke?principal=…` ends all streams of a principal at once and takes back his tickets, on this node. Whoever
-    ///   may publish to every topic (`*`) may do so. The answer is JSON: how many streams `ended`.
+    ///   present rights. The answer is JSON: how many streams were `renewed` and `ended`. It is 404 if there are none.
+    /// - `POST /revoke?principal=…` ends all streams of a principal on this node at once, and revokes its tickets. The
+    ///   caller must be granted to publish to every topic (`*`). The answer is JSON: how many streams `ended`.
     ///
     /// - Parameters:
-    ///   - access: The same as for the hub, without tickets.
-    ///   - tickets: The same that the access of the hub accepts.
-    ///   - forget: Forgets what is remembered of the rights of a principal who is revoked.
+    ///   - access: The access of the hub, without tickets.
+    ///   - tickets: The tickets that the access of the hub accepts.
+    ///   - forget: Forgets cached rights of a principal that is revoked.
     @discardableResult
     public func addStreamControl(
         of hub: Hub, access: Access<Context>, tickets: Tickets,
@@ -39,21 +39,23 @@ private struct StreamControl<Context: ChannelRequestContext>: Sendable {
     let forget: @Sendable (String) -> Void
 
     func issueTicket(_ request: Request, context: Context) async throws -> Response {
+        let request = HubRequest(request, on: context.channel)
         let grant = try await access.grant(for: request, context: context, to: .subscribe)
-        let topics = Set(try RequestTarget(request).query.values("topic").map { TopicSelector($0) })
+        let topics = Set(try request.query.values("topic").map { TopicSelector($0) })
         try hub.configuration.limits.check(Selection(selectors: topics))
         let ticket = try tickets.issue(grant, for: topics)
         return .json(#"{"ticket":"\#(ticket)","expires":\#(tickets.lifetime.components.seconds)}"#)
     }
 
     func renew(_ request: Request, context: Context) async throws -> Response {
+        let request = HubRequest(request, on: context.channel)
         let grant = try await access.grant(for: request, context: context, to: .subscribe)
         guard let principal = grant.principal else {
-            throw Problem(.forbidden, "Only who has a name (the claim sub of a token) has streams that can be renewed.")
+            throw Problem(.forbidden, "Only the streams of a principal (the claim sub of a token) can be renewed.")
         }
         // The router gives the segment as the client wrote it; the name was in a query, and decoded there.
-        let name = try RequestTarget.decode(try context.parameters.require("name").utf8, field: "stream")
-        try StreamName.check(name)
+        let name = try FormFields.decode(try context.parameters.require("name").utf8, field: "stream")
+        try HubRequest.checkStreamName(name)
         let count = hub.renew(
             principal, name: name, grants: grant.subscribe, until: grant.instantOfEnd,
             isGranted: { (try? grant.checkSubscribing(to: $0)) != nil })
@@ -64,12 +66,13 @@ private struct StreamControl<Context: ChannelRequestContext>: Sendable {
     }
 
     func revoke(_ request: Request, context: Context) async throws -> Response {
+        let request = HubRequest(request, on: context.channel)
         let grant = try await access.grant(for: request, context: context, to: .publish)
         guard grant.publish.contains(.every) else {
-            throw Problem(.forbidden, "Only who may publish to every topic (*) may revoke streams.")
+            throw Problem(.forbidden, "Revoking streams needs the right to publish to every topic (*).")
         }
-        guard let principal = try RequestTarget(request).query.values("principal").first, !principal.isEmpty else {
-            throw Problem(.badRequest, "Name whose streams are to end: ?principal=alice.", field: "principal")
+        guard let principal = try request.query.text("principal") else {
+            throw Problem(.badRequest, "Name the principal whose streams are to end: ?principal=alice.", field: "principal")
         }
         tickets.revoke(principal)
         forget(principal)

@@ -2,36 +2,37 @@
 
 import Foundation
 import HTTPTypes
-import Hummingbird
 import Martlet
+import MartletSupport
 import Synchronization
 
-/// One-time tickets for clients that cannot send headers, such as an `EventSource`: a page asks for one with its
-/// credentials (`POST /tickets?topic=…`), and opens its stream with it (`GET /events/…?ticket=…`).
+/// One-time tickets for clients that cannot send headers, such as an `EventSource`: a page gets a ticket with its
+/// credentials (`POST /tickets?topic=…`), and opens its stream with the ticket (`GET /events/…?ticket=…`).
 ///
-/// A ticket is a random text of 128 bits, good for one request, for a short time, for the topics that it was asked for,
-/// and for no more than whoever asked for it may. So there is no harm in it when the URL turns up in a log. Tickets are kept
-/// in memory, by this process alone.
+/// A ticket is a random text of 128 bits. It is good for one request, for a short time, for the topics that it was issued
+/// for, and for no more than its owner may do. So it does no harm when the URL turns up in a log. Tickets are kept in the
+/// memory of this process only. All methods may be called from any thread.
 public final class Tickets: Sendable {
-    /// How long a ticket is good for where nothing else is said.
+    /// The default ``lifetime``.
     public static let defaultLifetime = Duration.seconds(30)
 
     private let book: Mutex<TicketBook>
+    /// How long a ticket is valid.
     public let lifetime: Duration
 
     /// - Parameters:
-    ///   - lifetime: How long a ticket is good for.
-    ///   - capacity: The most topics of tickets that are neither used nor too old; above it no ticket is given out.
-    ///   - share: The most of these that one principal may have.
+    ///   - lifetime: How long a ticket is valid.
+    ///   - capacity: The most topics of tickets that are neither used nor expired. Above it, no ticket is issued.
+    ///   - share: The most of these topics for one principal.
     public init(lifetime: Duration = Tickets.defaultLifetime, capacity: Int = 10_000, share: Int = 1000) {
         self.lifetime = lifetime
         book = Mutex(TicketBook(lifetime: lifetime, capacity: capacity, share: share))
     }
 
-    /// Gives out a ticket for some topics.
+    /// Issues a ticket for some topics.
     ///
-    /// - Throws: ``Problem``: 403 where one of them is not granted, or there are no credentials that it could stand for; 503
-    ///   where there are too many tickets.
+    /// - Throws: ``Problem``: 403 if one of the topics is not granted, or there are no credentials that the ticket could
+    ///   stand for; 503 if there are too many tickets.
     func issue(_ grant: Grant, for topics: Set<TopicSelector>) throws(Problem) -> String {
         guard grant.principal != nil || grant.end != nil else {
             throw Problem(.forbidden, "A ticket stands for credentials. Subscribe without one.")
@@ -39,8 +40,7 @@ public final class Tickets: Sendable {
         try grant.checkSubscribing(to: topics)
         var grant = grant
         grant.limitedTo = topics
-        let words = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 16) }
-        let ticket = words.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
+        let ticket = UInt64.random(in: .min ... .max).hexText + UInt64.random(in: .min ... .max).hexText
         guard book.withLock({ $0.insert(grant, as: ticket, now: .now) }) else {
             throw Problem(
                 .serviceUnavailable, "Too many tickets are not used yet. Try again later.",
@@ -49,7 +49,9 @@ public final class Tickets: Sendable {
         return ticket
     }
 
-    /// - Throws: ``Problem`` of status 401 where there is no such ticket, or not any more.
+    /// Uses up a ticket.
+    ///
+    /// - Throws: ``Problem`` of status 401 if the ticket is unknown, used or expired.
     func redeem(_ ticket: String) throws(Problem) -> Grant {
         if let grant = book.withLock({ $0.redeem(ticket, now: .now) }), grant.end.map({ $0 > Date() }) ?? true {
             return grant
@@ -58,18 +60,80 @@ public final class Tickets: Sendable {
         throw Problem(.unauthorized, message, field: "ticket", headers: [.wwwAuthenticate: "Bearer"])
     }
 
-    /// Takes back the tickets of a principal.
+    /// Revokes the tickets of a principal.
     func revoke(_ principal: String) { book.withLock { $0.revoke(principal) } }
 }
 
 extension Access {
-    /// The same, but that who subscribes may show a ticket (`?ticket=…`) in place of his credentials.
+    /// The same access, but a subscriber may use a ticket (`?ticket=…`) in place of its credentials.
     public func accepting(_ tickets: Tickets) -> Access {
         Access { request, context, purpose in
-            guard purpose == .subscribe, request.method == .get,
-                let ticket = try RequestTarget(request).query.values("ticket").first
+            guard purpose == .subscribe, request.method == .get, let ticket = try request.query.values("ticket").first
             else { return try await grant(for: request, context: context, to: purpose) }
             return try tickets.redeem(ticket)
         }
+    }
+}
+
+/// The tickets that were issued and are not used yet. A value.
+struct TicketBook {
+    private struct Ticket {
+        var grant: Grant
+        var end: ContinuousClock.Instant
+
+        var owner: ExactText? { grant.principal.map { ExactText($0) } }
+        var topics: Int { max(1, grant.limitedTo?.count ?? 1) }
+    }
+
+    private let lifetime: Duration
+    private let capacity: Int
+    private let share: Int
+    private var tickets: [String: Ticket] = [:]
+    /// The number of topics in the tickets of each principal; `nil`: of anonymous clients.
+    private var held: [ExactText?: Int] = [:]
+
+    /// - Parameters: See ``Tickets``.
+    init(lifetime: Duration, capacity: Int, share: Int) {
+        self.lifetime = lifetime
+        self.capacity = capacity
+        self.share = share
+    }
+
+    var count: Int { tickets.count }
+
+    private func hasRoom(for ticket: Ticket) -> Bool {
+        let total = held.values.reduce(0, +)
+        return total + ticket.topics <= capacity && held[ticket.owner, default: 0] + ticket.topics <= share
+    }
+
+    /// Stores a grant. Returns whether there was room.
+    mutating func insert(_ grant: Grant, as text: String, now: ContinuousClock.Instant) -> Bool {
+        let ticket = Ticket(grant: grant, end: now + lifetime)
+        if !hasRoom(for: ticket) { removeAll { $0.end <= now } }
+        guard hasRoom(for: ticket) else { return false }
+        tickets[text] = ticket
+        held[ticket.owner, default: 0] += ticket.topics
+        return true
+    }
+
+    /// Removes a ticket, and returns its grant unless it has expired.
+    mutating func redeem(_ text: String, now: ContinuousClock.Instant) -> Grant? {
+        guard let found = tickets.removeValue(forKey: text) else { return nil }
+        release(found)
+        return now < found.end ? found.grant : nil
+    }
+
+    mutating func revoke(_ principal: String) { removeAll { $0.grant.principal?.isExactly(principal) == true } }
+
+    private mutating func removeAll(where isGone: (Ticket) -> Bool) {
+        for (text, ticket) in tickets where isGone(ticket) {
+            tickets[text] = nil
+            release(ticket)
+        }
+    }
+
+    private mutating func release(_ ticket: Ticket) {
+        let left = held[ticket.owner, default: 0] - ticket.topics
+        held[ticket.owner] = left > 0 ? left : nil
     }
 }

@@ -64,6 +64,39 @@ public enum JSONValue: Hashable, Sendable {
     }
 }
 
+extension JSONValue {
+    /// The value as JSON on one line, the members of objects in the order of their names.
+    public var text: String {
+        var text = ""
+        write(to: &text)
+        return text
+    }
+
+    private func write(to text: inout String) {
+        switch self {
+        case .null: text += "null"
+        case .bool(let value): text += value ? "true" : "false"
+        case .number(let number): text += number
+        case .string(let string): text += string.jsonQuoted
+        case .array(let elements):
+            text += "["
+            for (index, element) in elements.enumerated() {
+                if index > 0 { text += "," }
+                element.write(to: &text)
+            }
+            text += "]"
+        case .object(let members):
+            text += "{"
+            for (index, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
+                if index > 0 { text += "," }
+                text += member.key.jsonQuoted + ":"
+                member.value.write(to: &text)
+            }
+            text += "}"
+        }
+    }
+}
+
 /// Why a text is not JSON. The description never contains the text.
 public struct JSONError: Error, Hashable, CustomStringConvertible, Sendable {
     /// What is wrong: "there is more after the value".

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
-package import HummingbirdCore
 import MartletSupport
 import NIOCore
 
@@ -93,24 +92,6 @@ extension HostAndPort {
         guard let address = (try? SocketAddress(ipAddress: host, port: 0))?.ipAddress else { return false }
         // Of an IPv4 address within an IPv6 one browsers write hex digits, and the system does not.
         return address.isExactly(host) || (isIPv6 && address.containsExactly(UInt8(ascii: ".")))
-    }
-}
-
-extension Request {
-    /// Where a request that changes something comes from: the header `Origin`, else the origin of `Referer`. `nil` where
-    /// neither says.
-    package var sourceOrigin: String? {
-        headers[.origin] ?? headers[.referer].flatMap(Self.origin(ofURL:))
-    }
-
-    /// The scheme and the host of a URL: what is before its path. `nil` where it has none, or names a user.
-    static func origin(ofURL url: String) -> String? {
-        guard let (scheme, rest) = url.cutExactly(at: UInt8(ascii: ":")), rest.startsExactly(with: "//") else {
-            return nil
-        }
-        let authority = rest.utf8.dropFirst(2).prefix { !"/\\?#".utf8.contains($0) }
-        guard !authority.isEmpty, !authority.contains(UInt8(ascii: "@")) else { return nil }
-        return "\(scheme)://\(Substring(authority))"
     }
 }
 

@@ -2,7 +2,9 @@
 
 import HTTPTypes
 import Hummingbird
+import Logging
 import Martlet
+import MartletSupport
 import NIOCore
 
 /// Publishes the body of a request: to the topic that the path names, or as a batch.
@@ -11,13 +13,19 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
     let access: Access<Context>
     let maximumBodyBytes: Int
 
-    func respond(to request: Request, context: Context) async throws -> Response {
+    func respond(to message: Request, context: Context) async throws -> Response {
+        let request = HubRequest(message, on: context.channel)
         let grant = try await access.grant(for: request, context: context, to: .publish)
-        let target = RequestTarget(request)
-        if let topic = try target.topic {
-            let event = try await event(to: topic, target, request)
+        if let topic = try request.topic {
+            let fields = try EventFields(request)
+            let event = Event(
+                topic: topic, data: try await text(of: message), id: fields.id, type: fields.type, retry: fields.retry,
+                key: fields.key, isPrivate: fields.isPrivate)
             try grant.checkPublishing(to: event.topics)
-            let ids = try await hub.publish(contentsOf: [event], once: try request.idempotencyKey, in: grant.keyScope)
+            let key = try request.idempotencyKey
+            let ids = try await unlessUnavailable(context.logger) {
+                try await hub.publish(contentsOf: [event], once: key, in: grant.keyScope)
+            }
             return .text(ids[0])
         }
         guard request.mediaType == "application/x-ndjson" else {
@@ -26,35 +34,74 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
                 "Post data to /events/{topic}, or a batch to /events as application/x-ndjson.",
                 field: "Content-Type")
         }
-        let batch = try await body(of: request)
+        let batch = try await text(of: message)
         let key = try request.idempotencyKey
         return try await LongWork.run(through: batch.utf8.count) {
-            .text(try await publish(batch, once: key, grant).joined(separator: "\n"))
+            .text(try await publish(batch, once: key, grant, context.logger).joined(separator: "\n"))
         }
     }
 
-    private func publish(_ batch: String, once key: String?, _ grant: Grant) async throws -> [String] {
+    private func publish(_ batch: String, once key: String?, _ grant: Grant, _ logger: Logger) async throws -> [String] {
         let events = try await EventBatch.parse(batch, limits: hub.configuration.limits)
         var pace = LongWork.Pace()
         for event in events {
             try grant.checkPublishing(to: event.topics)
             await pace.take(event.topic.name.utf8.count * max(1, grant.publish.count))
         }
-        return try await hub.publish(contentsOf: events, once: key, in: grant.keyScope)
+        return try await unlessUnavailable(logger) {
+            try await hub.publish(contentsOf: events, once: key, in: grant.keyScope)
+        }
     }
 
-    private func event(to topic: Topic, _ target: RequestTarget, _ request: Request) async throws -> Event {
-        let fields = try EventFields(query: try target.query, headers: request.headers)
-        return Event(
-            topic: topic, data: try await body(of: request), id: fields.id, type: fields.type, retry: fields.retry,
-            key: fields.key, isPrivate: fields.isPrivate)
-    }
-
-    private func body(of request: Request) async throws -> String {
-        let bytes = try await request.body(upTo: maximumBodyBytes)
+    private func text(of message: Request) async throws -> String {
+        let bytes = try await message.body(upTo: maximumBodyBytes)
         guard let text = String(validating: bytes.readableBytesView, as: UTF8.self) else {
             throw Problem(.badRequest, "The body is not UTF-8. Send text, encoded as UTF-8.", field: "data")
         }
         return text
+    }
+}
+
+/// The fields of an event besides its topic and its data: in the query (`?type=shipped`), or otherwise in headers
+/// (`Event-Type: shipped`).
+private struct EventFields {
+    private(set) var id: String?
+    private(set) var type: String?
+    private(set) var retry: Int?
+    private(set) var key: String?
+    private(set) var isPrivate = false
+
+    private static let names = ["id", "type", "retry", "key", "private"]
+
+    init(_ request: HubRequest) throws(Problem) {
+        let query = try request.query
+        let unknown = query.all.first { field in !Self.names.contains { $0.isExactly(field.name) } }
+        if let unknown {
+            let known = Self.names.joined(separator: ", ")
+            throw Problem(.badRequest, "There is no parameter \(unknown.name), only \(known).", field: unknown.name)
+        }
+        func value(_ name: String) -> String? {
+            query.values(name).last ?? HTTPField.Name("Event-\(name)").flatMap { request.headers[$0] }
+        }
+        id = value("id")
+        type = value("type")
+        key = value("key")
+        retry = try value("retry").map(Self.retry)
+        isPrivate = try value("private").map(Self.flag) ?? false
+    }
+
+    private static func retry(_ text: String) throws(Problem) -> Int {
+        guard text.utf8.allSatisfy(\.isDigit), let retry = Int(text) else {
+            throw Problem(
+                .badRequest, "The retry is not a number of milliseconds. Write digits only, such as 3000.",
+                field: "retry")
+        }
+        return retry
+    }
+
+    private static func flag(_ text: String) throws(Problem) -> Bool {
+        if ["", "true", "1"].contains(where: text.isExactly) { return true }
+        if ["false", "0"].contains(where: text.isExactly) { return false }
+        throw Problem(.badRequest, "Private is neither true nor false. Write private=true.", field: "private")
     }
 }

@@ -14,12 +14,13 @@ struct EventHandler<Context: RequestContext>: Sendable {
     /// Starts the handler before the response head is written, so that an error that it throws can become the answer. The
     /// handler goes on when this returns, and is cancelled when nothing waits for the answer.
     func respond(to request: Request, context: Context) async throws -> Response {
+        let asked = HubRequest(request)
         if Connection.isAboveLimit {
-            return .comeBack(after: .random(in: options.retry), headers: .eventStream(to: request))
+            return .comeBack(after: .random(in: options.retry), headers: .eventStream(to: asked))
         }
         let body = EventStreamBody(options: options, logger: context.logger)
         let outbox = body.outbox
-        let lastEventID = request.resumeID(try RequestTarget(request).query)
+        let lastEventID = try asked.lastEventID?.id
         let running = Running(
             Task {
                 defer { outbox.finish() }
@@ -32,7 +33,7 @@ struct EventHandler<Context: RequestContext>: Sendable {
         // The handler has ended without sending anything, so its error is the answer.
         if try await hasBegun(outbox) == false { try await running.value }
         return Response(
-            status: .ok, headers: .eventStream(to: request), body: body.responseBody { try await running.value })
+            status: .ok, headers: .eventStream(to: asked), body: body.responseBody { try await running.value })
     }
 
     /// Whether the handler has sent something; `nil` if it takes longer than the patience.

@@ -12,6 +12,8 @@ public struct HubStream: Sendable {
     /// The rights of the client. It is refused if the topics are outside them, receives only the private events that
     /// they grant, and its stream ends when they end.
     public var grant: Grant
+    /// Follows the life of the stream.
+    package var companion: (any StreamCompanion)?
     /// Returns the first event for a client that does not resume, and the position after which the others follow.
     var state: (@Sendable () async throws -> (current: ServerSentEvent?, position: Position))?
 
@@ -39,20 +41,5 @@ public struct HubStream: Sendable {
             }
             return (event, position)
         }
-    }
-
-    /// Subscribes for a request. The second result is an event that the client receives before the others.
-    func subscribe(to hub: Hub, for request: Request) async throws -> (Subscription, first: ServerSentEvent?) {
-        guard let state else { return (try await hub.subscribe(to: topics, as: grant, for: request), nil) }
-        try grant.checkSubscribing(to: topics)
-        let selection = Selection(selectors: topics, grants: grant.subscribe)
-        if let id = request.resumeID(try RequestTarget(request).query) {
-            try await hub.waitUntilRunning()
-            if try await hub.log.resolve(id, for: selection).gap == nil {
-                return (try await hub.subscribe(to: topics, as: grant, for: request), nil)
-            }
-        }
-        let (current, position) = try await state()
-        return (try await hub.subscribe(to: selection, after: position.text, terms: grant.terms()), current)
     }
 }

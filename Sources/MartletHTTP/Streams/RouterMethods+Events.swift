@@ -33,7 +33,9 @@ extension RouterMethods {
     ) -> Self {
         let handler = EventHandler<Context>(options: options, handler: handler)
         on(path, method: .get, use: handler.respond)
-        return on(path, method: .head) { request, _ in Response(status: .ok, headers: .eventStream(to: request)) }
+        return on(path, method: .head) { request, _ in
+            Response(status: .ok, headers: .eventStream(to: HubRequest(request)))
+        }
     }
 }
 
@@ -57,18 +59,10 @@ extension RouterMethods where Context: ChannelRequestContext {
         _ path: RouterPath, from hub: Hub,
         use select: @escaping @Sendable (Request, Context) async throws -> HubStream
     ) -> Self {
-        on(path, method: .get) { request, context in
-            let stream = try await select(request, context)
-            return try await hub.unlessAway {
-                let (subscription, first) = try await stream.subscribe(to: hub, for: request)
-                let headers = HTTPFields.eventStream(subscription, to: request, stream.grant)
-                return try subscription.response(on: context.channel, headers: headers, first: first)
-            }
+        let respond: @Sendable (Request, Context) async throws -> Response = { request, context in
+            try await hub.respond(to: HubRequest(request), context: context) { try await select(request, context) }
         }
-        return on(path, method: .head) { request, context in
-            let stream = try await select(request, context)
-            let (subscription, _) = try await stream.subscribe(to: hub, for: request)
-            return Response(status: .ok, headers: .eventStream(subscription, to: request, stream.grant))
-        }
+        on(path, method: .get, use: respond)
+        return on(path, method: .head, use: respond)
     }
 }

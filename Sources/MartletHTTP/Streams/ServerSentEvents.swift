@@ -54,7 +54,7 @@ public struct ServerSentEvents: ResponseGenerator, Sendable {
         let body = EventStreamBody(options: options, logger: context.logger)
         let writer = EventStreamWriter(outbox: body.outbox, lastEventID: nil)
         return Response(
-            status: .ok, headers: .eventStream(to: request),
+            status: .ok, headers: .eventStream(to: HubRequest(request)),
             body: body.responseBody {
                 try await request.body.consumeWithCancellationOnInboundClose { _ in try await write(writer) }
             })

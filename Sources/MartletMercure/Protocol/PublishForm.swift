@@ -18,13 +18,13 @@ enum PublishForm {
     /// - Throws: ``MercureProblem``: 400 for what is missing, malformed or breaks a limit, 403 for a topic that is the
     ///   hub's, 413 for too much data.
     static func event(
-        of fields: [(name: String, value: String)], limits: Limits = Limits()
+        of fields: FormFields, limits: Limits = Limits()
     ) throws(MercureProblem) -> Event {
         let topics = try topics(of: fields)
         let event = Event(
             topic: topics[0], alternates: Array(topics.dropFirst()), data: fields.text("data") ?? "",
             id: fields.text("id"), type: fields.text("type"), retry: try retry(of: fields),
-            isPrivate: fields.contains { $0.name.isExactly("private") })
+            isPrivate: fields.all.contains { $0.name.isExactly("private") })
         do {
             try limits.check(event)
         } catch {
@@ -34,7 +34,7 @@ enum PublishForm {
     }
 
     /// At least one.
-    private static func topics(of fields: [(name: String, value: String)]) throws(MercureProblem) -> [Topic] {
+    private static func topics(of fields: FormFields) throws(MercureProblem) -> [Topic] {
         var topics: [Topic] = []
         var seen: Set<Topic> = []
         for name in fields.values("topic") {
@@ -51,20 +51,12 @@ enum PublishForm {
         return topics
     }
 
-    private static func retry(of fields: [(name: String, value: String)]) throws(MercureProblem) -> Int? {
+    private static func retry(of fields: FormFields) throws(MercureProblem) -> Int? {
         guard let text = fields.text("retry") else { return nil }
         guard text.utf8.allSatisfy(\.isDigit), let retry = Int(text) else {
             let message = "The retry is not a number of milliseconds. Write digits only, such as 3000."
             throw MercureProblem(400, message, field: "retry")
         }
         return retry == 0 ? nil : retry
-    }
-}
-
-extension [(name: String, value: String)] {
-    /// The first value of a field, unless that is empty: clients send empty fields for what they leave out.
-    func text(_ name: String) -> String? {
-        let value = first { $0.name.isExactly(name) }?.value
-        return value?.isEmpty == true ? nil : value
     }
 }

@@ -3,25 +3,18 @@
 import Martlet
 import MartletHTTP
 
-/// What a subscriber asks for in v0 (draft-dunglas-mercure-07, sections "Subscription" and "Reconciliation").
+/// The topics that a subscriber asks for in version 0 (draft-dunglas-mercure-07, section "Subscription").
 struct SubscribeQuery: Sendable {
     /// At least one, each once, in the order of the query.
     let selectors: [TopicSelector]
-    /// After which event the stream begins. `nil`: with what is published from now on.
-    let lastEventID: String?
 
-    /// Where the last event's id is looked for, in this order. Only the first is of draft-07; the second is of v1, and
-    /// the third of drafts before 07.
-    static let lastEventIDNames = ["lastEventID", "last_event_id", "Last-Event-ID"]
-
-    /// - Parameters:
-    ///   - header: The value of the `Last-Event-ID` header, which wins over the query unless it is empty.
-    /// - Throws: ``MercureProblem`` of status 400. Judge the credentials first.
-    init(
-        _ query: [(name: String, value: String)], header: String?, limits: Limits = Limits()
-    ) throws(MercureProblem) {
+    /// Also checks the id of the last event, if it is in the query.
+    ///
+    /// - Throws: ``MercureProblem`` of status 400, or ``Problem`` if the query is malformed. Judge the credentials first.
+    init(_ request: HubRequest, limits: Limits = Limits()) throws {
+        let query = try request.query
         let texts = query.values("topic")
-        if let name = query.lazy.map(\.name).first(where: \.isMatcher) {
+        if let name = query.all.lazy.map(\.name).first(where: \.isMatcher) {
             let message =
                 texts.isEmpty
                 ? "The parameter \(name) is of version 1 of the protocol, which is not spoken here yet. Use topic."
@@ -43,26 +36,16 @@ struct SubscribeQuery: Sendable {
             if seen.insert(selector).inserted { selectors.append(selector) }
         }
         self.selectors = selectors
-        lastEventID = try Self.lastEventID(query, header: header, limits)
-    }
-
-    private static func lastEventID(
-        _ query: [(name: String, value: String)], header: String?, _ limits: Limits
-    ) throws(MercureProblem) -> String? {
-        if let header, !header.isEmpty { return header }
-        for name in lastEventIDNames {
-            guard let id = query.text(name) else { continue }
-            guard id.utf8.count <= limits.idBytes, !id.hasControlCharacters else {
-                let message = "The id is over \(limits.idBytes) bytes or has control characters; no event has such one."
-                throw MercureProblem(400, message, field: name)
-            }
-            return id
+        if let (id, parameter) = try request.lastEventID, let parameter,
+            id.utf8.count > limits.idBytes || id.hasControlCharacters
+        {
+            let message = "The id is over \(limits.idBytes) bytes or has control characters; no event has such an id."
+            throw MercureProblem(400, message, field: parameter)
         }
-        return nil
     }
 }
 
 extension String {
-    /// Whether the name begins with `match`, in any case (ASCII): the parameters of v1.
+    /// Whether the name begins with `match`, in any case (ASCII): the parameters of version 1.
     fileprivate var isMatcher: Bool { utf8.prefix(5).map { $0 | 0x20 }.elementsEqual("match".utf8) }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// A subscription as JSON-LD (draft-dunglas-mercure-07, section "Active Subscriptions"): the data of its events, and
 /// what the API answers. The members are always in the same order, so equal subscriptions have equal bytes.
 struct SubscriptionDocument: Sendable {

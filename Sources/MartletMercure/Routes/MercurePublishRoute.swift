@@ -12,9 +12,10 @@ struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
     let access: Access<Context>
     let maximumBodyBytes: Int
 
-    func respond(to request: Request, context: Context) async throws -> Response {
+    func respond(to message: Request, context: Context) async throws -> Response {
+        let request = HubRequest(message, on: context.channel)
         let grant = try await access.mercureGrant(for: request, context: context, to: .publish)
-        let event = try await event(in: request)
+        let event = try await event(in: message, request)
         do {
             try grant.checkPublishing(to: event.topics)
         } catch {
@@ -29,16 +30,16 @@ struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
             body: ResponseBody(byteBuffer: ByteBuffer(string: ids[0])))
     }
 
-    private func event(in request: Request) async throws -> Event {
+    private func event(in message: Request, _ request: HubRequest) async throws -> Event {
         guard [nil, "application/x-www-form-urlencoded"].contains(request.mediaType) else {
             throw Problem(
                 .unsupportedMediaType, "Post a form: application/x-www-form-urlencoded.", field: "Content-Type")
         }
-        let body = try await request.body(upTo: maximumBodyBytes)
+        let body = try await message.body(upTo: maximumBodyBytes)
         let limits = hub.configuration.limits
         return try await LongWork.run(through: body.readableBytes) {
-            let fields = try RequestTarget.fields(
-                of: body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
+            let fields = try FormFields(
+                body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
             return try PublishForm.event(of: fields, limits: limits)
         }
     }

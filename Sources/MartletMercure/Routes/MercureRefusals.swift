@@ -2,7 +2,6 @@
 
 import HTTPTypes
 import Hummingbird
-import Logging
 import MartletHTTP
 
 /// What the rules of the protocol refuse is answered as a problem document, wherever it is thrown.
@@ -28,28 +27,11 @@ extension Problem {
 
 extension Access {
     /// What the one who asks may do. A refusal of status 401 says how to identify oneself.
-    func mercureGrant(for request: Request, context: Context, to purpose: AccessPurpose) async throws -> Grant {
+    func mercureGrant(for request: HubRequest, context: Context, to purpose: AccessPurpose) async throws -> Grant {
         do {
             return try await grant(for: request, context: context, to: purpose)
         } catch let problem as Problem where problem.status == .unauthorized {
             throw problem.unauthorized
         }
-    }
-}
-
-/// Asks the hub for something. What its log throws, which is nothing of the client's doing, is answered with 503.
-func unlessUnavailable<Value>(
-    _ logger: Logger, _ body: () async throws -> sending Value
-) async throws -> sending Value {
-    do {
-        return try await body()
-    } catch let error as any HTTPResponseError {
-        throw error
-    } catch is CancellationError {
-        throw CancellationError()
-    } catch {
-        logger.error("The log does not answer.", metadata: ["error": "\(error)"])
-        throw Problem(
-            .serviceUnavailable, "The log does not answer. Try again later.", headers: [.retryAfter: "1"])
     }
 }

@@ -34,7 +34,7 @@ extension RouterMethods where Context: ChannelRequestContext {
             hub: hub, access: access, maximumBodyBytes: options.maximumBodyBytes)
         on(
             ".well-known/mercure",
-            answering: [.get: subscribe.respond, .head: subscribe.respondToHead, .post: publish.respond],
+            answering: [.get: subscribe.respond, .head: subscribe.respond, .post: publish.respond],
             streaming: [.get, .head])
         guard let active else { return self }
         let subscriptions = SubscriptionsRoute<Context>(

@@ -13,13 +13,13 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
     let maximumListBytes: Int
 
     func respond(to request: Request, context: Context) async throws -> Response {
+        let request = HubRequest(request, on: context.channel)
         let grant = try await access.mercureGrant(for: request, context: context, to: .subscribe)
-        let written = RequestTarget(request).path
-        guard let path = SubscriptionPath(written) else {
+        guard let path = SubscriptionPath(request.path) else {
             throw Problem(
                 .notFound, "Ask for \(SubscriptionPath.root), with /{topic} and /{subscriber} behind it if you like.")
         }
-        guard [path.text, String(written)].contains(where: grant.lets(read:)) else {
+        guard [path.text, String(request.path)].contains(where: grant.lets(read:)) else {
             throw Problem(.unauthorized, "Reading \(path.text) is not granted.", field: "topic").unauthorized
         }
         let document = try await document(at: path)

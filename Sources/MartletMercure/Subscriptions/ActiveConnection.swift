@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletHTTP
 import Synchronization
 
 /// What is known of a stream to others: goes with the stream, and has its subscriptions ended when it is released.
-final class ActiveConnection: Sendable {
+final class ActiveConnection: StreamCompanion {
     struct Entry: Hashable, Sendable {
         let subscriber: String
         /// In the order of the request.
@@ -35,7 +36,7 @@ final class ActiveConnection: Sendable {
 
     /// Announces the subscriptions. Called once, when the hub has them: so who subscribes to subscriptions hears of
     /// himself.
-    func activate() {
+    func streamBegins() {
         isActive.withLock { $0 = true }
         all.insert(entry)
     }

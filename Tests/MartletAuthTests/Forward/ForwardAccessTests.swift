@@ -36,7 +36,7 @@ import Testing
                     (.authorization, "Bearer abc"), (.cookie, "a=1; b=2"), (.origin, "https://app.example"),
                     (HTTPField.Name("X-Forwarded-For")!, "192.0.2.1"), (.accept, "text/event-stream"),
                 ])
-            _ = try await self.access(server).grant(for: request, to: .publish, address: "127.0.0.1")
+            _ = try await self.access(server).grant(for: request, to: .publish)
             let asked = try #require(server.requests.first)
             func field(_ name: String) -> String? { asked.headerFields[HTTPField.Name(name)!] }
             #expect(asked.method == .get)
@@ -51,7 +51,7 @@ import Testing
             #expect(field("Origin") == nil)
 
             let cookies = MartletAuthTests.request(.get, "/events/a", [(.cookie, "a=1; b=2")])
-            _ = try await self.access(server).grant(for: cookies, to: .subscribe, address: "127.0.0.1")
+            _ = try await self.access(server).grant(for: cookies, to: .subscribe)
             #expect(server.requests.last?.headerFields[.cookie] == "a=1; b=2")
         }
     }
@@ -67,7 +67,7 @@ import Testing
             ]
             let request = request(.post, "/events/a", headers)
             let access = try self.access(server, origins: ["https://app.example"])
-            let grant = try? await access.grant(for: request, to: .publish, address: "a")
+            let grant = try? await access.grant(for: request, to: .publish)
             #expect((grant != nil) == (authorization == "bearer x"))
         }
     }
@@ -76,13 +76,13 @@ import Testing
         try await FakeServer.run { server in
             server.answer(.ok, [.cacheControl: "max-age=60"], #"{"principal":"alice"}"#)
             let access = try self.access(server)
-            for _ in 0..<2 { _ = try await access.grant(for: request(), to: .subscribe, address: "a") }
+            for _ in 0..<2 { _ = try await access.grant(for: request(), to: .subscribe) }
             #expect(server.requests.count == 1)
             access.forget("bob")
-            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            _ = try await access.grant(for: request(), to: .subscribe)
             #expect(server.requests.count == 1)
             access.forget("alice")
-            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            _ = try await access.grant(for: request(), to: .subscribe)
             #expect(server.requests.count == 2)
         }
     }
@@ -96,7 +96,7 @@ import Testing
                 {"principal":"alice","subscribe":["users/alice","o/{id}"],"publish":["*"],"public":true,
                  "expires":"2099-01-02T03:04:05.5+01:00","payload":{"b":1.50,"a":"x"},"more":1}
                 """)
-            let grant = try await access.grant(for: request(), to: .subscribe, address: "a")
+            let grant = try await access.grant(for: request(), to: .subscribe)
             #expect(
                 grant
                     == Grant(
@@ -105,7 +105,7 @@ import Testing
                         payload: #"{"a":"x","b":1.50}"#))
             server.answer(.ok, [:], #"{"expires":4071002645,"principal":null}"#)
             #expect(
-                try await access.grant(for: request(), to: .subscribe, address: "a")
+                try await access.grant(for: request(), to: .subscribe)
                     == Grant(end: Date(timeIntervalSince1970: 4_071_002_645)))
         }
     }
@@ -115,7 +115,7 @@ import Testing
         try await FakeServer.run { server in
             let access = try self.access(server) { $0.maximumDetail = 10 }
             func refusal() async throws -> Problem? {
-                try await problem { try await access.grant(for: request(), to: .subscribe, address: "a") }
+                try await problem { try await access.grant(for: request(), to: .subscribe) }
             }
             server.answer(
                 status, [.contentType: "application/problem+json", .wwwAuthenticate: "Session"],
@@ -155,7 +155,7 @@ import Testing
             let secret = request(.get, "/", [(.authorization, "Bearer sesame"), (.cookie, "sesame=1")])
             for count in 1...2 {
                 let problem = try await problem {
-                    try await access.grant(for: secret, to: .subscribe, address: "a")
+                    try await access.grant(for: secret, to: .subscribe)
                 }
                 #expect(problem?.status == .serviceUnavailable)
                 #expect(problem?.headers[.retryAfter] == "1")
@@ -169,7 +169,7 @@ import Testing
 
     @Test func `an application that is away or slow is 503`() async throws {
         let away = try ForwardAccess(url: "http://127.0.0.1:1/", logger: quiet)
-        let refused = try await problem { try await away.grant(for: request(), to: .subscribe, address: "a") }
+        let refused = try await problem { try await away.grant(for: request(), to: .subscribe) }
         #expect(refused?.status == .serviceUnavailable)
         try await FakeServer.run { server in
             let (stream, end) = AsyncStream.makeStream(of: Void.self)
@@ -179,7 +179,7 @@ import Testing
             }
             let access = try self.access(server) { $0.timeout = .milliseconds(50) }
             let slow = try await TestConnection.withPatience {
-                try await problem { try await access.grant(for: request(), to: .subscribe, address: "a") }
+                try await problem { try await access.grant(for: request(), to: .subscribe) }
             }
             #expect(slow?.status == .serviceUnavailable)
             end.finish()
@@ -215,8 +215,8 @@ import Testing
                     _ target: String, _ address: String, _ token: String, to purpose: AccessPurpose = .subscribe
                 ) async throws -> Bool {
                     let before = server.requests.count
-                    let request = request(.get, target, [(.authorization, token)])
-                    _ = try await problem { try await access.grant(for: request, to: purpose, address: address) }
+                    let request = request(.get, target, [(.authorization, token)], address: "192.0.2.\(address)")
+                    _ = try await problem { try await access.grant(for: request, to: purpose) }
                     return server.requests.count > before
                 }
                 #expect(try await isAsked("/a", "1", "x"))
@@ -263,7 +263,7 @@ import Testing
                 [(HTTPField.Name.cookie, "x"), (.cookie, "cookie")],
                 [(.authorization, "cookie"), (.authorization, "x")],
             ] {
-                _ = try await access.grant(for: request(.get, "/", headers), to: .subscribe, address: "a")
+                _ = try await access.grant(for: request(.get, "/", headers), to: .subscribe)
             }
             #expect(server.requests.count == 2)
         }
@@ -273,12 +273,12 @@ import Testing
         try await FakeServer.run { server in
             server.answer(.ok, [.cacheControl: "max-age=60"], #"{"principal":"\u00e9"}"#)
             let access = try self.access(server)
-            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            _ = try await access.grant(for: request(), to: .subscribe)
             access.forget("e\u{301}")
-            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            _ = try await access.grant(for: request(), to: .subscribe)
             #expect(server.requests.count == 1)
             access.forget("\u{E9}")
-            _ = try await access.grant(for: request(), to: .subscribe, address: "a")
+            _ = try await access.grant(for: request(), to: .subscribe)
             #expect(server.requests.count == 2)
         }
     }
@@ -288,7 +288,7 @@ import Testing
         try await RawServer.run(answering: "HTTP/1.1 \(status) x\r\nContent-Length: 2\r\n\r\n{}") { port in
             let url = "http://127.0.0.1:\(port)/"
             let access = try ForwardAccess(url: url, logger: quiet)
-            let refused = try await problem { try await access.grant(for: request(), to: .subscribe, address: "a") }
+            let refused = try await problem { try await access.grant(for: request(), to: .subscribe) }
             #expect(refused?.status == .serviceUnavailable)
             let keys = try TokenKeys(jwks: url, logger: quiet)
             await #expect(throws: KeysUnavailable.self) { try await keys.load() }
@@ -306,7 +306,7 @@ import Testing
             try await withThrowingTaskGroup(of: String?.self) { tasks in
                 for _ in 0..<20 {
                     tasks.addTask {
-                        try await access.grant(for: request(), to: .subscribe, address: "a").principal
+                        try await access.grant(for: request(), to: .subscribe).principal
                     }
                 }
                 try await until { !server.requests.isEmpty }
@@ -327,7 +327,7 @@ import Testing
             }
             let access = try self.access(server) { $0.maximumQuestions = 2 }
             func ask(_ target: String) async throws -> Problem? {
-                try await problem { try await access.grant(for: request(.get, target), to: .subscribe, address: "a") }
+                try await problem { try await access.grant(for: request(.get, target), to: .subscribe) }
             }
             async let one = ask("/1")
             async let two = ask("/2")
@@ -348,13 +348,13 @@ import Testing
             var headers = [(HTTPField.Name.cookie, "session=1")]
             if let origin { headers.append((.origin, origin)) }
             let asked = request(.post, "/", headers)
-            let refused = try await problem { try await access.grant(for: asked, to: .publish, address: "a") }
+            let refused = try await problem { try await access.grant(for: asked, to: .publish) }
             #expect((refused == nil) == (origin == "https://app.example"))
             #expect(refused == nil || refused?.status == .unauthorized && refused?.field == "Origin")
             #expect(server.requests.count == (refused == nil ? 1 : 0))
-            _ = try await access.grant(for: request(.get, "/", headers), to: .subscribe, address: "a")
+            _ = try await access.grant(for: request(.get, "/", headers), to: .subscribe)
             let header = request(.post, "/", headers + [(.authorization, "Bearer x")])
-            _ = try await access.grant(for: header, to: .publish, address: "a")
+            _ = try await access.grant(for: header, to: .publish)
         }
     }
 

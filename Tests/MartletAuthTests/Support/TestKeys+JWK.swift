@@ -2,6 +2,7 @@
 
 import JWTKit
 import MartletHTTP
+import MartletSupport
 
 @testable import MartletAuth
 

@@ -2,9 +2,9 @@
 
 import Foundation
 import HTTPTypes
-import Hummingbird
 import Logging
 import MartletHTTP
+import MartletSupport
 import NIOCore
 import Testing
 
@@ -44,11 +44,14 @@ func refusal(of token: String, by verifier: TokenVerifier) async throws -> Token
 }
 
 func request(
-    _ method: HTTPRequest.Method = .get, _ target: String = "/events/a", _ headers: [(HTTPField.Name, String)] = []
-) -> Request {
-    var head = HTTPRequest(method: method, scheme: "http", authority: "hub.example", path: target)
-    for (name, value) in headers { head.headerFields.append(HTTPField(name: name, value: value)) }
-    return Request(head: head, body: .init(buffer: ByteBuffer()))
+    _ method: HTTPRequest.Method = .get, _ target: String = "/events/a", _ headers: [(HTTPField.Name, String)] = [],
+    address: String = "127.0.0.1"
+) -> HubRequest {
+    var fields: HTTPFields = [:]
+    for (name, value) in headers { fields.append(HTTPField(name: name, value: value)) }
+    return HubRequest(
+        method: method, target: target, authority: "hub.example", headers: fields,
+        remoteAddress: try? SocketAddress(ipAddress: address, port: 1))
 }
 
 /// The problem that a closure throws. `nil`: none.

@@ -2,6 +2,7 @@
 
 import Crypto
 import Foundation
+import MartletSupport
 import Testing
 
 @testable import MartletAuth

@@ -2,6 +2,7 @@
 
 import HTTPTypes
 import MartletHTTP
+import MartletSupport
 import TestSupport
 import Testing
 

@@ -3,6 +3,7 @@
 import Crypto
 import Foundation
 import JWTKit
+import MartletSupport
 import Testing
 
 @testable import MartletAuth

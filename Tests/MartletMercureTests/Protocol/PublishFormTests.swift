@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct PublishFormTests {
     private func parse(_ text: String) throws -> Event {
-        try PublishForm.event(of: try RequestTarget.fields(of: text.utf8))
+        try PublishForm.event(of: try FormFields(text.utf8))
     }
 
     private func problem(_ text: String) -> MercureProblem? {

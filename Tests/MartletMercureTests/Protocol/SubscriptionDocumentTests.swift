@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 import MartletTesting
 import TestSupport
 import Testing

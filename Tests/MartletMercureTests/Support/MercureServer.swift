@@ -31,7 +31,7 @@ struct MercureServer: Sendable {
         let grants = ["all": all].merging(grants) { $1 }
         let access = Access<EventStreamRequestContext> { request, _, _ in
             let header = request.headers[.authorization]?.split(separator: " ").last.map(String.init)
-            let parameter = try? RequestTarget(request).query.values("authorization").first
+            let parameter = request.queryTokens.first
             guard let token = header ?? parameter else {
                 if let anonymous { return anonymous }
                 throw Problem(.unauthorized, "There is no token.")

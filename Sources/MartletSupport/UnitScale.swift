@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletSupport
-
 /// Whole amounts written as a number and a unit: `15s`, `64MiB`.
 package struct UnitScale: Sendable {
     /// The units from the smallest to the largest, each with its size in the base unit.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// base64url without padding, as JWS (RFC 7515 section 2) writes everything.
-enum Base64URL {
-    /// `nil` where the text has any other character, padding, or bits left over: what no encoder writes.
-    static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+/// base64url without padding (RFC 7515 section 2).
+package enum Base64URL {
+    /// `nil` if the text has another character, padding, or left-over bits, which no encoder writes.
+    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         guard text.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count * 3 / 4)
@@ -23,7 +23,7 @@ enum Base64URL {
         return bits == 0 ? bytes : nil
     }
 
-    static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    package static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0
@@ -42,7 +42,7 @@ enum Base64URL {
 
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    /// What each character stands for; 255: nothing.
+    /// The value of each character; 255: none.
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 255, count: 256)
         for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }

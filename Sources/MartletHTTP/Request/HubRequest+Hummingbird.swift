@@ -2,20 +2,21 @@
 
 import HTTPTypes
 package import Hummingbird
-import MartletSupport
-import NIOCore
+package import NIOCore
+
+extension HubRequest {
+    /// - Parameter channel: The connection of the request; `nil` if its address does not matter.
+    package init(_ request: Request, on channel: (any Channel)? = nil) {
+        self.init(
+            method: request.method, target: request.head.path ?? "/", authority: request.head.authority,
+            headers: request.headers, remoteAddress: channel?.remoteAddress)
+    }
+}
 
 extension Request {
-    /// What it says that its body is, in lower case and without parameters; `nil` where it says nothing.
-    package var mediaType: String? {
-        headers[.contentType].map { type in
-            Substring(type.utf8.prefix { $0 != UInt8(ascii: ";") && !$0.isBlank }).asciiLowercased
-        }
-    }
-
     /// Reads the body.
     ///
-    /// - Throws: ``Problem`` of status 413 where it is larger than that.
+    /// - Throws: ``Problem`` of status 413 if the body is larger.
     package func body(upTo maximumBytes: Int) async throws -> ByteBuffer {
         let tooLarge = Problem(.contentTooLarge, "The body is over \(maximumBytes) bytes. Send less.", field: "data")
         if let length = headers[.contentLength], Int(length) ?? .max > maximumBytes { throw tooLarge }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletHTTP
+import MartletSupport
 import Testing
 
 @Suite("Amounts with a unit")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletSupport
-import NIOCore
+package import NIOCore
 
 /// A host and perhaps a port: the value of `Host`, the authority of a URL (RFC 9110 section 7.2), and what is behind the
 /// scheme of an origin.
@@ -51,6 +51,26 @@ package struct HostAndPort: Hashable, Sendable {
         if labels.count > 1, labels.last?.isEmpty == true { labels.removeLast() }
         return labels.allSatisfy { label in
             !label.isEmpty && label.allSatisfy { $0.isUnreserved }
+        }
+    }
+}
+
+/// The addresses that only programs on this machine can reach.
+package enum Loopback {
+    /// Whether a host means this machine and nothing else: `localhost`, an address in 127.0.0.0/8, or `::1`.
+    ///
+    /// - Parameter host: A name, or an address without brackets.
+    package static func contains(_ host: String) -> Bool {
+        if host.isExactlyIgnoringCase("localhost") { return true }
+        return (try? SocketAddress(ipAddress: host, port: 0)).map(contains) ?? false
+    }
+
+    /// Whether only this machine can reach the address. A Unix domain socket counts as such.
+    package static func contains(_ address: SocketAddress) -> Bool {
+        switch address {
+        case .v4: address.ipAddress?.startsExactly(with: "127.") == true
+        case .v6: address.ipAddress.map { $0.isExactly("::1") || $0.startsExactly(with: "::ffff:127.") } == true
+        case .unixDomainSocket: true
         }
     }
 }

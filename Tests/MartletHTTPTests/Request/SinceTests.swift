@@ -10,9 +10,7 @@ import Testing
     /// 2026-11-24T18:00:00Z
     private let now = Date(timeIntervalSince1970: 1_795_543_200)
 
-    private func age(_ text: String) throws(Problem) -> Duration? {
-        try Since.find(in: [("topic", "a"), ("since", text), ("since", "1h")], now: now)
-    }
+    private func age(_ text: String) throws(Problem) -> Duration { try HubRequest.age(since: text, now: now) }
 
     @Test(
         arguments: [
@@ -26,8 +24,10 @@ import Testing
         #expect(try age(text) == .seconds(seconds))
     }
 
-    @Test func `nothing is said where there is no such parameter`() throws {
-        #expect(try Since.find(in: [("topic", "since"), ("Since", "1h")], now: now) == nil)
+    @Test func `the first parameter of the name counts`() throws {
+        #expect(try HubRequest(target: "/?topic=a&since=15m&since=1h").since == .seconds(900))
+        #expect(try HubRequest(target: "/?topic=since&Since=1h").since == nil)
+        #expect(throws: Problem.self) { try HubRequest(target: "/?since=").since }
     }
 
     @Test(

@@ -5,9 +5,9 @@ import MartletHTTP
 import TestSupport
 import Testing
 
-@Suite struct FormTests {
+@Suite struct FormFieldsTests {
     private func parse(_ text: String) throws(Problem) -> [[String]] {
-        try RequestTarget.fields(of: text.utf8, maximumCount: 5).map { [$0.name, $0.value] }
+        try FormFields(text.utf8, maximumCount: 5).all.map { [$0.name, $0.value] }
     }
 
     @Test func `fields are decoded in their order, repetitions and all`() throws {

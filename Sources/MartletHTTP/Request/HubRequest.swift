@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import HTTPTypes
+import MartletSupport
+public import NIOCore
+
+/// The head of a request to a hub, parsed once. Routes, access rules and tickets read this value, so each part of a
+/// request means the same to all of them. It does not depend on the server that received the request.
+///
+/// Nothing is normalised or repaired. A malformed query is an error of ``query`` and not of the initializer, because a
+/// request is first judged by its credentials.
+public struct HubRequest: Sendable {
+    public let method: HTTPRequest.Method
+    /// The path of the target as the client wrote it: not decoded, and with its empty segments.
+    public let path: Substring
+    /// The host and port in `Host` or `:authority`. Only HTTP/1.0 clients may leave it out.
+    public let authority: String?
+    public let headers: HTTPFields
+    /// The other end of the connection: the client or a proxy. `nil` if it is not known.
+    public let remoteAddress: SocketAddress?
+    /// The query as the client wrote it, without its `?`.
+    private let queryText: Substring
+    /// The fields of the query. What cannot be decoded is as the client wrote it.
+    private let fields: FormFields
+
+    /// - Parameter target: The request target in origin form (RFC 9112 section 3.2.1): a path and perhaps a query.
+    public init(
+        method: HTTPRequest.Method = .get, target: String, authority: String? = nil, headers: HTTPFields = [:],
+        remoteAddress: SocketAddress? = nil
+    ) {
+        self.method = method
+        self.authority = authority
+        self.headers = headers
+        self.remoteAddress = remoteAddress
+        (path, queryText) = target.cutExactly(at: UInt8(ascii: "?")) ?? (target[...], "")
+        fields = FormFields(lenient: queryText.utf8)
+    }
+
+    /// The parameters of the query.
+    ///
+    /// - Throws: ``Problem`` of status 400 that names the parameter that is not encoded well.
+    public var query: FormFields {
+        get throws(Problem) {
+            if let problem = fields.problem { throw problem }
+            return fields
+        }
+    }
+
+    /// The target without the parameters of these names. The others stay as the client wrote them.
+    package func target(without names: [String]) -> String {
+        let pairs = zip(fields.all, FormFields.pairs(of: queryText.utf8))
+            .filter { field, _ in !names.contains { $0.isExactly(field.name) } }
+            .map { String(Substring($1)) }
+        return pairs.isEmpty ? String(path) : "\(path)?\(pairs.joined(separator: "&"))"
+    }
+}
+
+// MARK: - Credentials
+
+extension HubRequest {
+    /// The query parameter that holds a token, as in the Mercure protocol.
+    package static let tokenParameter = "authorization"
+
+    /// The values of ``tokenParameter``, also in a query that is malformed elsewhere.
+    package var queryTokens: [String] { fields.values(Self.tokenParameter) }
+
+    /// Whether the request may carry credentials. (The grant tells whether it carries a ticket.)
+    var hasCredentials: Bool {
+        headers.contains(.authorization) || headers.contains(.cookie) || !queryTokens.isEmpty
+    }
+
+    /// The first value of a cookie that is not empty, without quotes around it (RFC 6265 section 5.4). Of cookies of the
+    /// same name, browsers send the one with the longest path first.
+    public func cookie(_ name: String) -> String? {
+        for pair in headers[values: .cookie].lazy.flatMap({ $0.splitExactly(at: UInt8(ascii: ";")) }) {
+            guard let (found, text) = pair.cutExactly(at: UInt8(ascii: "=")), found.trimmingBlanks.isExactly(name)
+            else { continue }
+            let value = text.trimmingBlanks.withoutQuotes
+            if !value.isEmpty { return String(value) }
+        }
+        return nil
+    }
+
+    /// The origin of the page that sends a request: the header `Origin`, or otherwise the origin of `Referer`. `nil` if
+    /// neither names one.
+    package var sourceOrigin: String? {
+        headers[.origin] ?? headers[.referer].flatMap(Self.origin(ofURL:))
+    }
+
+    /// The scheme and the host of a URL; `nil` if it has none, or names a user.
+    private static func origin(ofURL url: String) -> String? {
+        guard let (scheme, rest) = url.cutExactly(at: UInt8(ascii: ":")), rest.startsExactly(with: "//") else {
+            return nil
+        }
+        let authority = rest.utf8.dropFirst(2).prefix { !"/\\?#".utf8.contains($0) }
+        guard !authority.isEmpty, !authority.contains(UInt8(ascii: "@")) else { return nil }
+        return "\(scheme)://\(Substring(authority))"
+    }
+}
+
+extension Substring {
+    fileprivate var withoutQuotes: Substring {
+        let quote = UInt8(ascii: "\"")
+        guard utf8.count >= 2, utf8.first == quote, utf8.last == quote else { return self }
+        return self[utf8.index(after: startIndex)..<utf8.index(before: endIndex)]
+    }
+}
+
+// MARK: - Publishing
+
+extension HTTPField.Name {
+    package static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+}
+
+extension HubRequest {
+    /// The media type of the body, in lower case and without parameters; `nil` if there is no `Content-Type`.
+    package var mediaType: String? {
+        headers[.contentType].map { type in
+            Substring(type.utf8.prefix { $0 != UInt8(ascii: ";") && !$0.isBlank }).asciiLowercased
+        }
+    }
+
+    /// The idempotency key of a publish (draft-ietf-httpapi-idempotency-key-header): bare, as most clients send it, or a
+    /// string in quotes (RFC 9651 section 3.3.3), as the draft has it. `nil` if there is none.
+    ///
+    /// - Throws: ``Problem`` of status 400 if there are several keys, or if a key begins with a quote and is no such
+    ///   string. The hub checks the length of the key.
+    package var idempotencyKey: String? {
+        get throws(Problem) {
+            let values = headers[values: .idempotencyKey]
+            guard values.count <= 1 else { throw .badKey("There is more than one Idempotency-Key. Send one.") }
+            guard let value = values.first, value.unicodeScalars.first == "\"" else { return values.first }
+            guard let key = Self.content(of: value) else {
+                throw .badKey("The Idempotency-Key begins with a quote and is no string. Close it, or send it bare.")
+            }
+            return key
+        }
+    }
+
+    /// The text between the quotes of a structured string; `nil` if the text is none.
+    private static func content(of string: String) -> String? {
+        var content = String.UnicodeScalarView()
+        var rest = string.unicodeScalars.dropFirst()
+        while let scalar = rest.popFirst() {
+            switch scalar {
+            case "\"": return rest.isEmpty ? String(content) : nil
+            case "\\":
+                guard let escaped = rest.popFirst(), escaped == "\"" || escaped == "\\" else { return nil }
+                content.append(escaped)
+            default: content.append(scalar)
+            }
+        }
+        return nil
+    }
+}
+
+extension Problem {
+    fileprivate static func badKey(_ detail: String) -> Problem {
+        Problem(.badRequest, detail, field: HTTPField.Name.idempotencyKey.rawName)
+    }
+}
