@@ -5,21 +5,21 @@ public import Hummingbird
 public import Martlet
 import MartletSupport
 
-extension RouterMethods where Context: ChannelRequestContext {
+extension RouterMethods where Context: EventStreamRequestContext {
     /// Adds the routes of a hub.
     ///
-    /// - `GET /events/{topic…}` subscribes to the topic that the path names; `?topic=` adds more. It begins after the event
-    ///   of `Last-Event-ID` or `?lastEventID=`, else with what was published `?since=` a time or a duration ago, else now.
+    /// - `GET /events/{topic…}` subscribes to the topic that the path names; `?topic=` adds more topics. The stream starts
+    ///   after the event of `Last-Event-ID` or `?lastEventID=`, or otherwise at the time of `?since=`, or otherwise now.
     /// - `POST /events/{topic…}` publishes the body to that topic.
     /// - `POST /events` publishes a batch, one JSON object a line (`application/x-ndjson`).
     ///
-    /// What is published with an `Idempotency-Key` is published once, however often the same principal sends it.
-    /// Any other method is answered with 405. The server should be built with `HTTPServerBuilder.eventStreams(of:)`.
+    /// A publish with an `Idempotency-Key` takes effect once, however often the same principal sends it. Any other method is
+    /// answered with 405. Build the server with `HTTPServerBuilder.eventStreams(of:)`.
     ///
     /// - Parameters:
     ///   - hub: The hub, which must run as a service of the application or around it.
-    ///   - access: Who may subscribe and publish; by default see ``Access/local``.
-    ///   - maximumBodyBytes: The largest body of a publish, single or batch.
+    ///   - access: Decides what a client may do; by default ``Access/local``.
+    ///   - maximumBodyBytes: The largest body of a publish or a batch, in bytes.
     @discardableResult
     public func addHub(_ hub: Hub, access: Access<Context> = .local, maximumBodyBytes: Int = 1024 * 1024) -> Self {
         let subscribe = SubscribeRoute<Context>(hub: hub, access: access)
@@ -49,7 +49,8 @@ extension HubRequest {
 }
 
 extension RouterMethods {
-    /// Adds `/health/live` and `/health/ready`: whether the process answers, and whether it should be sent clients.
+    /// Adds `/health/live`, which tells whether the process answers, and `/health/ready`, which tells whether it can serve
+    /// clients.
     @discardableResult
     public func addHealth(of hub: Hub) -> Self {
         on("health/live", answering: [.get: { _, _ in .text("alive") }])
@@ -67,7 +68,7 @@ extension RouterMethods {
         return self
     }
 
-    /// Adds `/metrics`: what a metrics backend has kept, in its own format.
+    /// Adds `/metrics`: the metrics of a backend, in its own format.
     @discardableResult
     public func addMetrics(as contentType: String, _ text: @escaping @Sendable () -> String) -> Self {
         on(
@@ -86,11 +87,11 @@ extension RouterMethods {
 extension RouterMethods {
     package typealias Handler = @Sendable (Request, Context) async throws -> Response
 
-    /// Answers some methods of a path, OPTIONS besides, and every other with 405 and what is allowed. HEAD is answered
-    /// like GET where it has no handler of its own. No answer is to be sniffed for its type.
+    /// Answers some methods of a path and OPTIONS, and every other method with 405 and the allowed ones. HEAD is answered
+    /// like GET unless it has a handler. Every answer has `X-Content-Type-Options: nosniff`.
     ///
-    /// - Parameter streams: The methods that answer with event streams, and so send away who comes above the limit of
-    ///   connections. The others are refused then.
+    /// - Parameter streams: The methods that answer with event streams. Above the limit of connections, they tell clients to
+    ///   come back, and the other methods are refused.
     package func on(
         _ path: RouterPath, answering handlers: [HTTPRequest.Method: Handler],
         streaming streams: Set<HTTPRequest.Method> = []

@@ -9,15 +9,17 @@ import MartletSupport
 import NIOCore
 import NIOHTTP1
 
-/// Why a request was refused: a problem document (RFC 9457) that names the field at fault.
+/// The reason why a request is refused: a problem document (RFC 9457) that names the field at fault.
 public struct Problem: Error, Sendable, HTTPResponseError {
+    /// The status of the answer.
     public var status: HTTPResponse.Status
     /// What is wrong and what to do.
     public var detail: String
-    /// The part of the request at fault, as the caller wrote it.
+    /// The part of the request at fault, as the client wrote it.
     public var field: String?
     /// The line of a batch at fault, counted from 1.
     public var line: Int?
+    /// Additional headers of the answer.
     public var headers: HTTPFields
 
     public init(
@@ -31,7 +33,7 @@ public struct Problem: Error, Sendable, HTTPResponseError {
         self.headers = headers
     }
 
-    /// What the hub refused.
+    /// A refusal by the hub.
     init(_ error: MartletError, line: Int? = nil) {
         switch error.code {
         case .reservedTopic:
@@ -49,6 +51,7 @@ public struct Problem: Error, Sendable, HTTPResponseError {
         }
     }
 
+    /// The answer. It does not depend on the request.
     public func response(from request: Request, context: some RequestContext) -> Response { response() }
 
     func response() -> Response {
@@ -88,10 +91,11 @@ public struct Problem: Error, Sendable, HTTPResponseError {
     }
 }
 
-/// Answers what the application's routes did not: unknown routes and unexpected errors, as problem documents.
+/// Answers unknown routes and unexpected errors with problem documents.
 public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
     public init() {}
 
+    /// Turns the errors of the next responder into problems.
     public func handle(
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response
     ) async throws -> Response {
@@ -113,7 +117,8 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            context.logger.error("A request failed.", metadata: ["error": "\(error)", "path": "\(HubRequest(request).path)"])
+            context.logger.error(
+                "A request failed.", metadata: ["error": "\(error)", "path": "\(HubRequest(request).path)"])
             throw Problem(.internalServerError, "Something went wrong here. The log of the server says what.")
         }
     }
@@ -124,7 +129,7 @@ extension HTTPResponse.Status {
     fileprivate static let insufficientStorage = Self(code: 507, reasonPhrase: "Insufficient Storage")
 }
 
-/// What the hub refuses is answered as a problem document, wherever it is thrown.
+/// Becomes a problem document, wherever it is thrown.
 extension MartletError: HTTPResponseError {
     public var status: HTTPResponse.Status { Problem(self).status }
 

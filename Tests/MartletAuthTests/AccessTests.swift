@@ -10,7 +10,7 @@ import Testing
 @Suite struct AccessTests {
     @Test func `a token publishes to what it grants, and a refusal says why`() async throws {
         let verifier = try await verifier()
-        let access = Access<EventStreamRequestContext>(
+        let access = Access<BasicEventStreamRequestContext>(
             TokenAuthenticator(subscriber: verifier, publisher: verifier), MercureClaimPolicy(allowsAnonymous: false))
         let token = try await token(#"{"mercure":{"publish":["orders/{id}"]}}"#)
         try await AccessServer.run(access) { server in
@@ -36,7 +36,7 @@ import Testing
     @Test func `the application grants and refuses`() async throws {
         try await FakeServer.run { application in
             application.answer(.ok, [:], #"{"publish":["a"]}"#)
-            let access: Access<EventStreamRequestContext> = try ForwardAccess(url: application.url, logger: quiet)
+            let access: Access<BasicEventStreamRequestContext> = try ForwardAccess(url: application.url, logger: quiet)
                 .access()
             try await AccessServer.run(access) { server in
                 #expect(try await server.send("POST", "/events/a").hasPrefix("HTTP/1.1 200 "))

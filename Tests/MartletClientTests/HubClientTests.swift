@@ -22,7 +22,7 @@ import Testing
             "all": Grant(subscribe: [.every], seesAllPublic: true, publish: [.every]),
             "reader": Grant(subscribe: ["https://example.com/books/{id}"], seesAllPublic: true),
         ]
-        let access = Access<EventStreamRequestContext> { request, _, _ in
+        let access = Access<BasicEventStreamRequestContext> { request, _, _ in
             guard let token = request.headers[.authorization]?.split(separator: " ").last else {
                 return Grant(seesAllPublic: true)
             }
@@ -30,7 +30,7 @@ import Testing
             return grant
         }
         let hub = quickHub()
-        let discovery = try MercureDiscoveryMiddleware<EventStreamRequestContext>(resumingFrom: hub) { request, _ in
+        let discovery = try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(resumingFrom: hub) { request, _ in
             request.uri.path == "/books/1" ? book : nil
         }
         try await TestServer.run(hub: hub, access: access) { router in

@@ -30,7 +30,7 @@ import Testing
         method: String, path: String, status: Int
     ) async throws {
         let hub = quickHub()
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("own/stream") { _, _, stream in try await stream.open() }
             router.events("own/nothing") { _, _, _ in throw NoMoreEvents() }
             router.events("own/hub", from: hub) { _, _ in HubStream("a") }
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func `every stream forbids sniffing`() async throws {
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("own") { _, _, stream in try await stream.send("1") }
         }
         try await TestServer.run(adding: routes) { server in
@@ -88,7 +88,7 @@ import Testing
         path: String, headers: [String: String], cacheControl: String
     ) async throws {
         let hub = quickHub()
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("own/stream") { _, _, stream in try await stream.open() }
             router.events("own/hub", from: hub) { _, _ in HubStream("a") }
             router.get("own/sequence") { _, _ in ServerSentEvents(AsyncStream<String> { $0.finish() }) }
@@ -100,7 +100,7 @@ import Testing
     }
 
     @Test func `no cache may keep a stream that a ticket opened`() async throws {
-        let access = Access<EventStreamRequestContext> { request, _, _ in
+        let access = Access<BasicEventStreamRequestContext> { request, _, _ in
             let isNamed = request.headers.contains(.authorization)
             return Grant(seesAllPublic: true, end: isNamed ? .distantFuture : nil)
         }

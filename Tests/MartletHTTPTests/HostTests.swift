@@ -101,7 +101,7 @@ import Testing
 
     @Test(arguments: ["GET", "HEAD", "POST"])
     func `local access refuses every request whose Host is another machine`(method: String) async throws {
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             let local = router.group("local").add(middleware: LocalHostMiddleware(advice: "Set an option."))
             local.get("page") { _, _ in Response(status: .ok) }
             local.head("page") { _, _ in Response(status: .ok) }

@@ -113,7 +113,7 @@ import Testing
         let hub = Hub(log: log, logger: quiet)
         try await TestServer.run(hub: hub) { server in
             let line = #"{"topic":"a","data":"1"}"#
-            let most = LongWork.briefBytes / (line.utf8.count + 1)
+            let most = CPUBoundWork.briefBytes / (line.utf8.count + 1)
             for lines in [1, most, most + 1, 20 * most] {
                 let batch = String(repeating: line + "\n", count: lines)
                 let response = try await server.request("POST", "/events", headers: Self.ndjson, body: batch)
@@ -128,11 +128,11 @@ import Testing
     }
 
     @Test func `an error in a long batch has the right line`() async throws {
-        let good = String(repeating: #"{"topic":"a"}"# + "\r\n\n", count: LongWork.Pace.sliceBytes / 8)
+        let good = String(repeating: #"{"topic":"a"}"# + "\r\n\n", count: CPUBoundWork.Pace.sliceBytes / 8)
         let problem = await #expect(throws: Problem.self) {
             try await EventBatch.parse(good + #"{"topic":"a","retry":"1"}"#, limits: Limits())
         }
-        #expect(problem?.line == LongWork.Pace.sliceBytes / 8 * 2 + 1 && problem?.field == "retry")
+        #expect(problem?.line == CPUBoundWork.Pace.sliceBytes / 8 * 2 + 1 && problem?.field == "retry")
     }
 
     @Test(arguments: [

@@ -14,7 +14,7 @@ import Testing
 /// Believes whatever the header `X-Who` says, and grants what this says.
 private func access(
     _ grant: @escaping @Sendable (String) -> Grant
-) -> Access<EventStreamRequestContext> {
+) -> Access<BasicEventStreamRequestContext> {
     Access { request, _, _ in
         guard let who = request.headers[HTTPField.Name("X-Who")!] else { throw Problem(.unauthorized, "Who?") }
         return grant(who)

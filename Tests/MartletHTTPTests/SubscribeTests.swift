@@ -42,7 +42,7 @@ import Testing
 
     @Test func `a head does not wait for a body that takes its time`() async throws {
         let (bodies, body) = AsyncStream.makeStream(of: String.self)
-        func addSlow(_ router: Router<EventStreamRequestContext>) {
+        func addSlow(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("slow") { _, _ in
                 Response(
                     status: .ok,

@@ -4,7 +4,7 @@ import Hummingbird
 import Martlet
 import MartletHTTP
 
-extension RouterMethods where Context: ChannelRequestContext {
+extension RouterMethods where Context: EventStreamRequestContext {
     /// Adds the routes of a small application: a page at `/`, and a stream of its own at `/api/events/stream` that counts
     /// from 0.
     func addExamples(of hub: Hub) -> Self {

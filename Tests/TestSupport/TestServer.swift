@@ -32,12 +32,12 @@ package struct TestServer: Sendable {
         maximumConnections: Int = .max,
         idleTimeout: Duration = .seconds(60),
         logger: Logger = quiet,
-        access: Access<EventStreamRequestContext> = .local,
-        adding routes: (Router<EventStreamRequestContext>) -> Void = { _ in },
+        access: Access<BasicEventStreamRequestContext> = .local,
+        adding routes: (Router<BasicEventStreamRequestContext>) -> Void = { _ in },
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
         let tickets = Tickets()
-        let router = Router(context: EventStreamRequestContext.self)
+        let router = Router(context: BasicEventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         routes(router)
         router.addExamples(of: hub).addHealth(of: hub)

@@ -6,7 +6,7 @@ import MartletSupport
 
 /// The token of a request, and where it was.
 struct Credentials: CustomStringConvertible, CustomReflectable {
-    /// Where a token is looked for, in this order; where there is one, the others are ignored.
+    /// The places that are searched for a token, in this order. The first token that is found counts.
     enum Place: String {
         case header = "Authorization"
         case query = "authorization"
@@ -18,9 +18,9 @@ struct Credentials: CustomStringConvertible, CustomReflectable {
 
     private static let scheme = "Bearer"
 
-    /// The credentials of a request; `nil` where it has none.
+    /// The credentials of a request; `nil` if it has none.
     ///
-    /// - Throws: ``TokenRefusal`` where they are not one token, or come in a cookie from a page that may not use it.
+    /// - Throws: ``TokenRefusal`` if they are not one token, or come in a cookie from a page that may not use it.
     static func find(in request: HubRequest, _ rules: CredentialRules) throws(TokenRefusal) -> Credentials? {
         let headers = request.headers[values: .authorization]
         if !headers.isEmpty { return Credentials(.header, try bearerToken(of: headers)) }
@@ -69,8 +69,8 @@ struct Credentials: CustomStringConvertible, CustomReflectable {
         return values[0]
     }
 
-    /// A browser sends the cookie along with whatever any page does, so what changes something has to say where it comes
-    /// from. Cookie credentials prove who, not that he wanted it.
+    /// Checks where a request comes from that changes something. A browser sends the cookie with the requests of every
+    /// page, so a cookie identifies the user but does not prove that the user wanted the request.
     static func checkOrigin(of request: HubRequest, _ allowed: [OriginPattern]) throws(TokenRefusal) {
         guard !request.method.isSafe else { return }
         let field = "Origin"

@@ -2,17 +2,17 @@
 
 public import MartletHTTP
 
-/// Knows who asks from a signed token: in the header `Authorization: Bearer …`, else, where the rules say so, in the
-/// query parameter `authorization`, else in a cookie.
+/// Identifies clients by a signed token: in the header `Authorization: Bearer …`, or otherwise in the query parameter
+/// `authorization` (if the rules allow it), or otherwise in a cookie.
 public struct TokenAuthenticator: Authenticator {
     private let subscriber: TokenVerifier?
     private let publisher: TokenVerifier?
     private let rules: CredentialRules
 
     /// - Parameters:
-    ///   - subscriber: Verifies the tokens of who subscribes. `nil`: tokens are of no use for that.
-    ///   - publisher: Verifies the tokens of who publishes. `nil`: nobody may.
-    ///   - rules: Where else tokens may be.
+    ///   - subscriber: Verifies the tokens of subscribers. `nil`: every token of a subscriber is refused.
+    ///   - publisher: Verifies the tokens of publishers. `nil`: every publish is refused.
+    ///   - rules: The places besides the header that may hold a token.
     public init(
         subscriber: TokenVerifier?, publisher: TokenVerifier?, rules: CredentialRules = CredentialRules()
     ) {
@@ -21,10 +21,10 @@ public struct TokenAuthenticator: Authenticator {
         self.rules = rules
     }
 
-    /// What the token of a request says; `nil` where it has none.
+    /// Returns the verified token of a request; `nil` if the request has none.
     ///
-    /// - Throws: ``Problem``: 401 with the reason and a challenge where a token is there and is not believed, also where
-    ///   none would be needed; 401 where this purpose has no keys; 503 where the keys cannot be had.
+    /// - Throws: ``Problem``: 401 with the reason and a challenge if the token is not valid, even if none is needed; 401 if
+    ///   there are no keys for this purpose; 503 if the keys are unavailable.
     public func principal(of request: HubRequest, to purpose: AccessPurpose) async throws(Problem) -> VerifiedToken? {
         let credentials: Credentials?
         do { credentials = try Credentials.find(in: request, rules) } catch { throw error.problem }
@@ -52,7 +52,31 @@ extension TokenRefusal {
         switch purpose {
         case .subscribe: TokenRefusal(.noKeys, "No key for the tokens of subscribers is configured here.")
         case .publish:
-            TokenRefusal(.noKeys, "No key for the tokens of publishers is configured here: nobody may publish.")
+            TokenRefusal(
+                .noKeys, "No key for the tokens of publishers is configured here, so publishing is not possible.")
         }
+    }
+}
+
+/// The places besides the header `Authorization` that may hold a token.
+public struct CredentialRules: Hashable, Sendable {
+    /// The cookie of the Mercure protocol.
+    public static let defaultCookieName = "mercureAuthorization"
+
+    /// The cookie that holds a token; `nil`: cookies are not read.
+    public var cookieName: String?
+    /// Whether the query parameter `authorization` may hold a token. Use it for Mercure version 0 only: URLs end up in logs.
+    public var acceptsQueryParameter: Bool
+    /// The origins whose pages may publish with the token of a cookie. A browser sends the cookie with the requests of all
+    /// other pages, too.
+    public var publishOrigins: [OriginPattern]
+
+    public init(
+        cookieName: String? = CredentialRules.defaultCookieName, acceptsQueryParameter: Bool = false,
+        publishOrigins: [OriginPattern] = []
+    ) {
+        self.cookieName = cookieName
+        self.acceptsQueryParameter = acceptsQueryParameter
+        self.publishOrigins = publishOrigins
     }
 }

@@ -9,9 +9,9 @@ import MartletSupport
 import NIOCore
 import NIOHTTP1
 
-/// Asks the application who may do what: for each request a GET to a URL of its own, with
+/// Asks the application what a client may do. For each request, it sends a GET to one URL, with
 ///
-/// - `Authorization` as it came, else `Cookie`,
+/// - `Authorization` of the request, or otherwise its `Cookie`,
 /// - `X-Martlet-Purpose`: `subscribe` or `publish`,
 /// - `X-Forwarded-Method`, `X-Forwarded-Uri` (without tokens in the query) and `X-Forwarded-For`.
 ///
@@ -20,49 +20,52 @@ import NIOHTTP1
 ///     {"principal": "alice", "subscribe": ["users/alice"], "publish": [], "public": false,
 ///      "expires": "2026-12-24T18:00:00Z", "payload": {"name": "Alice"}}
 ///
-/// All members may be missing; `expires` may also be a number of seconds since 1970. 401 and 403 refuse, with the `detail`
-/// of a problem document (RFC 9457). Anything else, or nothing in time, is answered with 503.
+/// All members are optional; `expires` may also be a number of seconds since 1970. 401 and 403 refuse; the `detail` of a
+/// problem document (RFC 9457) is passed on. Any other answer, or none in time, becomes 503.
 ///
-/// An answer is remembered for the `max-age` of its `Cache-Control`, for these credentials and this purpose; with
-/// `Vary: X-Forwarded-Uri` or `X-Forwarded-For` for this URI or address only.
+/// An answer is cached for the `max-age` of its `Cache-Control`, for the same credentials and purpose; with
+/// `Vary: X-Forwarded-Uri` or `X-Forwarded-For`, for the same URI or address only.
 public struct ForwardAccess: Sendable {
-    private let source: ForwardSource<ContinuousClock>
+    private let client: ForwardClient<ContinuousClock>
     private let publishOrigins: [OriginPattern]
     private let url: OutgoingURL
     private let limits: ForwardLimits
 
     /// - Parameters:
-    ///   - url: `http` or `https`. What it answers is believed, so no one else may answer there.
+    ///   - url: `http` or `https`. Its answers are trusted, so only the application may answer there.
     ///   - publishOrigins: The origins whose pages may publish with a cookie and without `Authorization`.
-    /// - Throws: ``PolicyError`` where this is no such URL.
+    ///   - logger: Logs that the application does not answer, at most once a second as a warning.
+    /// - Throws: ``PolicyError`` if this is no such URL.
     public init(
         url: String, publishOrigins: [OriginPattern] = [], limits: ForwardLimits = ForwardLimits(), logger: Logger
     ) throws(PolicyError) {
         do { self.url = try OutgoingURL(setting: url) } catch { throw PolicyError("URL", "It \(error).") }
         self.publishOrigins = publishOrigins
         self.limits = limits
-        source = ForwardSource(limits: limits, clock: ContinuousClock(), logger: logger)
+        client = ForwardClient(limits: limits, clock: ContinuousClock(), logger: logger)
     }
 
+    /// The access for the routes of a hub.
     public func access<Context>() -> Access<Context> {
         Access { request, _, purpose in try await grant(for: request, to: purpose) }
     }
 
-    /// Forgets what the application said of a principal, also what it is about to say.
-    public func forget(_ principal: String) { source.forget(principal) }
+    /// Drops the cached answers for a principal. Answers that are on their way are not cached.
+    public func forget(_ principal: String) { client.forget(principal) }
 
     func grant(for request: HubRequest, to purpose: AccessPurpose) async throws -> Grant {
         let authorization = request.headers[values: .authorization]
-        // As with tokens the header wins, and a cookie that comes along counts for nothing.
+        // As with tokens, the header wins, and a cookie besides it is ignored.
         let cookies = authorization.isEmpty ? request.headers[values: .cookie] : []
-        // Only what a page has to set itself shows that it wanted this: cookies, and what a browser has stored for
-        // `Basic`, come along with whatever any page does.
+        // A page must set a bearer token itself. A browser sends cookies and `Basic` credentials with the requests of all
+        // pages.
         let isChosen = authorization.allSatisfy { $0.asciiLowercased.startsExactly(with: "bearer ") } && cookies.isEmpty
         if !isChosen {
             do { try Credentials.checkOrigin(of: request, publishOrigins) } catch { throw error.problem }
         }
         let uri = request.target(without: Self.queryCredentials)
-        let addresses = (request.headers[values: .forwardedFor] + [request.remoteAddress?.ipAddress ?? "unknown"]).joined(separator: ", ")
+        let addresses = (request.headers[values: .forwardedFor] + [request.remoteAddress?.ipAddress ?? "unknown"])
+            .joined(separator: ", ")
         let name = purpose == .subscribe ? "subscribe" : "publish"
         var question = OutgoingRequest(url: url, timeout: limits.timeout, maximumBytes: limits.maximumAnswerBytes)
         for value in authorization { question.headers.add(name: "authorization", value: value) }
@@ -73,9 +76,29 @@ public struct ForwardAccess: Sendable {
         question.headers.add(name: "x-forwarded-for", value: addresses)
         let key = ForwardKey(
             purpose: name, authorization: authorization, cookies: cookies, uri: uri, address: addresses)
-        return try await source.answer(to: question, key: key).get()
+        return try await client.answer(to: question, key: key).get()
     }
 
-    /// Parameters that are credentials: tokens, and tickets for one connection.
+    /// The query parameters that hold credentials: tokens, and tickets for one connection.
     private static let queryCredentials = [HubRequest.tokenParameter, "access_token", "ticket"]
+}
+
+/// The bounds of ``ForwardAccess``.
+public struct ForwardLimits: Hashable, Sendable {
+    /// The time that the application has to answer.
+    public var timeout = Duration.seconds(5)
+    /// The most questions that wait for an answer at the same time. Further requests get 503.
+    public var maximumQuestions = 1000
+    /// The largest answer.
+    public var maximumAnswerBytes = 64 * 1024
+    /// The longest time that an answer is cached, whatever its `Cache-Control` says.
+    public var maximumAge = Duration.seconds(300)
+    /// The most answers that are cached.
+    public var maximumAnswers = 10_000
+    /// The longest reason of a refusal that is passed on, in bytes of UTF-8; a longer one is cut.
+    public var maximumDetail = 1000
+    /// `Retry-After` for clients while the application does not answer.
+    public var retryAfter = Duration.seconds(1)
+
+    public init() {}
 }

@@ -7,16 +7,16 @@ import MartletHTTP
 import MartletSupport
 import NIOHTTP1
 
-/// What the application has answered: a grant, or a refusal.
+/// An answer of the application: a grant, or a refusal.
 struct ForwardAnswer: Sendable {
     let result: Result<Grant, Problem>
-    /// How long it may be remembered, zero for not at all.
+    /// How long the answer may be cached; zero: not at all.
     let age: Duration
-    /// Whether it is for this URI, or for this client address, only (`Vary`).
+    /// Whether it holds only for the same URI, or for the same client address (`Vary`).
     let variesByURI: Bool
     let variesByAddress: Bool
 
-    /// - Throws: ``ForwardError`` where the answer is neither.
+    /// - Throws: ``ForwardError`` if the answer is neither.
     init(_ answer: OutgoingRequest.Answer, limits: ForwardLimits, now: Date) throws(ForwardError) {
         switch answer.status {
         case 200: result = .success(try Self.grant(answer.body, now: now))
@@ -45,8 +45,8 @@ struct ForwardAnswer: Sendable {
         return age
     }
 
-    /// A number of seconds (RFC 9111 section 1.2.2), also in quotes; the largest one where it is larger, zero where it is
-    /// none.
+    /// A number of seconds (RFC 9111 section 1.2.2), also in quotes. A number that is too large counts as the largest one,
+    /// and any other text as zero.
     private static func seconds(_ text: Substring) -> Duration {
         let digits = text.utf8.filter { !$0.isBlank && $0 != UInt8(ascii: "\"") }
         guard !digits.isEmpty, digits.allSatisfy(\.isDigit) else { return .zero }
@@ -102,7 +102,7 @@ struct ForwardAnswer: Sendable {
 }
 
 extension String {
-    /// As much from the beginning as has room in so many bytes, without half a character.
+    /// The longest beginning that has at most so many bytes and ends with a whole character.
     fileprivate func prefix(bytes: Int) -> Substring {
         guard utf8.count > bytes else { return self[...] }
         var end = utf8.index(startIndex, offsetBy: max(0, bytes))
@@ -111,7 +111,7 @@ extension String {
     }
 }
 
-/// Why the application's answer is none. It never contains credentials.
+/// The reason why an answer of the application is not valid. It never contains credentials.
 struct ForwardError: Error, CustomStringConvertible {
     let description: String
 
@@ -119,7 +119,7 @@ struct ForwardError: Error, CustomStringConvertible {
 }
 
 extension JSONValue {
-    /// A member of an object; `nil` where it is missing or null.
+    /// A member of an object; `nil` if it is missing or null.
     fileprivate func member<Value>(
         _ name: String, _ kind: String, _ read: (JSONValue) -> Value?
     ) throws(ForwardError) -> Value? {

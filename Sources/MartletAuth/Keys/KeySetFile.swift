@@ -4,9 +4,9 @@ import Foundation
 import MartletSupport
 import Synchronization
 
-/// A key set in a file, read again when the file has changed.
+/// A key set in a file. It is read again after the file has changed.
 final class KeySetFile: Sendable {
-    /// What tells that a file is another one, or has other contents.
+    /// Differs if the file is another one, or has other contents.
     private struct Version: Hashable {
         var modified: Date?
         var size: Int?
@@ -24,9 +24,9 @@ final class KeySetFile: Sendable {
         self.maximumBytes = maximumBytes
     }
 
-    /// The keys; `nil` where they are what they were.
+    /// Returns the keys; `nil` if they have not changed.
     func fetch() async throws(KeyError) -> KeySet? {
-        // A mounted file may be a link, which stays as it is when the file is exchanged.
+        // A mounted file may be a link, which does not change when the file is replaced.
         let file = URL(filePath: path).resolvingSymlinksInPath()
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: file.path(percentEncoded: false))
         else {

@@ -3,12 +3,12 @@
 import Logging
 import Synchronization
 
-/// A key set that is fetched when it is needed, and used by many at once.
+/// A key set that is fetched when a token needs it. It may be used from any task.
 final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
     private struct State {
-        var refresh: KeyRefresh<C.Instant>
+        var refresh: KeySetRefresh<C.Instant>
         var keys: KeySet?
-        /// The fetch that is under way, or the last one.
+        /// The current fetch, or the last one.
         var fetch: Task<Void, Never>?
     }
 
@@ -17,9 +17,9 @@ final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
     private let logger: Logger
     private let fetch: @Sendable () async throws -> KeySet?
 
-    /// - Parameter fetch: Gets the keys; `nil`: they are what they were. It does not take longer than the limits say.
+    /// - Parameter fetch: Returns the keys; `nil`: they have not changed. It must keep to the timeout of the limits.
     init(limits: KeySetLimits, clock: C, logger: Logger, fetch: @escaping @Sendable () async throws -> KeySet?) {
-        state = Mutex(State(refresh: KeyRefresh(limits: limits)))
+        state = Mutex(State(refresh: KeySetRefresh(limits: limits)))
         self.clock = clock
         self.logger = logger
         self.fetch = fetch
@@ -47,7 +47,7 @@ final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
         throw KeysUnavailable(retryAfter: .seconds(1))
     }
 
-    /// Fetches the keys where there are none.
+    /// Fetches the keys if there are none.
     ///
     /// - Throws: ``KeysUnavailable``.
     func load() async throws {
@@ -79,5 +79,109 @@ extension TokenRefusal {
             : TokenRefusal(
                 .unknownKey,
                 "The key set has no key for \(header.algorithm) with the kid that the header of the token names.")
+    }
+}
+
+/// Decides when to fetch a key set, and whether its keys may be used: a state machine without I/O.
+///
+/// A caller that gets ``Action/refresh`` or ``Action/useAndRefresh`` must fetch the set, and report the result. Until
+/// then, no other caller gets these actions.
+struct KeySetRefresh<Instant: InstantProtocol>: Sendable where Instant.Duration == Duration {
+    enum Action: Hashable {
+        /// Use the keys as they are.
+        case use
+        /// Use the keys as they are, and fetch new ones.
+        case useAndRefresh
+        /// Fetch the keys, and call again.
+        case refresh
+        /// Wait for the current fetch, and call again.
+        case wait
+        /// The keys are not available before this time has passed.
+        case refuse(retryAfter: Duration)
+    }
+
+    private let limits: KeySetLimits
+    /// When the keys were last fetched; `nil`: there are none.
+    private var loaded: Instant?
+    private var failures = 0
+    /// When the next attempt may start; `nil`: now.
+    private var nextAttempt: Instant?
+    private var isFetching = false
+
+    init(limits: KeySetLimits) { self.limits = limits }
+
+    /// What to do with a token.
+    ///
+    /// - Parameters:
+    ///   - isKnown: Whether there is a key that may have signed the token.
+    ///   - hasWaited: Whether the caller has already waited for a fetch.
+    mutating func action(isKnown: Bool, hasWaited: Bool = false, at now: Instant) -> Action {
+        let age = loaded.map { $0.duration(to: now) }
+        guard let age, age < limits.maximumStaleness else { return refreshOrRefuse(at: now) }
+        if isKnown {
+            guard age >= limits.timeToLive, mayFetch(at: now) else { return .use }
+            isFetching = true
+            return .useAndRefresh
+        }
+        // An unknown key may be a new one. If the last attempt failed, this cannot be decided.
+        guard failures > 0 || !hasWaited && (isFetching || mayFetch(at: now)) else { return .use }
+        return refreshOrRefuse(at: now)
+    }
+
+    mutating func succeeded(at now: Instant) {
+        isFetching = false
+        failures = 0
+        loaded = now
+        nextAttempt = now.advanced(by: limits.minimumInterval)
+    }
+
+    mutating func failed(at now: Instant) {
+        isFetching = false
+        var backOff = limits.firstBackOff
+        for _ in 0..<min(failures, 62) where backOff < limits.maximumBackOff { backOff *= 2 }
+        failures += 1
+        nextAttempt = now.advanced(by: min(backOff, limits.maximumBackOff))
+    }
+
+    private mutating func refreshOrRefuse(at now: Instant) -> Action {
+        if isFetching { return .wait }
+        guard mayFetch(at: now) else {
+            return .refuse(retryAfter: nextAttempt.map { now.duration(to: $0) } ?? .zero)
+        }
+        isFetching = true
+        return .refresh
+    }
+
+    private func mayFetch(at now: Instant) -> Bool {
+        !isFetching && nextAttempt.map { $0 <= now } ?? true
+    }
+}
+
+/// When a key set is fetched, and how long it is used.
+public struct KeySetLimits: Hashable, Sendable {
+    /// The age after which the keys are fetched again. They stay in use meanwhile.
+    public var timeToLive = Duration.seconds(300)
+    /// The shortest time between two fetches, even if tokens name unknown keys.
+    public var minimumInterval = Duration.seconds(10)
+    /// The age after which the keys are no longer used, if fetching new ones fails.
+    public var maximumStaleness = Duration.seconds(86_400)
+    /// The time between the first failure and the next attempt. It doubles with each failure.
+    public var firstBackOff = Duration.seconds(1)
+    /// The longest time between a failure and the next attempt.
+    public var maximumBackOff = Duration.seconds(60)
+    /// The time that one fetch may take. A request that needs the keys waits for it.
+    public var timeout = Duration.seconds(5)
+    /// The largest key set, in bytes.
+    public var maximumBytes = 256 * 1024
+
+    public init() {}
+
+    /// The limits for a set in a file, which is cheap to check: a change is noticed within a second.
+    public static var file: KeySetLimits {
+        var limits = KeySetLimits()
+        limits.timeToLive = .seconds(1)
+        limits.minimumInterval = .seconds(1)
+        limits.maximumBackOff = .seconds(1)
+        return limits
     }
 }

@@ -3,40 +3,40 @@
 public import Logging
 import MartletOutgoing
 
-/// What verifies tokens, and with which algorithms: they are pinned here, and never chosen by a token.
+/// The keys that verify tokens, and their algorithms. A token never chooses an algorithm that is not listed here.
 public struct TokenKeys: Sendable {
-    /// How tokens may be signed.
+    /// The algorithms that tokens may be signed with.
     public let algorithms: Set<TokenAlgorithm>
-    /// Keys are in closures only, so that nothing prints them.
+    /// Keys are inside closures, so that nothing prints them.
     private let find: @Sendable (TokenHeader) async throws -> [VerificationKey]
     private let prepare: @Sendable () async throws -> Void
 
-    /// A secret, used as it is: not decoded, no line end removed.
+    /// Uses a secret as it is: it is not decoded, and no line end is removed.
     ///
-    /// - Throws: ``KeyError`` where it is shorter than the algorithm's hash, or the algorithm takes no secret.
+    /// - Throws: ``KeyError`` if the secret is shorter than the algorithm's hash, or the algorithm takes no secret.
     public init(secret: some Sequence<UInt8>, algorithm: TokenAlgorithm = .hs256) async throws {
-        try await self.init(VerificationKey(algorithm, Secret(secret).algorithm(algorithm)))
+        try await self.init(VerificationKey(algorithm, HMACSecret(secret).algorithm(algorithm)))
     }
 
-    /// A public key or a certificate in PEM. Of a private key only the public part is used. A certificate is a key here:
-    /// neither its issuer nor its dates matter.
+    /// Uses a public key or a certificate in PEM. Of a private key, only the public part is used. The issuer and the dates of
+    /// a certificate are not checked.
     ///
-    /// - Parameter algorithm: By default RS256, or the one algorithm that the key is for.
-    /// - Throws: ``KeyError`` where there is no key, or it is not one for the algorithm.
+    /// - Parameter algorithm: By default RS256 for an RSA key, otherwise the only algorithm of the key.
+    /// - Throws: ``KeyError`` if there is no key, or it is not one for the algorithm.
     public init(pem: String, algorithm: TokenAlgorithm? = nil) async throws {
-        try await self.init(PEMKey(pem), algorithm)
+        try await self.init(AsymmetricKey(pem), algorithm)
     }
 
-    /// What a key file or a variable holds: a key in PEM, or in base64 of DER, else a secret, without the line ends behind
-    /// it. PEM may be indented, quoted or on one line, with `\n` written for its line ends, or base64 of it all.
+    /// Uses the text of a key file or a variable: a key in PEM, or in base64 of DER, or otherwise a secret without the line
+    /// ends behind it. PEM may be indented, quoted, on one line with `\n` for its line ends, or encoded as base64.
     ///
-    /// A text that is recognisably something else is refused and never used as a secret, which others may know: a public
-    /// key that is damaged or in the form of SSH, JSON or XML, a URL, a path, a variable that was not replaced, an example.
+    /// A text that is recognisably not a secret is refused, because others may know it: a public key that is damaged or in
+    /// the form of SSH, JSON or XML, a URL, a path, a variable that was not replaced, an example.
     ///
-    /// - Throws: ``KeyError``, which does not contain the text; also where the algorithm is one for secrets and the text is
-    ///   a key of another kind.
+    /// - Throws: ``KeyError``, which does not contain the text; also if the algorithm needs a secret and the text is another
+    ///   key.
     public init(text: String, algorithm: TokenAlgorithm? = nil) async throws {
-        switch try KeyText(text) {
+        switch try ParsedKey(text) {
         case .asymmetric(let key): try await self.init(key, algorithm)
         case .secret(let secret):
             let algorithm = algorithm ?? .hs256
@@ -44,16 +44,16 @@ public struct TokenKeys: Sendable {
         }
     }
 
-    private init(_ key: PEMKey, _ algorithm: TokenAlgorithm?) async throws {
+    private init(_ key: AsymmetricKey, _ algorithm: TokenAlgorithm?) async throws {
         let algorithm = try key.algorithm(algorithm)
         try await self.init(VerificationKey(algorithm, key.verifier(algorithm)))
     }
 
-    /// A JSON Web Key Set (RFC 7517) at an `http` or `https` URL, fetched when a token needs it.
+    /// Uses a JSON Web Key Set (RFC 7517) at an `http` or `https` URL. It is fetched when a token needs it.
     ///
-    /// The keys of an identity provider sign tokens for all its applications: tell ``TokenVerifier`` the audience.
+    /// The keys of an identity provider sign tokens for all its applications, so give ``TokenVerifier`` the audience.
     ///
-    /// - Throws: ``KeyError`` where this is no such URL, or a secret's algorithm is allowed.
+    /// - Throws: ``KeyError`` if this is no such URL, or an algorithm for secrets is allowed.
     public init(
         jwks url: String, algorithms: Set<TokenAlgorithm> = TokenAlgorithm.asymmetric,
         limits: KeySetLimits = KeySetLimits(), logger: Logger
@@ -72,9 +72,9 @@ public struct TokenKeys: Sendable {
         }
     }
 
-    /// A JSON Web Key Set in a file, which is read when a token needs it, and again when it has changed.
+    /// Uses a JSON Web Key Set in a file. It is read when a token needs it, and again after it has changed.
     ///
-    /// - Throws: ``KeyError`` where a secret's algorithm is allowed.
+    /// - Throws: ``KeyError`` if an algorithm for secrets is allowed.
     public init(
         jwksFile path: String, algorithms: Set<TokenAlgorithm> = TokenAlgorithm.asymmetric,
         limits: KeySetLimits = .file, logger: Logger
@@ -83,7 +83,7 @@ public struct TokenKeys: Sendable {
         try self.init(algorithms, limits, ContinuousClock(), logger) { try await file.fetch() }
     }
 
-    /// - Parameter fetch: Gets the keys; `nil`: they are what they were.
+    /// - Parameter fetch: Returns the keys; `nil`: they have not changed.
     init(
         _ algorithms: Set<TokenAlgorithm>, _ limits: KeySetLimits, _ clock: some Clock<Duration>, _ logger: Logger,
         fetch: @escaping @Sendable () async throws -> KeySet?
@@ -105,8 +105,8 @@ public struct TokenKeys: Sendable {
         prepare = {}
     }
 
-    /// Fetches a key set now, so that a URL that is wrong shows at the start and not with the first token. It is not
-    /// needed, and does nothing where the key is at hand.
+    /// Fetches the key set now, so that a wrong URL shows at the start and not with the first token. Calling it is optional;
+    /// it does nothing if there is no key set.
     ///
     /// - Throws: ``KeysUnavailable``. The log says why.
     public func load() async throws { try await prepare() }
@@ -115,4 +115,36 @@ public struct TokenKeys: Sendable {
     ///
     /// - Throws: ``TokenRefusal`` of code `unknownKey`, or ``KeysUnavailable``.
     func keys(for header: TokenHeader) async throws -> [VerificationKey] { try await find(header) }
+}
+
+/// The algorithm that signs a token (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none`.
+public enum TokenAlgorithm: String, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+    case hs256 = "HS256"
+    case hs384 = "HS384"
+    case hs512 = "HS512"
+    case rs256 = "RS256"
+    case rs384 = "RS384"
+    case rs512 = "RS512"
+    case ps256 = "PS256"
+    case ps384 = "PS384"
+    case ps512 = "PS512"
+    case es256 = "ES256"
+    case es384 = "ES384"
+    case es512 = "ES512"
+    case eddsa = "EdDSA"
+
+    /// The algorithms whose keys have a public part.
+    public static let asymmetric = Set(allCases.filter { !$0.isSymmetric })
+
+    /// Whether the key that verifies can also sign: HMAC.
+    public var isSymmetric: Bool { rawValue.hasPrefix("HS") }  // characters: a name of ours
+
+    public var description: String { rawValue }
+
+    /// "RS256, RS384 or RS512", for messages.
+    static func list(_ algorithms: some Collection<TokenAlgorithm>) -> String {
+        let names = allCases.filter(algorithms.contains).map(\.rawValue)
+        guard let last = names.last, names.count > 1 else { return names.first ?? "none" }
+        return "\(names.dropLast().joined(separator: ", ")) or \(last)"
+    }
 }

@@ -3,16 +3,16 @@
 import Martlet
 public import MartletHTTP
 
-/// Grants what the claim `mercure` of a token says (draft-dunglas-mercure-07, section "Authorization").
+/// Grants the rights in the claim `mercure` of a token (draft-dunglas-mercure-07, section "Authorization").
 ///
-/// Everybody who may subscribe receives what is public; the claim says whose private events besides.
+/// Every subscriber receives public events; the claim adds the topics whose private events it receives.
 public struct MercureClaimPolicy: AccessPolicy {
     private let allowsAnonymous: Bool
 
-    /// - Parameter allowsAnonymous: Whether somebody without a token may subscribe.
+    /// - Parameter allowsAnonymous: Whether clients without a token may subscribe.
     public init(allowsAnonymous: Bool) { self.allowsAnonymous = allowsAnonymous }
 
-    /// - Throws: ``Problem`` of status 401: without a token where one is needed, or without the right to publish.
+    /// - Throws: ``Problem`` of status 401 if a token is needed and missing, or does not grant to publish.
     public func grant(to principal: VerifiedToken?, for purpose: AccessPurpose) throws(Problem) -> Grant {
         guard let principal else {
             guard purpose == .subscribe, allowsAnonymous else { throw TokenRefusal.missing(for: purpose).problem }

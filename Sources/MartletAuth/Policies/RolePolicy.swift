@@ -4,7 +4,7 @@ import Martlet
 public import MartletHTTP
 import MartletSupport
 
-/// Grants what a table says of the roles in a token:
+/// Grants the rights that a table has for the roles in a token:
 ///
 ///     {
 ///       "claim": "roles",
@@ -17,23 +17,22 @@ import MartletSupport
 ///     }
 ///
 /// - `claim`: the claim with the roles, by default `roles`: an array of strings, or a string with spaces between them, as
-///   `scope` is. `realm_access.roles` is a claim in another one.
-/// - `roles`: what each role may, besides what everybody may.
-/// - `everybody`: what everybody with a token may.
-/// - `anonymous`: what somebody without a token may. Where it is missing he is refused. He never publishes.
-/// - `public`: whether whoever may subscribe may subscribe to anything, and receives what is public of it; by default
-///   not: the table says everything.
+///   in `scope`. `realm_access.roles` is a claim inside another one.
+/// - `roles`: the rights of each role, in addition to those of `everybody`.
+/// - `everybody`: the rights of every client with a token.
+/// - `anonymous`: the rights of clients without a token. If it is missing, they are refused. They never publish.
+/// - `public`: whether every client that may subscribe may subscribe to all topics, and receives their public events. By
+///   default the table is complete: it names all topics.
 ///
-/// `${sub}` in a selector stands for a claim of the token, which is a string or a number without `/ ? # * { }`; where it
-/// is not, the selector is not granted.
+/// `${sub}` in a selector stands for a claim of the token: a string or a number without `/ ? # * { }`. If the claim is
+/// something else, the selector is not granted.
 public struct RolePolicy: AccessPolicy {
-    /// What some may do.
     private struct Rights: Sendable {
         var subscribe: [SelectorPattern] = []
         var publish: [SelectorPattern] = []
     }
 
-    /// The most selectors in all of the table.
+    /// The most selectors in the whole table.
     public static let maximumSelectors = 10_000
 
     private var claim = "roles"
@@ -43,7 +42,7 @@ public struct RolePolicy: AccessPolicy {
     private var seesAllPublic = false
 
     /// - Parameter text: The table as JSON.
-    /// - Throws: ``PolicyError`` with the path of what is malformed or not known.
+    /// - Throws: ``PolicyError`` with the path of the part that is malformed or unknown.
     public init(json text: some Collection<UInt8>) throws(PolicyError) {
         let table: JSONValue
         do { table = try JSONValue(parsing: text) } catch { throw PolicyError("$", "\(error)") }
@@ -64,7 +63,7 @@ public struct RolePolicy: AccessPolicy {
             case "anonymous":
                 anonymous = try Self.rights(value, at: path, count: &count)
                 guard value["publish"] == nil else {
-                    throw PolicyError("\(path).publish", "Somebody without a token never publishes. Leave this out.")
+                    throw PolicyError("\(path).publish", "Clients without a token never publish. Leave this out.")
                 }
             case "public":
                 guard let isPublic = value.boolValue else { throw PolicyError(path, "This must be true or false.") }
@@ -75,7 +74,7 @@ public struct RolePolicy: AccessPolicy {
         }
     }
 
-    /// - Throws: ``Problem`` of status 401 without a token where one is needed.
+    /// - Throws: ``Problem`` of status 401 if a token is needed and missing.
     public func grant(to principal: VerifiedToken?, for purpose: AccessPurpose) throws(Problem) -> Grant {
         guard let principal else {
             guard purpose == .subscribe, let anonymous else { throw TokenRefusal.missing(for: purpose).problem }
@@ -133,4 +132,19 @@ extension JSONValue {
         }
         return members.sorted { $0.key < $1.key }
     }
+}
+
+/// An error in the configuration of access.
+public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The part at fault, as a path from the root `$`: `$.roles.support.publish[0]`.
+    public let path: String
+    /// What is wrong and what to do.
+    public let message: String
+
+    init(_ path: String, _ message: String) {
+        self.path = path
+        self.message = message
+    }
+
+    public var description: String { "\(path): \(message)" }
 }

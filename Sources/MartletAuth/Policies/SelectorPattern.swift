@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Martlet
+package import Martlet
 import MartletHTTP
 import MartletSupport
 
 /// A selector in a policy file, with claims of the token in it: `users/${sub}` and `users/${sub}/orders/{id}`.
 ///
-/// `${` always begins the name of a claim. What a claim says is only ever text: it makes neither a `*` nor a template,
-/// and does not reach beyond its part of the path.
+/// `${` always begins the name of a claim. The value of a claim is plain text: it becomes neither `*` nor a template, and
+/// stays within its segment of the path.
 struct SelectorPattern: Sendable {
     private enum Piece {
         case text(String)
@@ -15,13 +15,13 @@ struct SelectorPattern: Sendable {
     }
 
     private let pieces: [Piece]
-    /// Whether the text besides the claims is a template.
+    /// Whether the text around the claims is a template.
     private let isTemplate: Bool
-    /// The selector, where no claim is in it.
+    /// The selector, if it has no claims.
     private let fixed: TopicSelector?
 
-    /// - Parameter path: Where the text is in its file.
-    /// - Throws: ``PolicyError`` where it is no selector, or one that does not select what it looks as if it did.
+    /// - Parameter path: The place of the text in its file.
+    /// - Throws: ``PolicyError`` if the text is no selector, or does not select what it seems to select.
     init(_ text: String, at path: String) throws(PolicyError) {
         var pieces: [Piece] = []
         var rest = text[...]
@@ -35,21 +35,21 @@ struct SelectorPattern: Sendable {
         }
         pieces.append(.text(String(rest)))
         self.pieces = pieces
-        // A value has no braces, so whether the whole is a template shows with any value.
+        // Values have no braces, so any value shows whether the whole text is a template.
         let selector = TopicSelector(Self.join(pieces) { "$\($0)" } ?? "")
         isTemplate = !selector.isWildcard && selector.exactTopic == nil
         fixed = pieces.count == 1 ? selector : nil
         if let warning = SelectorAdvice(selector).warning { throw PolicyError(path, warning) }
     }
 
-    /// The selector for somebody; `nil` where a claim that it needs is not there or is not usable in a topic: it must be
-    /// a string or a number, not empty, without `/ ? # * { }` and control characters.
+    /// The selector for a token; `nil` if a claim is missing or cannot be part of a topic: it must be a string or a number,
+    /// not empty, and without `/ ? # * { }` and control characters.
     func selector(for claims: JSONValue) -> TopicSelector? {
         if let fixed { return fixed }
         guard let text = Self.join(pieces, { Self.value(of: claims.claim($0)) }) else { return nil }
         guard isTemplate else { return (try? Topic(text)).map { TopicSelector($0) } }
         let selector = TopicSelector(text)
-        // A value that no template can have makes the whole a name, which is not what was meant.
+        // With a value that no template can have, the whole text would be a name.
         return selector.exactTopic == nil ? selector : nil
     }
 
@@ -81,7 +81,7 @@ struct SelectorPattern: Sendable {
 }
 
 extension JSONValue {
-    /// A claim by its name, else by its path: `realm_access.roles`.
+    /// A claim by its name, or otherwise by its path: `realm_access.roles`.
     func claim(_ name: String) -> JSONValue? {
         if let claim = self[name] { return claim }
         let parts = name.splitExactly(at: UInt8(ascii: "."))
@@ -92,5 +92,58 @@ extension JSONValue {
             value = member
         }
         return value
+    }
+}
+
+/// Explains what a selector selects, and warns if its author probably meant something else.
+package struct SelectorAdvice: Hashable, Sendable {
+    /// "every topic".
+    package let meaning: String
+    /// What is wrong and what to write instead; `nil` if nothing is wrong.
+    package let warning: String?
+
+    package init(_ selector: TopicSelector) {
+        let text = selector.text
+        if selector.isWildcard {
+            meaning = "every topic"
+            warning = nil
+            return
+        }
+        let isTemplate = selector.exactTopic == nil && text.containsExactly(UInt8(ascii: "{"))
+        meaning = isTemplate ? "the topics that match the template" : "this topic and no other"
+        if !isTemplate, selector.exactTopic == nil {
+            warning = "This is no topic. A topic is not empty, and has no control characters."
+        } else if !isTemplate, text.utf8.contains(where: "{}".utf8.contains) {
+            warning = "This is a name and no URI template (RFC 6570). Write expressions as in orders/{id}."
+        } else if let template = Self.template(for: text) {
+            warning = "A * is no wildcard here. Write \(template) for a template, or * alone for every topic."
+        } else {
+            warning = nil
+        }
+    }
+
+    /// The template for a pattern with `*`, as other systems write it; `nil` if the text has no `*` outside of expressions.
+    /// `**` also matches slashes, as `{+rest}` does.
+    private static func template(for text: String) -> String? {
+        let star = UInt8(ascii: "*")
+        var template: [UInt8] = []
+        var count = 0
+        var depth = 0
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case star where depth == 0:
+                count += 1
+                let goesOn = rest.first == star
+                rest = rest.drop { $0 == star }
+                let name = (goesOn ? "rest" : "id") + (count == 1 ? "" : "\(count)")
+                template += (goesOn ? "{+\(name)}" : "{\(name)}").utf8
+            default:
+                if byte == UInt8(ascii: "{") { depth += 1 }
+                if byte == UInt8(ascii: "}") { depth -= 1 }
+                template.append(byte)
+            }
+        }
+        return count > 0 ? String(decoding: template, as: UTF8.self) : nil
     }
 }

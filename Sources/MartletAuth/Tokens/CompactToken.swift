@@ -3,15 +3,15 @@
 import MartletHTTP
 import MartletSupport
 
-/// A signed token in compact form (RFC 7515 section 7.1), read and not verified.
+/// A signed token in compact form (RFC 7515 section 7.1), parsed and not verified.
 struct CompactToken {
     let header: TokenHeader
     let signature: [UInt8]
-    /// What was signed.
+    /// The bytes that were signed.
     let signingInput: [UInt8]
     private let payload: [UInt8]
 
-    /// - Parameter algorithms: Those that are allowed.
+    /// - Parameter algorithms: The algorithms that are allowed.
     /// - Throws: ``TokenRefusal``: too long, malformed, unsupported, or of another algorithm.
     init(_ token: String, allowing algorithms: Set<TokenAlgorithm>) throws(TokenRefusal) {
         guard token.utf8.count <= TokenVerifier.maximumTokenBytes else {
@@ -78,4 +78,13 @@ struct CompactToken {
         }
         return claims
     }
+}
+
+/// The header of a token (RFC 7515 section 4.1). Do not trust it.
+struct TokenHeader: Hashable, Sendable {
+    var algorithm: TokenAlgorithm
+    /// `kid`: the name of the key; `nil` if there is none.
+    var keyID: String?
+    /// `typ`: the kind of token; `nil` if there is none.
+    var type: String?
 }

@@ -3,23 +3,23 @@
 package import Foundation
 package import MartletHTTP
 
-/// What is in a token, believed or not, and why a hub would refuse it.
+/// The content of a token that may not be valid, and the reason why a hub would refuse it.
 package struct InspectedToken: Sendable {
-    /// How it is signed; `nil` where it cannot be read.
+    /// `nil` if the header cannot be read.
     package private(set) var algorithm: TokenAlgorithm?
     /// `kid`: the name of the key.
     package private(set) var keyID: String?
-    /// The claims: an object; empty where they cannot be read.
+    /// The claims: an object; empty if they cannot be read.
     package private(set) var claims = JSONValue.object([:])
-    /// What the claim `mercure` says; `nil` where there is none, or it is malformed.
+    /// The claim `mercure`; `nil` if it is missing or malformed.
     package private(set) var mercure: MercureClaim?
-    /// The first reason against it. `nil`: there is none, so far as the keys say.
+    /// The first reason to refuse the token; `nil` if there is none.
     package private(set) var refusal: TokenRefusal?
 
     /// - Parameters:
     ///   - keys: `nil`: the signature is not checked.
-    ///   - audience: Whom the hub takes tokens for.
-    ///   - issuer: Whose tokens the hub takes.
+    ///   - audience: The audiences that the hub accepts.
+    ///   - issuer: The issuers that the hub accepts.
     ///   - now: The time of day.
     package init(
         _ token: String, keys: TokenKeys?, audience: ClaimRule = .any, issuer: ClaimRule = .any, now: Date
@@ -40,16 +40,17 @@ package struct InspectedToken: Sendable {
         }
     }
 
-    /// `sub`, where it is a string.
+    /// `sub`, if it is a string.
     package var subject: String? { claims["sub"]?.stringValue }
 
-    /// `iss`, where it is a string.
+    /// `iss`, if it is a string.
     package var issuer: String? { claims["iss"]?.stringValue }
 
-    /// `aud`, where it is a string or an array of strings.
+    /// `aud`, if it is a string or an array of strings.
     package var audiences: [String]? { claims.audiences }
 
-    /// `exp` and `nbf`, where they are numbers.
+    /// `exp`, if it is a number.
     package var expiry: Date? { (try? VerifiedToken.date("exp", in: claims)) ?? nil }
+    /// `nbf`, if it is a number.
     package var start: Date? { (try? VerifiedToken.date("nbf", in: claims)) ?? nil }
 }

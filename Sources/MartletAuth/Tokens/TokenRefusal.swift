@@ -3,48 +3,50 @@
 import HTTPTypes
 public import MartletHTTP
 
-/// Why credentials are not believed, or not enough.
+/// The reason why credentials are not valid, or do not suffice.
 ///
-/// Match on ``code``; the codes may grow. The message contains nothing of the token and no key.
+/// Match on ``code``; there may be more codes in the future. The message contains no part of the token and no key.
 public struct TokenRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The kind of a refusal.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The name of the code.
         public let description: String
 
         /// There are no credentials, and they are needed.
         public static let missing = Code(description: "missing")
         /// There are two headers `Authorization`, or two query parameters.
         public static let ambiguous = Code(description: "ambiguous")
-        /// The header `Authorization` has another scheme than `Bearer`.
+        /// The scheme of the header `Authorization` is not `Bearer`.
         public static let wrongScheme = Code(description: "wrongScheme")
         /// It is not a JWS in compact form (RFC 7515 section 7.1) with JSON in it.
         public static let malformed = Code(description: "malformed")
         /// The token is longer than ``TokenVerifier/maximumTokenBytes``.
         public static let tooLong = Code(description: "tooLong")
-        /// The token asks for an extension that is not supported (`crit`), or is encrypted.
+        /// The token needs an extension that is not supported (`crit`), or is encrypted.
         public static let unsupported = Code(description: "unsupported")
-        /// The token is signed in another way than is configured.
+        /// The algorithm of the token is not configured.
         public static let algorithmNotAllowed = Code(description: "algorithmNotAllowed")
         /// The token names a key that the key set does not have.
         public static let unknownKey = Code(description: "unknownKey")
-        /// The signature is not by the key.
+        /// The signature is not of the key.
         public static let badSignature = Code(description: "badSignature")
         /// The token is of another kind than an access token: an ID token, a logout token, a security event.
         public static let wrongKind = Code(description: "wrongKind")
-        /// The token is for somebody else (`aud`), or does not say for whom.
+        /// The token is for another audience (`aud`), or names none.
         public static let wrongAudience = Code(description: "wrongAudience")
-        /// The token is by somebody else (`iss`), or does not say by whom.
+        /// The token is of another issuer (`iss`), or names none.
         public static let wrongIssuer = Code(description: "wrongIssuer")
-        /// The token is not valid any more (`exp`).
+        /// The token has expired (`exp`).
         public static let expired = Code(description: "expired")
         /// The token is not valid yet (`nbf`).
         public static let notYetValid = Code(description: "notYetValid")
-        /// The token does not have the claim that grants what is asked for.
+        /// The token lacks the claim that grants the request.
         public static let claimMissing = Code(description: "claimMissing")
-        /// A claim is not of the type that it must be.
+        /// A claim has the wrong type.
         public static let claimMalformed = Code(description: "claimMalformed")
-        /// No key is configured for what is asked for.
+        /// No key is configured for this purpose.
         public static let noKeys = Code(description: "noKeys")
-        /// The credentials came in a cookie, from a page that is not known to be one of the application's.
+        /// The credentials came in a cookie, from a page that is not allowed to use it.
         public static let originNotAllowed = Code(description: "originNotAllowed")
     }
 

@@ -4,20 +4,20 @@ import JWTKit
 public import MartletHTTP
 import MartletSupport
 
-/// Makes tokens.
+/// Makes and signs tokens.
 public struct TokenSigner: Sendable {
+    /// The algorithm that signs the tokens.
     public let algorithm: TokenAlgorithm
-    /// The key itself is in the closure, so that nothing prints it.
+    /// The key is inside the closure, so that nothing prints it.
     private let sign: @Sendable ([UInt8]) throws -> [UInt8]
 
     /// - Parameters:
-    ///   - text: What a key file holds: a private key, or a secret, in the forms that ``TokenKeys/init(text:algorithm:)``
-    ///     takes.
-    ///   - algorithm: By default HS256 with a secret, RS256 with an RSA key, else the one that the key is for.
-    /// - Throws: ``KeyError``.
+    ///   - text: A private key or a secret, in the forms that ``TokenKeys/init(text:algorithm:)`` takes.
+    ///   - algorithm: By default HS256 for a secret, RS256 for an RSA key, otherwise the only algorithm of the key.
+    /// - Throws: ``KeyError`` if the text is no key that can sign, or the key is not for the algorithm.
     public init(text: String, algorithm: TokenAlgorithm? = nil) async throws {
         let key: any JWTAlgorithm
-        switch try KeyText(text) {
+        switch try ParsedKey(text) {
         case .asymmetric(let pair):
             self.algorithm = try pair.algorithm(algorithm)
             key = try await pair.signer(self.algorithm)
@@ -28,11 +28,11 @@ public struct TokenSigner: Sendable {
         sign = { try key.sign($0) }
     }
 
-    /// A token in compact form (RFC 7515 section 7.1).
+    /// Signs claims. Returns a token in compact form (RFC 7515 section 7.1).
     ///
     /// - Parameters:
     ///   - claims: An object.
-    ///   - keyID: The name of the key, for who verifies with a key set.
+    ///   - keyID: The name of the key, for verifiers with a key set.
     public func token(claiming claims: JSONValue, keyID: String? = nil) throws -> String {
         var header: [String: JSONValue] = ["alg": .string(algorithm.rawValue), "typ": .string("JWT")]
         if let keyID { header["kid"] = .string(keyID) }

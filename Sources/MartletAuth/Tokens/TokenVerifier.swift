@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Foundation
+import MartletSupport
 
-/// Tells tokens that are to be believed from others.
+/// Verifies tokens.
 public struct TokenVerifier: Sendable {
-    /// The longest token.
+    /// The longest token that is accepted, in bytes.
     public static let maximumTokenBytes = 8192
-    /// How far a clock may be off that wrote `exp` or `nbf`, by default: not at all, as Mercure hubs do. Where a token is
-    /// used within the second in which it was made, with `nbf`, on another machine, some seconds are of use.
+    /// The default clock skew that is allowed for `exp` and `nbf`: none, as in Mercure hubs. Allow some seconds if tokens with
+    /// `nbf` are used on another machine at once.
     public static let defaultLeeway = Duration.zero
 
     private let keys: TokenKeys
@@ -15,10 +16,10 @@ public struct TokenVerifier: Sendable {
     private let now: @Sendable () -> Date
 
     /// - Parameters:
-    ///   - keys: The keys, which also say how tokens may be signed.
-    ///   - audience: Whom tokens must be for (`aud`). With the keys of an identity provider say it: they sign tokens for all
-    ///     its applications, and with ``ClaimRule/any`` a token for any of them is believed here.
-    ///   - issuer: Who must have made them (`iss`).
+    ///   - keys: The keys and their algorithms.
+    ///   - audience: The audiences of the tokens that are accepted (`aud`). Set it if the keys belong to an identity
+    ///     provider: they sign tokens for all its applications, and ``ClaimRule/any`` accepts all of them.
+    ///   - issuer: The issuers of the tokens that are accepted (`iss`).
     ///   - leeway: How long a token is valid before `nbf` and after `exp`.
     ///   - now: The time of day.
     public init(
@@ -31,20 +32,33 @@ public struct TokenVerifier: Sendable {
         self.now = now
     }
 
-    /// What the token says.
+    /// Verifies a token and returns its claims.
     ///
     /// - Parameter token: A JWS in compact form, nothing before or after it.
-    /// - Throws: ``TokenRefusal`` with the first reason why it is not believed: its form, its algorithm, its key, its
-    ///   signature, its kind, its issuer, its audience, its times, its other claims. ``KeysUnavailable`` where that cannot
-    ///   be known now.
+    /// - Throws: ``TokenRefusal`` with the first reason to refuse it: its form, its algorithm, its key, its signature, its
+    ///   kind, its issuer, its audience, its times, its other claims. ``KeysUnavailable`` if the key set cannot be fetched.
     public func verify(_ token: String) async throws -> VerifiedToken {
         let token = try CompactToken(token, allowing: keys.algorithms)
         let candidates = try await keys.keys(for: token.header)
         guard candidates.contains(where: { $0.accepts(token.signature, of: token.signingInput) }) else {
             throw TokenRefusal(
                 .badSignature,
-                "The signature of the token is not by the key that is configured, or the token was changed.")
+                "The signature of the token is not of the key that is configured, or the token was changed.")
         }
         return try rules.check(token, at: now())
+    }
+}
+
+/// The values that a claim of a token may have.
+public enum ClaimRule: Hashable, Sendable {
+    /// Any value; the claim may also be missing.
+    case any
+    /// One of these values, byte for byte. A token without the claim is refused.
+    case oneOf([String])
+
+    /// Whether one of the values of a token is allowed.
+    func allows(_ values: [String]) -> Bool {
+        guard case .oneOf(let allowed) = self else { return true }
+        return values.contains { value in allowed.contains { $0.isExactly(value) } }
     }
 }

@@ -3,13 +3,13 @@
 public import Foundation
 public import MartletHTTP
 
-/// What a token says whose signature and times are good.
+/// The claims of a token that was verified.
 public struct VerifiedToken: Hashable, Sendable {
-    /// `sub`: who it is.
+    /// `sub`: the principal.
     public var subject: String?
-    /// When it stops being valid, with the leeway. `nil`: it does not.
+    /// When the token expires, with the leeway; `nil`: never.
     public var expiry: Date?
-    /// `nil`: the token has no such claim.
+    /// The claim `mercure`; `nil` if the token has none.
     public var mercure: MercureClaim?
     /// All claims: an object.
     public var claims: JSONValue
@@ -60,4 +60,46 @@ public struct VerifiedToken: Hashable, Sendable {
 extension Date {
     /// "2026-11-24T15:22:46Z".
     package var timeText: String { formatted(.iso8601) }
+}
+
+/// The claim `mercure` of a token (draft-dunglas-mercure-07, section "Authorization").
+public struct MercureClaim: Hashable, Sendable {
+    /// The selectors of the topics that the client may publish to; `nil`: none.
+    public var publish: [String]?
+    /// The selectors of the topics whose private updates the client receives.
+    public var subscribe: [String]?
+    /// Describes the subscriber to others.
+    public var payload: JSONValue?
+
+    public init(publish: [String]? = nil, subscribe: [String]? = nil, payload: JSONValue? = nil) {
+        self.publish = publish
+        self.subscribe = subscribe
+        self.payload = payload
+    }
+
+    /// The names of the claim. If a token has both, the second counts.
+    static let names = ["mercure", "https://mercure.rocks/"]
+
+    /// `nil` if the token has no such claim.
+    ///
+    /// - Throws: ``TokenRefusal`` of code `claimMalformed`.
+    init?(in claims: JSONValue) throws(TokenRefusal) {
+        let found = Self.names.reversed().lazy.compactMap { name in claims[name].map { (name, $0) } }
+        guard let (name, claim) = found.first(where: { !$0.1.isNull }) else { return nil }
+        guard case .object = claim else {
+            throw TokenRefusal(
+                .claimMalformed, "The claim \(name) of the token is \(claim.kind); it must be an object.")
+        }
+        publish = try Self.selectors(claim["publish"], of: "\(name).publish")
+        subscribe = try Self.selectors(claim["subscribe"], of: "\(name).subscribe")
+        payload = claim["payload"].flatMap { $0.isNull ? nil : $0 }
+    }
+
+    private static func selectors(_ value: JSONValue?, of name: String) throws(TokenRefusal) -> [String]? {
+        guard let value, !value.isNull else { return nil }
+        guard let selectors = value.strings else {
+            throw TokenRefusal(.claimMalformed, "The claim \(name) of the token must be an array of strings.")
+        }
+        return selectors
+    }
 }

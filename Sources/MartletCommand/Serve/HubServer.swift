@@ -95,7 +95,7 @@ struct HubServer {
 
     /// The server for operators, on its own port.
     private func operationsServer(on port: Int) -> some Service {
-        let router = Router(context: EventStreamRequestContext.self)
+        let router = Router(context: BasicEventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         router.addHealth(of: hub)
         if Loopback.contains(settings.host) {
@@ -110,7 +110,7 @@ struct HubServer {
 
     /// The server for subscribers and publishers.
     private func clientServer() throws -> some Service {
-        let router = Router(context: EventStreamRequestContext.self)
+        let router = Router(context: BasicEventStreamRequestContext.self)
         let origins = settings.access.corsOrigins
         if !origins.isEmpty { router.add(middleware: CrossOriginMiddleware(allowing: origins)) }
         router.add(middleware: ProblemMiddleware())
@@ -149,7 +149,7 @@ struct HubServer {
 
     /// A server on a port of the host. Every listener of the hub is made here, so each has its bounds.
     private func listener(
-        _ router: Router<EventStreamRequestContext>, _ server: HTTPServerBuilder, on port: Int,
+        _ router: Router<BasicEventStreamRequestContext>, _ server: HTTPServerBuilder, on port: Int,
         onRunning: @escaping @Sendable (_ port: Int) -> Void
     ) -> some Service {
         // At `info`, the libraries report what only developers of the hub need.

@@ -4,7 +4,7 @@ import HTTPTypes
 public import Hummingbird
 public import Martlet
 
-extension RouterMethods where Context: ChannelRequestContext {
+extension RouterMethods where Context: EventStreamRequestContext {
     /// Adds routes that control the streams of clients that identify themselves.
     ///
     /// - `POST /tickets?topic=…` issues a ticket for these topics (``Tickets``). The answer is JSON: `ticket`, and
@@ -32,7 +32,7 @@ extension RouterMethods where Context: ChannelRequestContext {
     }
 }
 
-private struct StreamControl<Context: ChannelRequestContext>: Sendable {
+private struct StreamControl<Context: EventStreamRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
     let tickets: Tickets
@@ -72,7 +72,8 @@ private struct StreamControl<Context: ChannelRequestContext>: Sendable {
             throw Problem(.forbidden, "Revoking streams needs the right to publish to every topic (*).")
         }
         guard let principal = try request.query.text("principal") else {
-            throw Problem(.badRequest, "Name the principal whose streams are to end: ?principal=alice.", field: "principal")
+            throw Problem(
+                .badRequest, "Name the principal whose streams are to end: ?principal=alice.", field: "principal")
         }
         tickets.revoke(principal)
         forget(principal)

@@ -11,9 +11,9 @@ import Musl
 import Darwin
 #endif
 
-/// Has a listener sleep for a moment when the process has no descriptors left. Connections wait in the kernel's queue.
+/// Pauses a listener when the process has no descriptors left. New connections wait in the queue of the kernel.
 ///
-/// NIO's own handler puts off reading only; the poller goes on reporting a connection that cannot be accepted.
+/// The handler of NIO only defers reading, and its poller goes on reporting a connection that cannot be accepted.
 package final class AcceptPause: ChannelInboundHandler {
     package typealias InboundIn = any Channel
 
@@ -27,12 +27,12 @@ package final class AcceptPause: ChannelInboundHandler {
 
     private init(_ logger: Logger) { self.logger = logger }
 
-    /// Adds it to a listener that does not have it yet.
+    /// Adds the handler to a listener that does not have it yet. May be called from any thread.
     package static func add(to listener: any Channel, logger: Logger) {
         listener.eventLoop.execute {
             let pipeline = listener.pipeline.syncOperations
             guard (try? pipeline.handler(type: AcceptPause.self)) == nil else { return }
-            // A listener that was closed meanwhile needs none.
+            // The listener may have closed meanwhile.
             try? pipeline.addHandler(AcceptPause(logger), position: .first)
         }
     }
@@ -50,7 +50,7 @@ package final class AcceptPause: ChannelInboundHandler {
     private func pause(_ context: ChannelHandlerContext, _ error: IOError) {
         if !isShort {
             logger.warning(
-                "New connections wait: none can be accepted. Raise the limit of descriptors (ulimit -n).",
+                "New connections wait, because the process has no file descriptors left. Raise the limit (ulimit -n).",
                 metadata: ["error": "\(error)"])
         }
         (isShort, isPaused) = (true, true)

@@ -4,7 +4,7 @@ import HummingbirdCore
 import NIOCore
 import NIOHTTPTypes
 
-/// Makes the bytes of a stream the body of an answer on a connection that carries several, as HTTP/2 does.
+/// Turns the bytes of a stream into the body of an answer, on a connection that carries several streams, as in HTTP/2.
 final class BodyEncoder: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = HTTPResponsePart
@@ -13,7 +13,7 @@ final class BodyEncoder: ChannelOutboundHandler {
         context.write(wrapOutboundOut(.body(unwrapOutboundIn(data))), promise: promise)
     }
 
-    /// The end of the stream is the end of the body; the connection has others.
+    /// The end of the stream is the end of the body. The connection goes on with its other streams.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         guard case .output = mode else { return context.close(mode: mode, promise: promise) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
@@ -21,8 +21,8 @@ final class BodyEncoder: ChannelOutboundHandler {
 }
 
 extension Channel {
-    /// Has bytes be written as the body of the answer whose head is written already, where they are written before the
-    /// handler that this returns. Called on the event loop.
+    /// Prepares the channel for a body whose head is written already: bytes that are written before the returned handler
+    /// become the body. Call it on the event loop.
     func addBodyEncoder() throws -> HTTPConnectionStateHandler {
         let pipeline = pipeline.syncOperations
         let handler = try pipeline.handler(type: HTTPConnectionStateHandler.self)

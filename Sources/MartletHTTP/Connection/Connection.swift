@@ -10,11 +10,11 @@ import NIOHTTPTypes
 struct Connection: ServerChildChannelValue {
     typealias Requests = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
-    /// The one whose request the task answers; `nil` under other servers.
+    /// The connection of the request that the task answers; `nil` in other servers.
     @TaskLocal static var current: Connection?
 
-    /// Whether the task answers a request of a connection for which there is no room: event streams are sent away with the
-    /// time to come back, and the other routes of a hub answer 503. The connection ends with the answer.
+    /// Whether the task answers a request of a connection above the limit. Event streams then tell the client when to come
+    /// back, and the other routes of a hub answer 503. The connection ends with the answer.
     static var isAboveLimit: Bool { current?.isAboveLimit ?? false }
 
     /// Throws 503 above the limit.
@@ -31,7 +31,7 @@ struct Connection: ServerChildChannelValue {
 
     var channel: any Channel { requests.channel }
 
-    /// Has the client send the body, if it waits to be asked for it.
+    /// Asks the client for the body, if it waits for that.
     func askForBody() {
         if channel.eventLoop.inEventLoop {
             handler.value.askForBody()
@@ -42,7 +42,7 @@ struct Connection: ServerChildChannelValue {
 }
 
 extension Request {
-    /// The request with a body that the client is asked for when it is first read, and not where an answer comes before.
+    /// The same request. The client is asked for its body when the body is first read, and not if the answer comes first.
     func asking(_ connection: Connection?) -> Request {
         guard let connection, headers.contains(.expect) else { return self }
         var request = self

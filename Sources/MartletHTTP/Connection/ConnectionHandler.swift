@@ -8,19 +8,20 @@ import MartletSupport
 import NIOCore
 import NIOHTTP1
 
-/// Sees the requests of a connection as they came, before their HTTP version is forgotten, and decides when it ends.
+/// Keeps the order of requests and answers on a connection, and decides when the connection ends. It sees requests while
+/// their HTTP version is known.
 ///
-/// - HTTP/1.0 (which nginx speaks to its backends unless told otherwise) is answered as HTTP/1.0: no transfer coding, and
-///   the end of the connection is the end of the body (RFC 9112, section 6.3).
-/// - The answer to HEAD has no body, and where it would be a stream no length (RFC 9110, section 9.3.2).
-/// - A client that waits to be asked for a body is asked when the body is first read, and not where it is refused before
-///   (`Expect: 100-continue`, RFC 9110, section 10.1.1). `Connection: close` is understood however it is written.
-/// - A head goes out together with what is written in the same turn of the event loop.
-/// - What is no request, or not one that this server takes, is refused: behind the answers to the requests before it, with
-///   a problem document, as the last on the connection. Where only the body is at fault, whoever reads it gets the
-///   ``Problem``, and answers with it.
-/// - A body must come at a pace: see ``ConnectionBounds``. Little of it is read behind its answer.
-/// - The connection ends with a ``Lingering`` after the last answer. A stream has it for itself.
+/// - HTTP/1.0 (the default of nginx for its backends) is answered as HTTP/1.0: without a transfer coding, and the end of the
+///   connection is the end of the body (RFC 9112, section 6.3).
+/// - The answer to HEAD has no body, and no length if it is a stream (RFC 9110, section 9.3.2).
+/// - A client that sends `Expect: 100-continue` is asked for the body when the body is first read, and not if the request is
+///   refused before (RFC 9110, section 10.1.1). `Connection: close` is recognised in any spelling.
+/// - A head is sent together with the bytes that are written in the same turn of the event loop.
+/// - Bytes that are no acceptable request are refused with a problem document, behind the answers to earlier requests. It is
+///   the last answer on the connection. If only the body is at fault, the handler that reads it gets the ``Problem``, and
+///   answers with it.
+/// - A body must arrive at a pace: see ``ConnectionBounds``. Little of it is read after its answer.
+/// - The connection ends with a ``LingeringClose`` after the last answer. A stream takes the connection over.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -32,25 +33,25 @@ final class ConnectionHandler: ChannelDuplexHandler {
         let isHead: Bool
         /// Whether the connection ends with the answer.
         var closes: Bool
-        /// Whether the answer has no body, whatever is written as one.
+        /// Whether the body of the answer is dropped.
         var dropsBody = false
     }
 
-    /// The request whose end has not come yet.
+    /// The request whose end has not arrived yet.
     private struct Incoming {
-        /// How long its body is; `nil` where its chunks say so.
+        /// The length of its body; `nil` if the chunks tell it.
         let length: Int?
         let offersUpgrade: Bool
-        /// Whether the client was not asked for the body yet, and waits for that.
+        /// Whether the client still waits to be asked for the body.
         var waitsToBeAsked: Bool
         var received = 0
-        /// How much must have come at the deadline; `nil`: there is none yet.
+        /// The bytes that must have arrived at the deadline; `nil`: there is none yet.
         var goal: Int?
     }
 
     private enum Phase {
         case open
-        /// The connection is a stream's, which ends it.
+        /// A stream has the connection, and ends it.
         case streaming
         /// The last answer is written.
         case ending
@@ -67,26 +68,26 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var phase = Phase.open
     private var isCounted = true
-    /// The requests that are not answered yet. As many as the server reads ahead.
+    /// The requests that are not answered yet. The server reads a bounded number ahead.
     private var exchanges: Deque<Exchange> = []
     private var incoming: Incoming?
     /// Whether the head of the first exchange's answer was written.
     private var isAnswering = false
-    /// Whether a head was written, and nothing behind it.
+    /// Whether a head was written, and no byte after it.
     private var hasWrittenHead = false
-    /// What is answered behind all exchanges, and to which request, where there is one.
+    /// The last answer, which follows all exchanges, and its request, if there is one.
     private var refusal: (problem: Problem, request: HTTPRequestHead?)?
-    /// Whether nothing that comes is a request any more.
-    private var isDeaf = false
+    /// Whether all further input is dropped.
+    private var dropsInput = false
 
     /// Whether the server shuts down.
     private var isQuiescing = false
 
-    /// When the client must have sent what is waited for: a request, or the next stretch of its body.
+    /// When the client must have sent a request, or the next stretch of its body.
     private var deadline = NIODeadline.distantFuture
-    /// Looks whether it has, at the deadline or sooner.
+    /// Checks that, at the deadline or sooner.
     private var check: (task: Scheduled<Void>, time: NIODeadline)?
-    /// Since when the server reads nothing, because it has enough. That time is not the client's.
+    /// Since when the server does not read. This time does not count for the client.
     private var pauseStart: NIODeadline?
 
     init(
@@ -117,14 +118,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     // MARK: Limits
 
-    /// Gives the connection to a stream, which writes to it from now on and closes it.
+    /// Hands the connection to a stream, which writes to it from now on and closes it.
     func beginStreaming() {
         phase = .streaming
         stopTimers()
         output.stop()
     }
 
-    /// Counts the connection no more: it is closed, or its socket counts in its place.
+    /// Stops counting the connection: it is closed, or its socket counts instead.
     func leaveLimit() {
         guard isCounted else { return }
         isCounted = false
@@ -136,7 +137,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
         if case .end = part, incoming?.offersUpgrade == true { decoder.goOn() }
-        guard !isDeaf else { return }
+        guard !dropsInput else { return }
         switch part {
         case .head(let head):
             receive(head, context)
@@ -147,7 +148,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case .end:
             incoming = nil
             if exchanges.isEmpty { expect(in: bounds.idleTimeout, context) }
-            if exchanges.last?.closes == true { isDeaf = true }
+            if exchanges.last?.closes == true { dropsInput = true }
             context.fireChannelRead(data)
         }
     }
@@ -175,7 +176,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// Asks the client for the body of the request that is being answered, if it waits for that.
     func askForBody() {
-        guard let context, incoming?.waitsToBeAsked == true, exchanges.count == 1, !isAnswering, !isDeaf else { return }
+        guard let context, incoming?.waitsToBeAsked == true, exchanges.count == 1, !isAnswering, !dropsInput else {
+            return
+        }
         incoming?.waitsToBeAsked = false
         let goOn = HTTPResponseHead(version: .http1_1, status: .continue)
         context.writeAndFlush(wrapOutboundOut(.head(goOn)), promise: nil)
@@ -187,26 +190,26 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case let problem as Problem:
             breakOff(problem, context)
         case HTTPParserError.closedConnection:
-            // More bytes behind a request that, to the decoder, is the last.
-            isDeaf = true
+            // Bytes behind a request that the decoder takes for the last.
+            dropsInput = true
             guard let last = exchanges.indices.last else { return linger(context) }
             exchanges[last].closes = true
         case let error as HTTPParserError:
             breakOff(Problem(error), context)
         case is ByteToMessageDecoderError:
-            // More bytes behind those that are no request.
+            // Bytes behind others that are no request.
             break
         default:
             guard incoming != nil else { return context.fireErrorCaught(error) }
-            breakOff(Problem(.badRequest, "The connection broke off within the request."), context)
+            breakOff(Problem(.badRequest, "The connection ended inside the request."), context)
         }
     }
 
-    /// Reads nothing more, because what comes cannot be read.
+    /// Stops reading, because the input cannot be parsed.
     private func breakOff(_ problem: Problem, _ context: ChannelHandlerContext) {
-        guard !isDeaf else { return }
+        guard !dropsInput else { return }
         guard incoming != nil else { return refuse(problem, nil, context) }
-        isDeaf = true
+        dropsInput = true
         log(problem)
         guard let last = exchanges.indices.last else { return linger(context) }
         exchanges[last].closes = true
@@ -214,7 +217,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     private func refuse(_ problem: Problem, _ request: HTTPRequestHead?, _ context: ChannelHandlerContext) {
-        isDeaf = true
+        dropsInput = true
         log(problem)
         refusal = (problem, request)
         answerRefusal(context)
@@ -242,7 +245,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     // MARK: Time
 
-    /// Has the client send what is waited for in some time.
+    /// Starts the time in which the client must send a request, or the next stretch of its body.
     private func expect(in time: TimeAmount, _ context: ChannelHandlerContext) {
         deadline = context.eventLoop.now + time
         if check.map({ $0.time > deadline }) ?? true { scheduleCheck(at: deadline, context) }
@@ -258,7 +261,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     private func checkDeadline(_ context: ChannelHandlerContext) {
-        // While the server has to answer, nothing is waited for.
+        // The client may wait for its answers.
         guard exchanges.isEmpty || incoming != nil else { return }
         let now = context.eventLoop.now
         if incoming != nil, pauseStart != nil { return scheduleCheck(at: now + bodyTimeout, context) }
@@ -292,7 +295,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // A server that shuts down asks its connections to finish. The hub may be the last to hear of it.
+        // A server that shuts down asks its connections to finish, perhaps before the hub learns of it.
         if event is ChannelShouldQuiesceEvent {
             hub.beginDrain()
             isQuiescing = true
@@ -327,7 +330,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case .end where isAnswering:
             end(data, promise, context)
         case .head, .body, .end:
-            logger.error("What answers a request wrote parts that are no answer; the connection is closed.")
+            logger.error("A handler wrote parts that are no answer. The connection is closed.")
             promise?.fail(ChannelError.operationUnsupported)
             context.close(promise: nil)
         }
@@ -338,7 +341,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         (isAnswering, hasWrittenHead) = (true, true)
         if !(200...999).contains(answer.status.code) {
             logger.error(
-                "An answer has a status that HTTP does not have.", metadata: ["status": "\(answer.status.code)"])
+                "The status of an answer is not valid in HTTP. The client gets 500.",
+                metadata: ["status": "\(answer.status.code)"])
             let headers = HTTPHeaders([("content-length", "0")])
             answer = HTTPResponseHead(version: answer.version, status: .internalServerError, headers: headers)
             exchanges[0].dropsBody = true
@@ -356,7 +360,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         return answer
     }
 
-    /// Whether the rest of a body is read although its request is answered, so that the connection can go on.
+    /// Whether to read the rest of a body after its answer, so that the connection can go on.
     private func isWorthReading(_ incoming: Incoming) -> Bool {
         guard !incoming.waitsToBeAsked, let length = incoming.length else { return false }
         return length - incoming.received <= ConnectionBounds.stretchBytes
@@ -370,12 +374,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if exchange.closes || (isQuiescing && exchanges.isEmpty) { return linger(context) }
         guard exchanges.isEmpty else { return }
         guard refusal == nil else { return answerRefusal(context) }
-        // Little is left of the body, if any.
+        // At most a little of the body is left.
         incoming?.goal = .max
         expect(in: incoming == nil ? bounds.idleTimeout : ConnectionBounds.lingering, context)
     }
 
-    /// What follows a head usually comes at once, and goes out with it.
+    /// The bytes behind a head usually follow at once, and are sent with it.
     func flush(context: ChannelHandlerContext) {
         guard hasWrittenHead else { return context.flush() }
         hasWrittenHead = false
@@ -396,15 +400,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
         context.channel.closeFuture.cascade(to: promise)
     }
 
-    /// Ends the connection once the client has what was written.
+    /// Ends the connection after the written bytes.
     private func linger(_ context: ChannelHandlerContext) {
         guard phase == .open else { return }
         phase = .ending
-        isDeaf = true
+        dropsInput = true
         stopTimers()
         context.writeAndFlush(wrapOutboundOut(.nothing)).assumeIsolated().whenComplete { [self] _ in
-            // A channel that is closed already has no place for it.
-            try? self.context?.pipeline.syncOperations.addHandler(Lingering(), position: .first)
+            // The channel may be closed already.
+            try? self.context?.pipeline.syncOperations.addHandler(LingeringClose(), position: .first)
         }
     }
 }
@@ -419,6 +423,6 @@ extension HTTPResponseHead {
         headers.first(name: "content-type")?.isExactly("text/event-stream") == true
     }
 
-    /// Whether the answer is still to come (RFC 9110, section 15.2).
+    /// Whether the answer is still to follow (RFC 9110, section 15.2).
     fileprivate var isInformational: Bool { (100..<200).contains(status.code) && status != .switchingProtocols }
 }

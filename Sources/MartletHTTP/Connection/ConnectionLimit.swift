@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import NIOCore
 import Synchronization
 
-/// Counts the connections of a server, also those that its hub has taken over, so that it refuses new ones while it can
-/// still say so. What is open stays open.
+/// Counts the connections of a server, including those that its hub has taken over, and limits new ones. Above the limit,
+/// the server can still answer a refusal. Open connections stay open.
 final class ConnectionLimit: Sendable {
-    /// What becomes of a new connection.
+    /// The decision about a new connection.
     enum Admission {
         case admitted
-        /// Its first request is refused; see ``Connection/isAboveLimit``.
+        /// The first request is refused; see ``Connection/isAboveLimit``.
         case refused
-        /// It is closed at once, and not counted.
+        /// The connection is closed at once, and not counted.
         case closed
     }
 
@@ -19,10 +20,10 @@ final class ConnectionLimit: Sendable {
     private let hub: Hub
     private let countsStreams: Bool
     private let admitted = Atomic(0)
-    /// Those that are refused take nobody's place.
+    /// Refused connections do not count towards the limit.
     private let refused = Atomic(0)
 
-    /// How many connections above the limit are answered at the same time.
+    /// The most connections above the limit that are answered at the same time.
     static let mostRefusals = 128
     /// When a client that is refused may try again.
     static let retryAfter = Duration.seconds(5)
@@ -36,9 +37,9 @@ final class ConnectionLimit: Sendable {
         self.countsStreams = countsStreams
     }
 
-    /// Counts a connection until ``close(_:)``, unless it is closed at once.
+    /// Counts a connection until ``close(_:)``, unless the decision is to close it at once.
     func open() -> Admission {
-        // No stream is handed off meanwhile, so that each connection counts once: as a channel or as a socket.
+        // No stream is handed off meanwhile, so each connection counts once: as a channel or as a socket.
         let admission = hub.withSocketCount { sockets in
             if admitted.load(ordering: .relaxed) + (countsStreams ? sockets : 0) < maximum {
                 admitted.add(1, ordering: .relaxed)
@@ -59,4 +60,27 @@ final class ConnectionLimit: Sendable {
         case .closed: break
         }
     }
+}
+
+/// The bounds of one connection: bytes and times.
+struct ConnectionBounds: Sendable {
+    /// The longest target of a request. A thousand topics of 120 bytes fit.
+    static let targetBytes = 128 * 1024
+    /// The most bytes of the names and values of all header fields of a request.
+    static let fieldBytes = 64 * 1024
+    static let fieldCount = 256
+    /// A client must send or take this much, or all that is left, within each timeout.
+    static let stretchBytes = 64 * 1024
+    /// How long an ended connection waits for its client to close, so that the last answer is not lost in a reset. The rest of
+    /// the body of an answered request must arrive in this time, too.
+    static let lingering = TimeAmount.seconds(1)
+    /// The most bytes that an ended connection reads and drops in this time.
+    static let lingeringBytes = 8 * 1024 * 1024
+    /// The timeout of both directions during a shutdown.
+    static let lastTimeout = TimeAmount.seconds(1)
+
+    /// How long a connection waits for a request, and a request for the next stretch of its body.
+    var idleTimeout: TimeAmount
+    /// How long the server waits for the client to take the next stretch of an answer.
+    var writeTimeout: TimeAmount
 }

@@ -10,24 +10,25 @@ import NIOHTTPTypesHTTP1
 import Synchronization
 
 extension HTTPServerBuilder {
-    /// An HTTP/1.1 server for the streams of a hub: as `http1()`, and HTTP/1.0 clients are answered as such, connections
-    /// are limited in number, time and bytes, and the streams of the hub end when the server shuts down.
+    /// An HTTP/1.1 server for the streams of a hub. In addition to `http1()`, it answers HTTP/1.0 clients correctly, limits
+    /// connections in number, time and bytes, and ends the streams of the hub on shutdown.
     ///
-    /// A client must take what it is sent within the hub's ``HubConfiguration/writeTimeout``: all of it, or 64 KiB.
+    /// Within each ``HubConfiguration/writeTimeout`` of the hub, a client must take all bytes of an answer, or 64 KiB.
     ///
     /// - Parameters:
     ///   - hub: The hub whose routes the application has.
-    ///   - maximumConnections: Above it, event streams are answered with the time to come back, other routes of a hub with
-    ///     503 and `Retry-After`, and the connection ends; open ones stay. Far above it, connections are closed at once.
-    ///   - idleTimeout: How long a connection stays open on which no request comes, or less than 64 KiB of a request.
+    ///   - maximumConnections: Above it, event streams tell the client when to come back, other routes of a hub answer 503
+    ///     with `Retry-After`, and the connection ends. Open connections stay. Far above it, new connections are closed at
+    ///     once.
+    ///   - idleTimeout: How long a connection stays open without a request, or with less than 64 KiB of a request.
     public static func eventStreams(
         of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60)
     ) -> HTTPServerBuilder {
         bounded(for: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, countsStreams: true)
     }
 
-    /// - Parameter countsStreams: Whether streams that the hub has taken over count as connections. They do on the server
-    ///   that has the routes for them.
+    /// - Parameter countsStreams: Whether streams that the hub has taken over count as connections. Set it on the server that
+    ///   has the routes of the streams.
     package static func bounded(
         for hub: Hub, maximumConnections: Int, idleTimeout: Duration, countsStreams: Bool
     ) -> HTTPServerBuilder {

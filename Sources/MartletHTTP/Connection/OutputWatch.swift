@@ -3,23 +3,23 @@
 import Logging
 import NIOCore
 
-/// Closes a connection whose client does not take what is written to it: in each timeout a stretch, or all there is.
+/// Closes a connection if its client reads too slowly: in each timeout, it must read a stretch, or all that is left.
 ///
-/// It stands nearest to the socket, and costs no timer while the socket takes what is written.
+/// The handler is next to the socket, and needs no timer while the socket takes all bytes.
 final class OutputWatch: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = IOData
 
     private let logger: Logger
     private var timeout: TimeAmount
-    /// How much was written that the socket has not taken; `nil`: that is not watched.
+    /// Returns the bytes that the socket has not taken yet; `nil`: the output is not watched.
     private var pending: ((any Channel) -> Int)?
     private var written = 0
-    /// What the client must have taken when the check comes.
+    /// The bytes that the client must have taken at the time of the check.
     private var goal = 0
     private var check: Scheduled<Void>?
 
-    /// - Parameter pending: Says how much the socket has not taken yet; `nil`: the socket does.
+    /// - Parameter pending: Returns the bytes that the socket has not taken yet; `nil`: ask the socket.
     init(timeout: TimeAmount, logger: Logger, pending: ((any Channel) -> Int)? = nil) {
         self.timeout = timeout
         self.logger = logger
@@ -27,7 +27,7 @@ final class OutputWatch: ChannelDuplexHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        // A channel without a socket may not know the option, and stop the program.
+        // A channel without a socket may trap on the option.
         guard pending == nil, context.pipeline.syncOperations.isOnSocket else { return }
         pending = { (try? $0.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
     }
@@ -59,10 +59,10 @@ final class OutputWatch: ChannelDuplexHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    /// Whether the socket has not taken everything that was written.
+    /// Whether the socket has not taken all bytes.
     func isPending(in channel: any Channel) -> Bool { (pending?(channel) ?? 0) > 0 }
 
-    /// Watches no more: what is written from now on is a stream's, which has its own timeout.
+    /// Stops watching: a stream takes over, which has its own timeout.
     func stop() {
         pending = nil
         check?.cancel()
@@ -89,4 +89,30 @@ extension ChannelPipeline.SynchronousOperations {
         let found = try? withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { _ in true }
         return found ?? false
     }
+}
+
+/// Ends a connection after its last answer (a lingering close): it closes the sending side, and reads and drops bytes until
+/// the client closes, too. Closing over unread bytes would reset the connection, and the answer could be lost.
+final class LingeringClose: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private var dropped = 0
+    private var end: Scheduled<Void>?
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        end = context.eventLoop.assumeIsolated().scheduleTask(in: ConnectionBounds.lingering) {
+            context.close(promise: nil)
+        }
+        context.close(mode: .output, promise: nil)
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        dropped += unwrapInboundIn(data).readableBytes
+        if dropped > ConnectionBounds.lingeringBytes { context.close(promise: nil) }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) { context.read() }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end?.cancel() }
 }

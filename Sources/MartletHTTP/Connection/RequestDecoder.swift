@@ -5,14 +5,14 @@ import MartletSupport
 import NIOCore
 import NIOHTTP1
 
-/// Decodes requests, also those behind one that offers an upgrade, where NIO's decoder stops; and says what is wrong with
-/// bytes that are no request by throwing a ``Problem``.
+/// Decodes requests. It goes on behind a request that offers an upgrade, where the decoder of NIO stops, and throws a
+/// ``Problem`` that explains why bytes are no request.
 final class RequestDecoder: ByteToMessageDecoder {
     typealias InboundOut = HTTPServerRequestPart
 
     private var decoder = RequestDecoder.makeDecoder()
     private var hasStopped = false
-    /// Whether what is left of the bytes, because more must come, begins within the target of a request.
+    /// Whether the bytes that are left over begin inside the target of a request.
     private var isInTarget = true
 
     private static func makeDecoder() -> HTTPRequestDecoder {
@@ -23,7 +23,7 @@ final class RequestDecoder: ByteToMessageDecoder {
         return HTTPRequestDecoder(limitConfiguration: limits)
     }
 
-    /// Goes on with the next request. Called with the end of one behind which NIO's decoder takes no more bytes.
+    /// Goes on with the next request. Call it at the end of a request behind which the decoder of NIO takes no more bytes.
     func goOn() { hasStopped = true }
 
     func decoderAdded(context: ChannelHandlerContext) { decoder.decoderAdded(context: context) }
@@ -61,9 +61,10 @@ final class RequestDecoder: ByteToMessageDecoder {
         decoder.decoderAdded(context: context)
     }
 
-    /// What is left begins a target, a field's name, or its value; what stands before it on its line says which.
+    /// The bytes that are left over begin a target, the name of a field, or its value. The bytes before them on the line tell
+    /// which.
     ///
-    /// - Parameter decoded: What was decoded before it at the same time.
+    /// - Parameter decoded: The bytes that were decoded before them in the same call.
     private func notePlace(behind decoded: ByteBufferView, hasMore: Bool) {
         guard hasMore else {
             isInTarget = true
@@ -109,7 +110,7 @@ extension Problem {
         "The request has more than \(ConnectionBounds.fieldCount) header fields, or over \(ConnectionBounds.fieldBytes) "
             + "bytes of them. Send fewer or shorter ones.")
 
-    /// Why bytes are no request.
+    /// The reason why bytes are no request.
     init(_ error: HTTPParserError) {
         switch error {
         case .headerOverflow:

@@ -2,8 +2,8 @@
 
 import MartletSupport
 
-/// Reads JSON (RFC 8259) strictly, in time in proportion to its length. Texts come from the network, so nothing in one
-/// makes the parser fail other than by ``JSONError``.
+/// Parses JSON (RFC 8259) strictly, in linear time. The only way to fail is ``JSONError``, because texts come from the
+/// network.
 struct JSONParser {
     private let bytes: [UInt8]
     private var index = 0
@@ -41,7 +41,7 @@ struct JSONParser {
             let start = index
             let name = try parseString()
             guard take(":") else { throw error("a colon is missing") }
-            // Two names that Unicode holds to be equal are one key of the dictionary. They are refused, too.
+            // Two names that are equal in Unicode are one key of the dictionary. They are refused, too.
             guard members.updateValue(try parseValue(depth: depth + 1), forKey: name) == nil else {
                 throw JSONError(reason: "a member is there twice", offset: start, repeatedMember: name)
             }
@@ -113,7 +113,7 @@ struct JSONParser {
         throw error("a string has no end")
     }
 
-    /// The UTF-8 of what an escape stands for.
+    /// The UTF-8 of the character that an escape stands for.
     private mutating func parseEscape() throws(JSONError) -> [UInt8] {
         let byte = peek
         index += 1

@@ -2,21 +2,21 @@
 
 import MartletSupport
 
-/// A JSON value (RFC 8259) as it was written: a number keeps all its digits.
+/// A JSON value (RFC 8259). Numbers keep the digits as they were written.
 public enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
-    /// The number as its text, which is one that RFC 8259 allows.
+    /// The text of the number, in the syntax of RFC 8259.
     case number(String)
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
 
-    /// How deep arrays and objects may be in each other.
+    /// The deepest nesting of arrays and objects.
     public static let maximumDepth = 32
 
-    /// - Throws: ``JSONError`` where the text is not one JSON value, an object has a member twice, or it is nested deeper
-    ///   than ``maximumDepth``.
+    /// - Throws: ``JSONError`` if the text is not one JSON value, an object has a member twice, or the nesting is deeper than
+    ///   ``maximumDepth``.
     public init(parsing text: some Collection<UInt8>) throws(JSONError) {
         var parser = JSONParser(text)
         self = try parser.parseDocument()
@@ -30,10 +30,13 @@ public enum JSONValue: Hashable, Sendable {
         return members[index].value
     }
 
+    /// Whether this is `null`.
     public var isNull: Bool { self == .null }
 
+    /// The string; `nil` if this is none.
     public var stringValue: String? { if case .string(let text) = self { text } else { nil } }
 
+    /// The Boolean value; `nil` if this is none.
     public var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
 
     /// The number if it is whole and fits an `Int`, however it is written: `5`, `5.0`, `0.5e1`.
@@ -41,7 +44,7 @@ public enum JSONValue: Hashable, Sendable {
         if case .number(let text) = self { Int(text) ?? Double(text).flatMap { Int(exactly: $0) } } else { nil }
     }
 
-    /// The nearest floating-point number; infinite where it is too large for one.
+    /// The nearest floating-point number, which may be infinite; `nil` if this is no number.
     public var doubleValue: Double? { if case .number(let text) = self { Double(text) } else { nil } }
 
     /// The strings of an array of strings; `nil` for anything else.
@@ -97,11 +100,11 @@ extension JSONValue {
     }
 }
 
-/// Why a text is not JSON. The description never contains the text.
+/// The reason why a text is not JSON. The description never contains the text.
 public struct JSONError: Error, Hashable, CustomStringConvertible, Sendable {
     /// What is wrong: "there is more after the value".
     public let reason: String
-    /// Where, in bytes from the beginning of the text.
+    /// The place of the error, in bytes from the beginning of the text.
     public let offset: Int
     /// The name of the member that an object has twice; `nil` for any other error.
     package let repeatedMember: String?

@@ -4,8 +4,8 @@ import HTTPTypes
 import MartletSupport
 import NIOCore
 
-/// Which origins (RFC 6454 section 6.2) a setting allows: `*`, one such as `https://example.com`, or all hosts below one:
-/// `https://*.example.com`.
+/// The origins (RFC 6454 section 6.2) that a setting allows: all of them (`*`), one (`https://example.com`), or all hosts
+/// below a domain (`https://*.example.com`).
 ///
 /// Apps in a web view have origins such as `capacitor://localhost`, `ionic://localhost` or `file://`, with or without a
 /// host. `null` is the origin of sandboxed frames and local files. **Any** site can put a page into a sandboxed frame, so
@@ -18,12 +18,12 @@ public struct OriginPattern: Hashable, Sendable {
         case below(scheme: String, suffix: String)
     }
 
-    /// As it was written.
+    /// The text of the setting, as it was written.
     public let text: String
     private let kind: Kind
 
-    /// Case does not matter, nor does a scheme's default port. `nil` if the text is none of these, or if no browser sends an
-    /// origin that it could match: with a path, a user, or a port above 65535.
+    /// Case and the default port of a scheme are ignored. `nil` if the text is no pattern, or if no browser sends an origin
+    /// that it could match: with a path, a user, or a port above 65535.
     public init?(_ text: String) {
         self.text = text
         let text = text.asciiLowercased
@@ -62,7 +62,9 @@ public struct OriginPattern: Hashable, Sendable {
     /// Whether every origin is allowed.
     public var isWildcard: Bool { kind == .any }
 
-    /// - Parameter origin: As a browser sends it. The opaque origin `null` is allowed by itself and by `*`.
+    /// Whether an origin is allowed.
+    ///
+    /// - Parameter origin: The origin as a browser sends it. The patterns `null` and `*` allow the opaque origin `null`.
     public func matches(_ origin: String) -> Bool {
         switch kind {
         case .any: return true
@@ -90,7 +92,7 @@ extension HostAndPort {
     /// Whether the host is an address as browsers write it.
     fileprivate var isShortestAddress: Bool {
         guard let address = (try? SocketAddress(ipAddress: host, port: 0))?.ipAddress else { return false }
-        // Of an IPv4 address within an IPv6 one browsers write hex digits, and the system does not.
+        // Browsers write an IPv4 address inside an IPv6 address in hex digits; the system does not.
         return address.isExactly(host) || (isIPv6 && address.containsExactly(UInt8(ascii: ".")))
     }
 }

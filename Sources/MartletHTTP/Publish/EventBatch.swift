@@ -4,19 +4,19 @@ import HTTPTypes
 import Martlet
 import MartletSupport
 
-/// Events as lines of JSON (NDJSON): one object a line, blank lines skipped.
+/// Events as lines of JSON (NDJSON): one object in each line. Blank lines are ignored.
 ///
-/// An object has `topic`, and may have `data`, `id`, `type`, `retry`, `key` and `private`, each once. A batch is good or bad
-/// as a whole.
+/// An object has `topic`, and may have `data`, `id`, `type`, `retry`, `key` and `private`, each once. A batch is accepted or
+/// refused as a whole.
 enum EventBatch {
     private static let members = ["topic", "data", "id", "type", "retry", "key", "private"]
 
     /// Yields the thread after each slice of the text.
     ///
-    /// - Throws: ``Problem`` that says which line and which field is at fault.
+    /// - Throws: ``Problem`` that names the line and the field at fault.
     static func parse(_ text: String, limits: Limits) async throws(Problem) -> [Event] {
         var events: [Event] = []
-        var pace = LongWork.Pace()
+        var pace = CPUBoundWork.Pace()
         var rest = text.utf8[...]
         var number = 0
         while !rest.isEmpty {
@@ -66,9 +66,9 @@ enum EventBatch {
 }
 
 extension JSONValue {
-    fileprivate static let text = "a string; JSON that is to be data has to be put into one"
+    fileprivate static let text = "a string; write JSON data as a string"
 
-    /// The text of a member; `nil` where it is missing or `null`.
+    /// The text of a member; `nil` if it is missing or `null`.
     fileprivate func text(_ name: String) throws(Problem) -> String? {
         try read(name, Self.text, \.stringValue)
     }

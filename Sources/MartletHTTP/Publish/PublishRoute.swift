@@ -8,7 +8,7 @@ import MartletSupport
 import NIOCore
 
 /// Publishes the body of a request: to the topic that the path names, or as a batch.
-struct PublishRoute<Context: ChannelRequestContext>: Sendable {
+struct PublishRoute<Context: EventStreamRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
     let maximumBodyBytes: Int
@@ -36,14 +36,15 @@ struct PublishRoute<Context: ChannelRequestContext>: Sendable {
         }
         let batch = try await text(of: message)
         let key = try request.idempotencyKey
-        return try await LongWork.run(through: batch.utf8.count) {
+        return try await CPUBoundWork.run(through: batch.utf8.count) {
             .text(try await publish(batch, once: key, grant, context.logger).joined(separator: "\n"))
         }
     }
 
-    private func publish(_ batch: String, once key: String?, _ grant: Grant, _ logger: Logger) async throws -> [String] {
+    private func publish(_ batch: String, once key: String?, _ grant: Grant, _ logger: Logger) async throws -> [String]
+    {
         let events = try await EventBatch.parse(batch, limits: hub.configuration.limits)
-        var pace = LongWork.Pace()
+        var pace = CPUBoundWork.Pace()
         for event in events {
             try grant.checkPublishing(to: event.topics)
             await pace.take(event.topic.name.utf8.count * max(1, grant.publish.count))

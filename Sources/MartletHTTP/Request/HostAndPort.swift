@@ -3,19 +3,19 @@
 import MartletSupport
 package import NIOCore
 
-/// A host and perhaps a port: the value of `Host`, the authority of a URL (RFC 9110 section 7.2), and what is behind the
-/// scheme of an origin.
+/// A host and optionally a port: the value of `Host`, the authority of a URL (RFC 9110 section 7.2), or the part of an origin
+/// behind its scheme.
 ///
-/// A host is an IPv6 address in brackets, or labels separated by dots, with or without a last dot. A label has ASCII
-/// letters, digits, `-`, `_` and `~`. RFC 3986 also has percent-encoding and punctuation, but no client can look up a name
-/// with those.
+/// A host is an IPv6 address in brackets, or labels with dots between them and optionally a last dot. A label has ASCII
+/// letters, digits, `-`, `_` and `~`. RFC 3986 also allows percent-encoding and punctuation, but no client can look up such a
+/// name.
 package struct HostAndPort: Hashable, Sendable {
-    /// In lower case, and an address without its brackets.
+    /// The host in lower case; an address is without its brackets.
     package let host: String
     /// From 0 to 65535.
     package let port: Int?
 
-    /// `nil` if the text is anything else, such as a user in front of a host.
+    /// `nil` if the text is anything else, for example with a user in front of the host.
     package init?(_ text: some StringProtocol) {
         let hostEnd: String.Index
         if text.utf8.first == UInt8(ascii: "[") {

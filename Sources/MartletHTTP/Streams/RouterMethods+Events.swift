@@ -39,7 +39,7 @@ extension RouterMethods {
     }
 }
 
-extension RouterMethods where Context: ChannelRequestContext {
+extension RouterMethods where Context: EventStreamRequestContext {
     /// Adds an event stream that a hub writes, with history and resume, for any number of clients at little cost each.
     ///
     ///     router.events("orders/{id}/events", from: hub) { request, context in

@@ -23,7 +23,7 @@ extension Hub {
     ///
     /// - Parameter select: Says what the client receives. An error that it throws is the answer.
     package func respond(
-        to request: HubRequest, context: some ChannelRequestContext, with select: () async throws -> HubStream
+        to request: HubRequest, context: some EventStreamRequestContext, with select: () async throws -> HubStream
     ) async throws -> Response {
         do {
             let stream = try await select()

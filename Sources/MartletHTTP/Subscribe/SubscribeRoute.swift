@@ -4,7 +4,7 @@ import Hummingbird
 import Martlet
 
 /// Streams the topics that the path and the query of a request name.
-struct SubscribeRoute<Context: ChannelRequestContext>: Sendable {
+struct SubscribeRoute<Context: EventStreamRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
 

@@ -4,19 +4,19 @@ import Martlet
 import MartletHTTP
 import MartletSupport
 
-/// The form that publishes an update in v0 (draft-dunglas-mercure-07, section "Publication").
+/// The form that publishes an update in version 0 (draft-dunglas-mercure-07, section "Publication").
 ///
 ///     topic=https%3A%2F%2Fexample.com%2Fbooks%2F1&data=hello&private=on&id=7&type=changed&retry=3000
 ///
-/// `topic` may be repeated: the first is the canonical one, the others are alternates, and one that is named twice is one.
-/// Nothing else is read twice: the first value counts. Other fields are ignored. An empty `id`, `type` or `retry` is none,
-/// and so is a `retry` of 0, which is what clients send that leave it out.
+/// `topic` may be repeated: the first is the canonical topic, the others are alternates, and repetitions are ignored. Of
+/// every other field, the first value counts. Unknown fields are ignored. An empty `id`, `type` or `retry` counts as
+/// missing, and so does a `retry` of 0, because clients send these values for fields that they leave out.
 enum PublishForm {
-    /// How many fields a form may have besides its topics.
+    /// The most fields of a form besides its topics.
     static let otherFields = 100
 
-    /// - Throws: ``MercureProblem``: 400 for what is missing, malformed or breaks a limit, 403 for a topic that is the
-    ///   hub's, 413 for too much data.
+    /// - Throws: ``MercureProblem``: 400 for a field that is missing, malformed or breaks a limit, 403 for a topic of the
+    ///   hub, 413 for too much data.
     static func event(
         of fields: FormFields, limits: Limits = Limits()
     ) throws(MercureProblem) -> Event {

@@ -6,8 +6,8 @@ import Martlet
 import MartletHTTP
 import NIOCore
 
-/// Publishes a form and answers with the id of the event.
-struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
+/// Publishes a form, and answers with the id of the event.
+struct MercurePublishRoute<Context: EventStreamRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
     let maximumBodyBytes: Int
@@ -37,7 +37,7 @@ struct MercurePublishRoute<Context: ChannelRequestContext>: Sendable {
         }
         let body = try await message.body(upTo: maximumBodyBytes)
         let limits = hub.configuration.limits
-        return try await LongWork.run(through: body.readableBytes) {
+        return try await CPUBoundWork.run(through: body.readableBytes) {
             let fields = try FormFields(
                 body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
             return try PublishForm.event(of: fields, limits: limits)

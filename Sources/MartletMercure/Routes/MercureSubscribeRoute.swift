@@ -6,7 +6,7 @@ import Martlet
 import MartletHTTP
 
 /// Streams the topics that the query of a request names.
-struct MercureSubscribeRoute<Context: ChannelRequestContext>: Sendable {
+struct MercureSubscribeRoute<Context: EventStreamRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
     /// `nil`: subscriptions are not announced.

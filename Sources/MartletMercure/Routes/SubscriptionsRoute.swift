@@ -5,8 +5,8 @@ import Hummingbird
 import Martlet
 import MartletHTTP
 
-/// Answers who is subscribed, to those who have a right to the topic that the path of the request is.
-struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
+/// Lists active subscriptions, for clients that may receive the private events of the topic that the request path is.
+struct SubscriptionsRoute<Context: EventStreamRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
     let active: ActiveSubscriptions
@@ -17,7 +17,7 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
         let grant = try await access.mercureGrant(for: request, context: context, to: .subscribe)
         guard let path = SubscriptionPath(request.path) else {
             throw Problem(
-                .notFound, "Ask for \(SubscriptionPath.root), with /{topic} and /{subscriber} behind it if you like.")
+                .notFound, "Ask for \(SubscriptionPath.root), optionally followed by /{topic} and /{subscriber}.")
         }
         guard [path.text, String(request.path)].contains(where: grant.lets(read:)) else {
             throw Problem(.unauthorized, "Reading \(path.text) is not granted.", field: "topic").unauthorized
@@ -33,13 +33,13 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
     }
 
     private func document(at path: SubscriptionPath) async throws -> String {
-        // Read first: who goes on from this event misses nothing that is not in the answer.
+        // Read first, so that a client that resumes from this event misses nothing that is not in the answer.
         let end = await hub.lastEventID()
         guard case .one = path else {
-            return try await LongWork.run(through: maximumListBytes) { try list(path, lastEventID: end) }
+            return try await CPUBoundWork.run(through: maximumListBytes) { try list(path, lastEventID: end) }
         }
         guard let subscription = active.documents(at: path).first else {
-            throw Problem(.notFound, "There is no such subscription here, or not any more.")
+            throw Problem(.notFound, "There is no such subscription here, or it has ended.")
         }
         return subscription.json(lastEventID: end)
     }
@@ -57,7 +57,7 @@ struct SubscriptionsRoute<Context: ChannelRequestContext>: Sendable {
 }
 
 extension Grant {
-    /// Whether he may receive the private events of a topic, and what this was given out for does not rule that out.
+    /// Whether the client may receive the private events of a topic. With a ticket, the ticket must be for it, too.
     fileprivate func lets(read path: String) -> Bool {
         guard let topic = try? Topic(path) else { return false }
         return [subscribe, limitedTo].allSatisfy { $0?.contains { $0.matches(topic) } ?? true }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The connections of a node as bytes for the other nodes.
+/// Encodes the connections of a node for the other nodes.
 ///
-/// A byte that says which format it is; then for each connection, in the order in which they began, its subscriber, how
-/// many selectors and these, and 0, or 1 and its payload. A text has its length in bytes of UTF-8 before it. Numbers are
-/// written in groups of seven bits, the lowest first, and all but the last have the eighth bit set.
+/// The first byte is the version of the format. Each connection follows, in the order in which they began: its subscriber,
+/// the number of its selectors, the selectors, and 0, or 1 and its payload. A text follows its length in bytes of UTF-8. A
+/// number is written in groups of seven bits, the lowest first; all but the last have the eighth bit set.
 enum ConnectionList {
     /// Bytes that are no list of this format.
     struct Unreadable: Error {}
 
     private static let format: UInt8 = 1
 
-    /// - Parameter bytes: The most of them.
-    /// - Returns: the list, and how many connections, the last to begin, have no room in it.
+    /// - Parameter bytes: The largest list.
+    /// - Returns: The list, and how many of the newest connections it omits for lack of room.
     static func encode(_ entries: [ActiveConnection.Entry], atMost bytes: Int) -> (list: [UInt8], omitted: Int) {
         var list = [format]
         for (number, entry) in entries.enumerated() {
@@ -69,7 +69,7 @@ extension [UInt8] {
 }
 
 extension ArraySlice<UInt8> {
-    /// A number of 35 bits at most.
+    /// A number of at most 35 bits.
     fileprivate mutating func takeNumber() throws(ConnectionList.Unreadable) -> Int {
         var number = 0
         for shift in stride(from: 0, to: 35, by: 7) {

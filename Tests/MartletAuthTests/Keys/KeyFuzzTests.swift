@@ -47,7 +47,7 @@ import Testing
             TestKeys.ecPublic,
             TestKeys.ecCertificate, TestKeys.rsaCertificate, TestKeys.es384.pemRepresentation,
             TestKeys.es512.publicKey.pemRepresentation, TestKeys.eddsa.pemRepresentation,
-        ].compactMap { PEMText.firstKey(in: $0.utf8)?.bytes }
+        ].compactMap { PEM.firstKey(in: $0.utf8)?.bytes }
         var input = FuzzInput(pieces: Self.pieces)
         while input.number < Self.count, await input.next() {
             var bytes = input.choose(corpus)
@@ -56,8 +56,8 @@ import Testing
             }
             bytes.removeLast(input.choose([0, 0, 0, 1, 9]))
             await Task.yield()
-            _ = try? PEMKey(PEMText.text(input.choose(PEMText.labels), bytes))
-            if let key = PEMKey(der: bytes), let algorithm = key.algorithms.first {
+            _ = try? AsymmetricKey(PEM.text(input.choose(PEM.labels), bytes))
+            if let key = AsymmetricKey(der: bytes), let algorithm = key.algorithms.first {
                 let verifier = VerificationKey(algorithm, try await key.verifier(algorithm))
                 #expect(!verifier.accepts(bytes, of: bytes))
             }

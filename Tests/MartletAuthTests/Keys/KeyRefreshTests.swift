@@ -5,8 +5,8 @@ import Testing
 
 @testable import MartletAuth
 
-@Suite struct KeyRefreshTests {
-    private var refresh = KeyRefresh<ManualClock.Instant>(limits: KeySetLimits())
+@Suite struct KeySetRefreshTests {
+    private var refresh = KeySetRefresh<ManualClock.Instant>(limits: KeySetLimits())
 
     private func at(_ seconds: Int) -> ManualClock.Instant { .init(offset: .seconds(seconds)) }
 

@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletAuth
 
-@Suite struct KeyTextTests {
+@Suite struct ParsedKeyTests {
     /// The base64 of the public key in DER, as it stands in PEM.
     private static let body = TestKeys.rsaPublic.split(separator: "\n").dropFirst().dropLast()
 
@@ -200,13 +200,13 @@ import Testing
     }
 
     @Test func `bytes are the DER of a key only as a whole, or when its kind is in them`() {
-        #expect(!PublicBytes.isKey([]))
+        #expect(!PublicKeyBytes.isKey([]))
         for count in 1...64 {
-            #expect(!PublicBytes.isKey([UInt8](repeating: 0x30, count: count)))
-            #expect(!PublicBytes.isKey([UInt8](repeating: 0x02, count: count)))
+            #expect(!PublicKeyBytes.isKey([UInt8](repeating: 0x30, count: count)))
+            #expect(!PublicKeyBytes.isKey([UInt8](repeating: 0x02, count: count)))
         }
-        #expect(PublicBytes.isKey([0x30, 0x08, 0x02, 0x01, 0x07, 0x02, 0x03, 0x01, 0x00, 0x01]))
-        #expect(!PublicBytes.isKey([0x30, 0x08, 0x02, 0x01, 0x07, 0x02, 0x04, 0x01, 0x00, 0x01]))
-        #expect(PublicBytes.isKey([0x30, 0x82, 0x01, 0x0A, 0x02, 0x82, 0x01, 0x01, 0x00]))
+        #expect(PublicKeyBytes.isKey([0x30, 0x08, 0x02, 0x01, 0x07, 0x02, 0x03, 0x01, 0x00, 0x01]))
+        #expect(!PublicKeyBytes.isKey([0x30, 0x08, 0x02, 0x01, 0x07, 0x02, 0x04, 0x01, 0x00, 0x01]))
+        #expect(PublicKeyBytes.isKey([0x30, 0x82, 0x01, 0x0A, 0x02, 0x82, 0x01, 0x01, 0x00]))
     }
 }

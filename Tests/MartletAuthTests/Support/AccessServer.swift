@@ -9,7 +9,8 @@ struct AccessServer {
     let port: Int
 
     static func run(
-        _ access: Access<EventStreamRequestContext>, _ body: @escaping @Sendable (AccessServer) async throws -> Void
+        _ access: Access<BasicEventStreamRequestContext>,
+        _ body: @escaping @Sendable (AccessServer) async throws -> Void
     ) async throws {
         try await TestServer.run(access: access) { try await body(AccessServer(port: $0.port)) }
     }

@@ -36,6 +36,6 @@ extension ES256PublicKey {
     /// The coordinates of the point, one after the other.
     var rawPoint: [UInt8] {
         let parameters = parameters
-        return [parameters?.x, parameters?.y].flatMap { EncodedBytes.base64(($0 ?? "").utf8) ?? [] }
+        return [parameters?.x, parameters?.y].flatMap { KeyEncoding.base64(($0 ?? "").utf8) ?? [] }
     }
 }

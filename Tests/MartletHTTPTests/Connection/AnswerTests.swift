@@ -15,7 +15,7 @@ import Testing
 
     @Test("A status that is none is answered 500, and the connection goes on", arguments: [0, 7, 99, 101])
     func oddStatus(code: Int) async throws {
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("odd") { _, _ in
                 Response(
                     status: .init(code: code, reasonPhrase: "a\r\nX: y"), headers: [.contentType: "a\r\nX: y"],
@@ -31,7 +31,7 @@ import Testing
 
     @Test("Line breaks in what a route answers do not become fields of the head")
     func lineBreaks() async throws {
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("odd") { _, _ in
                 let headers: HTTPFields = [.contentType: "a\r\nX: y", .location: "\0\u{301}\n"]
                 return Response(
@@ -48,7 +48,7 @@ import Testing
 
     @Test("An answer that cannot have a body has none, whatever the route writes", arguments: [204, 304])
     func bodiless(code: Int) async throws {
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("odd") { _, _ in
                 Response(
                     status: .init(code: code),
@@ -66,7 +66,7 @@ import Testing
 
     @Test("An answer that its route does not end ends the connection", arguments: [true, false])
     func unfinished(throwing: Bool) async throws {
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("odd") { _, _ in
                 Response(
                     status: .ok,
@@ -87,7 +87,7 @@ import Testing
     func neverReads() async throws {
         let hub = quickHub { $0.writeTimeout = .milliseconds(100) }
         let large = ByteBuffer(repeating: UInt8(ascii: "x"), count: 4 * 1024 * 1024)
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("large") { _, _ in Response(status: .ok, body: ResponseBody(byteBuffer: large)) }
         }
         try await TestServer.run(hub: hub, maximumConnections: 1, adding: routes) { server in
@@ -119,7 +119,7 @@ import Testing
     @Test("A client that asks, says that it will ask nothing more, and then reads slowly gets all of its answer")
     func halfClosed() async throws {
         let large = ByteBuffer(repeating: UInt8(ascii: "x"), count: 16 * 1024 * 1024)
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("large") { _, _ in Response(status: .ok, body: ResponseBody(byteBuffer: large)) }
         }
         try await TestServer.run(adding: routes) { server in

@@ -18,9 +18,9 @@ import Testing
     @Test("Above the limit a new stream is sent away with the time to come back, and the rules for other origins")
     func streams() async throws {
         let hub = quickHub { $0.retry = .milliseconds(1234) ... .milliseconds(1234) }
-        let cross = CrossOriginMiddleware<EventStreamRequestContext>(
+        let cross = CrossOriginMiddleware<BasicEventStreamRequestContext>(
             allowing: ["http://localhost:3000"].compactMap { OriginPattern($0) })
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.add(middleware: cross)
             router.events("clock") { _, _, stream in try await stream.send("now") }
             router.events("orders", from: hub) { _, _ in HubStream("a") }
@@ -44,9 +44,9 @@ import Testing
 
     @Test("Above the limit the other routes of a hub are answered 503, and preflights as ever")
     func others() async throws {
-        let cross = CrossOriginMiddleware<EventStreamRequestContext>(
+        let cross = CrossOriginMiddleware<BasicEventStreamRequestContext>(
             allowing: ["http://localhost:3000"].compactMap { OriginPattern($0) })
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.add(middleware: cross)
         }
         try await TestServer.run(maximumConnections: 1, adding: routes) { server in

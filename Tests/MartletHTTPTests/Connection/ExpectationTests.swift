@@ -70,7 +70,7 @@ import Testing
     @Test("A client is asked for its body behind the answers to its earlier requests")
     func inOrder() async throws {
         let (gate, open) = AsyncStream.makeStream(of: Void.self)
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("slow") { _, _ in
                 _ = await gate.first { _ in true }
                 return "slow"
@@ -93,7 +93,7 @@ import Testing
 
     @Test("Routes of the application that read a body have it asked for, too")
     func ownRoutes() async throws {
-        func routes(_ router: Router<EventStreamRequestContext>) {
+        func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.post("echo") { request, _ in try await request.body.collect(upTo: 100) }
             router.events("upload") { request, _, stream in
                 for try await part in request.body { try await stream.send(String(buffer: part)) }

@@ -191,7 +191,7 @@ import Testing
         for isLong in [false, true] {
             let (channel, side) = (EmbeddedChannel(), SendingSide())
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
-            try channel.pipeline.syncOperations.addHandlers([side, Lingering()])
+            try channel.pipeline.syncOperations.addHandlers([side, LingeringClose()])
             #expect(side.isClosed && channel.isActive)
             if isLong {
                 for _ in 0..<8 { try channel.writeInbound(ByteBuffer(repeating: 0, count: 1024 * 1024)) }

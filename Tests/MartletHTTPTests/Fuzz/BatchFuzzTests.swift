@@ -33,7 +33,7 @@ import Testing
     func readsAnyBatch() async throws {
         let hub = quickHub(retention: Retention(events: 1000)) { $0.windowBytes = 1024 * 1024 }
         let running = Task { try await hub.run() }
-        let router = Router(context: EventStreamRequestContext.self)
+        let router = Router(context: BasicEventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         router.addHub(hub, access: Access { _, _, _ in Grant(publish: [.every]) })
         let responder = router.buildResponder()
@@ -44,7 +44,7 @@ import Testing
                 method: .post, scheme: "http", authority: "localhost", path: "/events",
                 headerFields: [.contentType: "application/x-ndjson"])
             let request = Request(head: head, body: RequestBody(buffer: ByteBuffer(bytes: input.bytes)))
-            let context = EventStreamRequestContext(
+            let context = BasicEventStreamRequestContext(
                 source: ApplicationRequestContextSource(channel: channel, logger: quiet))
             let status: Int
             do {

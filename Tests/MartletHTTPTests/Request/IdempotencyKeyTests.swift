@@ -91,7 +91,7 @@ import Testing
     @Test func `nobody meets another in a key`() async throws {
         let principals = [nil, "", "o", "on", "=", "\n", "=\n", "=on", "\r", "on\n"]
         let keys = ["once", "nce", "ce", "=once", "=on"]
-        let access = Access<EventStreamRequestContext> { request, _, _ in
+        let access = Access<BasicEventStreamRequestContext> { request, _, _ in
             let index = try #require(request.headers[.authorization].flatMap { Int($0) })
             return Grant(principal: principals[index], publish: [.every])
         }
@@ -128,7 +128,7 @@ import Testing
 
     @Test func `only the key counts for its limit, and not whose it is`() async throws {
         let name = String(repeating: "p", count: 1000)
-        let access = Access<EventStreamRequestContext> { _, _, _ in Grant(principal: name, publish: [.every]) }
+        let access = Access<BasicEventStreamRequestContext> { _, _, _ in Grant(principal: name, publish: [.every]) }
         try await TestServer.run(access: access) { server in
             let key = String(repeating: "k", count: 255)
             for key in [key, "\"\(key)\""] {

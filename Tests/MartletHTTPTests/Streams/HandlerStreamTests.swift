@@ -292,7 +292,7 @@ import Testing
     @Test(arguments: Transport.allCases)
     func `a server that shuts down ends the stream, and what was sent arrives`(transport: Transport) async throws {
         let milestones = Milestones()
-        func add(_ router: Router<EventStreamRequestContext>) {
+        func add(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("stream") { _, _, stream in
                 try await stream.send("hello")
                 do {

@@ -16,7 +16,7 @@ import Testing
         _ transport: Transport, hub: Hub = quickHub(), arrangement: TestServer.Arrangement = .applicationServices,
         _ body: @Sendable @escaping (TestServer, StreamClient) async throws -> Void
     ) async throws {
-        func addOrders(_ router: Router<EventStreamRequestContext>) {
+        func addOrders(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("orders/{id}", from: hub) { request, context in
                 guard let name = request.uri.queryParameters["name"] else { throw HTTPError(.unauthorized) }
                 let topic = try Topic("orders/\(context.parameters.require("id"))")
@@ -151,7 +151,7 @@ import Testing
 
     @Test func `HEAD answers the head`() async throws {
         let hub = quickHub()
-        func add(_ router: Router<EventStreamRequestContext>) {
+        func add(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("a", from: hub) { _, _ in HubStream("a") }
         }
         try await TestServer.run(hub: hub, speaking: .http1(), adding: add) { server in

@@ -14,7 +14,7 @@ import Testing
         hub: Hub, _ body: @Sendable @escaping (TestServer, StateTopic<Int>) async throws -> Void
     ) async throws {
         let state = StateTopic<Int>("level", of: hub)
-        func add(_ router: Router<EventStreamRequestContext>) {
+        func add(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("level", from: hub) { _, _ in HubStream(state) }
             router.events("secret", from: hub) { _, _ in HubStream(state, grant: Grant(subscribe: [])) }
         }

@@ -23,7 +23,7 @@ import Testing
         var input = FuzzInput()
         while await input.next() {
             let request = Self.request(&input)
-            let context = EventStreamRequestContext(
+            let context = BasicEventStreamRequestContext(
                 source: ApplicationRequestContextSource(channel: channel, logger: quiet))
             let status: Int
             do {
@@ -42,12 +42,12 @@ import Testing
         try await running.value
     }
 
-    private static func responder(of hub: Hub) -> any HTTPResponder<EventStreamRequestContext> {
-        let router = Router(context: EventStreamRequestContext.self)
+    private static func responder(of hub: Hub) -> any HTTPResponder<BasicEventStreamRequestContext> {
+        let router = Router(context: BasicEventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         var options = MercureOptions()
         options.activeSubscriptions = true
-        let access = Access<EventStreamRequestContext> { request, _, _ in
+        let access = Access<BasicEventStreamRequestContext> { request, _, _ in
             Grant(subscribe: [.every], seesAllPublic: true, publish: [.every], payload: "{}")
         }
         router.addHub(hub, access: access).addMercure(of: hub, access: access, options: options)

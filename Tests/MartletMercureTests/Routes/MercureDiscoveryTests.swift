@@ -10,7 +10,8 @@ import Testing
 @Suite struct MercureDiscoveryTests {
     @Test func `pages say where the hub is, and what they are about`() async throws {
         let hub = quickHub()
-        let discovery = try MercureDiscoveryMiddleware<EventStreamRequestContext>(resumingFrom: hub) { request, _ in
+        let discovery = try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(resumingFrom: hub) {
+            request, _ in
             request.uri.path == "/books/1" ? "https://example.com/books/1" : nil
         }
         try await MercureServer.run(hub: hub) { router in
@@ -35,7 +36,7 @@ import Testing
 
     @Test func `the demo page can say it too`() async throws {
         let hub = quickHub()
-        let discovery = try MercureDiscoveryMiddleware<EventStreamRequestContext>(url: "https://hub.example/h")
+        let discovery = try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(url: "https://hub.example/h")
         try await TestServer.run(hub: hub) {
             $0.add(middleware: discovery)
         } _: { server async throws in
@@ -44,9 +45,9 @@ import Testing
     }
 
     @Test func `a URL that cannot be in a header is refused at once`() {
-        #expect(throws: (any Error).self) { try MercureDiscoveryMiddleware<EventStreamRequestContext>(url: "a b") }
+        #expect(throws: (any Error).self) { try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(url: "a b") }
         #expect(throws: (any Error).self) {
-            try MercureDiscoveryMiddleware<EventStreamRequestContext>(contentType: "a\r\nb")
+            try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(contentType: "a\r\nb")
         }
     }
 }

@@ -216,9 +216,9 @@ import Testing
     }
 
     @Test func `more nodes than are allowed are not known, and that is said once`() async throws {
-        var terms = ExchangeTerms()
-        terms.nodes = 1
-        try await MercureCluster.run(1, terms: terms) { cluster in
+        var configuration = ExchangeConfiguration()
+        configuration.nodes = 1
+        try await MercureCluster.run(1, exchange: configuration) { cluster in
             let names = [NodeName(text: "~1"), NodeName(text: "~2")]
             for (name, topic) in zip(names, "ab".utf8) {
                 try await cluster.board.post(

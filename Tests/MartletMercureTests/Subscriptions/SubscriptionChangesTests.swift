@@ -5,8 +5,8 @@ import Testing
 @testable import MartletMercure
 
 @Suite struct SubscriptionChangesTests {
-    private static func connections(_ subscribers: [String]) -> ConnectionBook {
-        ConnectionBook(
+    private static func connections(_ subscribers: [String]) -> ConnectionIndex {
+        ConnectionIndex(
             subscribers.enumerated().map {
                 ActiveConnection.Entry(subscriber: $1, selectors: ["a"], payload: nil, arrival: $0)
             })

@@ -28,7 +28,8 @@ struct MercureCluster: Sendable {
 
     /// Starts so many nodes. The token `watcher` may see all subscriptions.
     static func run(
-        _ count: Int = 2, grants: [String: Grant] = [:], terms: ExchangeTerms = ExchangeTerms(),
+        _ count: Int = 2, grants: [String: Grant] = [:],
+        exchange configuration: ExchangeConfiguration = ExchangeConfiguration(),
         maximumBytes: Int = NodePosting.defaultMaximumBytes,
         _ body: @Sendable @escaping (MercureCluster) async throws -> Void
     ) async throws {
@@ -37,11 +38,11 @@ struct MercureCluster: Sendable {
         let clock = ManualClock()
         let cluster = MercureCluster(
             clock: clock, board: MemoryBoard(clock: clock, maximumBytes: maximumBytes), recorded: RecordingLog())
-        try await cluster.start(count, VectorLog.Store(), grants, terms, body)
+        try await cluster.start(count, VectorLog.Store(), grants, configuration, body)
     }
 
     private func start(
-        _ count: Int, _ store: VectorLog.Store, _ grants: [String: Grant], _ terms: ExchangeTerms,
+        _ count: Int, _ store: VectorLog.Store, _ grants: [String: Grant], _ exchanging: ExchangeConfiguration,
         _ body: @Sendable @escaping (MercureCluster) async throws -> Void
     ) async throws {
         guard nodes.count < count else {
@@ -52,7 +53,8 @@ struct MercureCluster: Sendable {
         configuration.grace = .zero
         configuration.retry = .zero ... .zero
         let hub = Hub(log: VectorLog(store), configuration: configuration, logger: quiet)
-        let exchange = SubscriptionExchange(of: hub, on: board, terms: terms, clock: clock, logger: recorded.logger)
+        let exchange = SubscriptionExchange(
+            of: hub, on: board, configuration: exchanging, clock: clock, logger: recorded.logger)
         var options = MercureOptions()
         options.activeSubscriptions = true
         try await MercureServer.run(hub: hub, grants: grants, options: options, exchange: exchange) { mercure in
@@ -60,7 +62,7 @@ struct MercureCluster: Sendable {
             var cluster = self
             cluster.nodes.append(node)
             defer { node.task.cancel() }
-            try await cluster.start(count, store, grants, terms, body)
+            try await cluster.start(count, store, grants, exchanging, body)
         }
     }
 

@@ -24,12 +24,12 @@ struct MercureServer: Sendable {
         anonymous: Grant? = Grant(seesAllPublic: true),
         options: MercureOptions = MercureOptions(),
         exchange: SubscriptionExchange? = nil,
-        adding routes: (Router<EventStreamRequestContext>) -> Void = { _ in },
+        adding routes: (Router<BasicEventStreamRequestContext>) -> Void = { _ in },
         _ body: @Sendable @escaping (MercureServer) async throws -> Value
     ) async throws -> Value {
         let all = Grant(subscribe: [.every], seesAllPublic: true, publish: [.every])
         let grants = ["all": all].merging(grants) { $1 }
-        let access = Access<EventStreamRequestContext> { request, _, _ in
+        let access = Access<BasicEventStreamRequestContext> { request, _, _ in
             let header = request.headers[.authorization]?.split(separator: " ").last.map(String.init)
             let parameter = request.queryTokens.first
             guard let token = header ?? parameter else {

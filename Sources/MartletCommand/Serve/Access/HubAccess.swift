@@ -7,7 +7,7 @@ import MartletHTTP
 
 /// The access of each group of routes, made from the settings.
 struct HubAccess: Sendable {
-    typealias Access = MartletHTTP.Access<EventStreamRequestContext>
+    typealias Access = MartletHTTP.Access<BasicEventStreamRequestContext>
 
     /// For the routes under `/events`.
     let events: Access

@@ -5,7 +5,7 @@ import Hummingbird
 import Martlet
 import MartletHTTP
 
-extension RouterMethods where Context: ChannelRequestContext {
+extension RouterMethods where Context: EventStreamRequestContext {
     /// Adds the demo: the page at `/`, and the stream of ticks at `/api/events/stream` that it shows.
     func addDemo(of hub: Hub) {
         let page = ByteBuffer(bytes: PackageResources.demo_html)

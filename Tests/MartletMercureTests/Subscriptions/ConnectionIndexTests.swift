@@ -5,11 +5,11 @@ import Testing
 
 @testable import MartletMercure
 
-@Suite struct ConnectionBookTests {
+@Suite struct ConnectionIndexTests {
     @Test func `connections are found by subscriber and by selector, in the order in which they began`() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
-        var book = ConnectionBook()
+        var book = ConnectionIndex()
         var expected: [ActiveConnection.Entry] = []
         let selectors = ["a", "b", "\u{E9}", "e\u{301}", "{x}"]
         for arrival in 1...500 {
@@ -38,7 +38,7 @@ import Testing
         let entries = ["\u{E9}", "e\u{301}"].map {
             ActiveConnection.Entry(subscriber: $0, selectors: ["a"], payload: nil)
         }
-        let book = ConnectionBook(entries)
+        let book = ConnectionIndex(entries)
         #expect(book.entries.count == 2)
         #expect(book.entries(to: "a").count == 2)
     }

@@ -5,14 +5,14 @@ import Testing
 
 @testable import MartletMercure
 
-@Suite struct PostingPlanTests {
+@Suite struct PostingScheduleTests {
     private static func at(_ seconds: Double) -> ManualClock.Instant { ManualClock.Instant(offset: .seconds(seconds)) }
 
-    private static func plan() -> PostingPlan<ManualClock.Instant> {
-        var terms = ExchangeTerms()
-        terms.expiry = .seconds(9)
-        terms.bytesPerSecond = 100
-        return PostingPlan(terms: terms)
+    private static func plan() -> PostingSchedule<ManualClock.Instant> {
+        var configuration = ExchangeConfiguration()
+        configuration.expiry = .seconds(9)
+        configuration.bytesPerSecond = 100
+        return PostingSchedule(configuration: configuration)
     }
 
     @Test func `what has changed is posted, and what has not is renewed three times in an expiry`() {

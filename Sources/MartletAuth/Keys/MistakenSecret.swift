@@ -3,12 +3,11 @@
 import MartletHTTP
 import MartletSupport
 
-/// What a text recognisably is that could be used as a secret and must not be: a public key, the place of a key, or an
-/// example.
+/// Recognises texts that could be used as a secret and must not be: public keys, locations of keys, and examples.
 ///
-/// Everything here looks at the text only, and is wrong about a random secret (32 bytes or more as base64, base64url or
-/// hex) less than once in ten thousand, but for one case: see ``RSAModulus``.
-struct KeyForm {
+/// It looks at the text only. It is wrong about a random secret (32 bytes or more as base64, base64url or hex) less than
+/// once in ten thousand, except in one case: see ``RSAModulus``.
+struct MistakenSecret {
     private enum Kind {
         case known
         case place
@@ -19,7 +18,7 @@ struct KeyForm {
     /// "a URL".
     private let name: String
 
-    /// What is wrong and what to do. It has nothing of the text in it.
+    /// What is wrong and what to do. It does not contain any part of the text.
     var message: String {
         switch kind {
         case .known:
@@ -29,11 +28,13 @@ struct KeyForm {
             "The key looks like \(name), and not like a key. Give the key itself, or file: and the path of its file; "
                 + "a key set is given as one."
         case .example:
-            "The key is an example that everybody has. openssl rand -hex 32 makes a secret."
+            "The key is a published example. openssl rand -hex 32 makes a secret."
         }
     }
 
-    /// - Parameter text: What is neither PEM nor DER of a key that can be used. `nil`: it may be a secret.
+    /// `nil`: the text may be a secret.
+    ///
+    /// - Parameter text: Neither PEM nor DER of a usable key.
     init?(of text: String) {
         let core = Self.core(of: text)
         let lowercased = core.asciiLowercased
@@ -49,9 +50,11 @@ struct KeyForm {
         } else if Self.isToken(core) {
             self.init(.known, "a token")
         } else if Self.isOpenSSLText(lowercased) {
-            self.init(.known, "what openssl prints of a key")
-        } else if EncodedBytes.readings(of: text).contains(where: { PublicBytes.isKey($0) || PublicBytes.isPoint($0) })
-            || EncodedBytes.runs(in: text).contains(where: PublicBytes.hasKeyPart)
+            self.init(.known, "a key as openssl prints it")
+        } else if KeyEncoding.readings(of: text).contains(where: {
+            PublicKeyBytes.isKey($0) || PublicKeyBytes.isPoint($0)
+        })
+            || KeyEncoding.runs(in: text).contains(where: PublicKeyBytes.hasKeyPart)
         {
             self.init(.known, "a key in DER, of a kind that cannot be used or damaged")
         } else if RSAModulus.isOne(core) {
@@ -87,7 +90,7 @@ struct KeyForm {
 
     // MARK: - Public keys
 
-    /// - Parameter letters: Only these, so that dashes, spaces, line ends and escapes do not matter.
+    /// - Parameter letters: Letters only, so that dashes, spaces, line ends and escapes do not matter.
     private static func isPEM(_ letters: [UInt8]) -> Bool {
         let kinds = [
             "", "rsa", "ec", "dsa", "dh", "x", "ssh", "openssh", "encrypted", "trusted", "new", "any", "pgp",
@@ -100,7 +103,7 @@ struct KeyForm {
 
     private static func isSSH(_ core: String, _ lowercased: String) -> Bool {
         let beginnings = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "putty-user-key-file"]
-        // In base64 the name of the algorithm, which has its length before it.
+        // The name of the algorithm behind its length, in base64.
         let names = ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNrLXNz", "AAAAInNrLWVj"]
         return beginnings.contains { lowercased.startsExactly(with: $0) }
             || names.contains { core.utf8.contains($0.utf8) }
@@ -155,8 +158,8 @@ struct KeyForm {
         }
         if extensions.contains(where: { path.asciiLowercased.endsExactly(with: $0) }) { return true }
         guard bytes[0] == UInt8(ascii: "/") else { return false }
-        // What begins with a slash may be base64, which has neither of these and hardly a word of lower-case letters that
-        // ends at a slash.
+        // A text that begins with a slash may be base64, which has none of these characters, and hardly ever a word of
+        // lower-case letters that ends at a slash.
         if bytes.contains(where: { "._-~ @".utf8.contains($0) }) { return true }
         let first = bytes.dropFirst().prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
         return first.count >= 3 && first.endIndex < bytes.endIndex && bytes[first.endIndex] == UInt8(ascii: "/")
@@ -167,7 +170,7 @@ struct KeyForm {
         ".secret", ".env",
     ]
 
-    /// What a shell, a template or a pipeline should have replaced: `$(…)`, `${…}`, `$NAME`, `{{ … }}`, `%NAME%`.
+    /// Text that a shell, a template or a pipeline should have replaced: `$(…)`, `${…}`, `$NAME`, `{{ … }}`, `%NAME%`.
     private static func isReference(_ core: String) -> Bool {
         if core.startsExactly(with: "$(") || core.startsExactly(with: "<(") { return true }
         for (start, end) in [("`", "`"), ("{{", "}}"), ("#{", "}")]
@@ -183,7 +186,7 @@ struct KeyForm {
 
     // MARK: - Examples
 
-    /// What is in the examples of hubs, tools and templates, letters only.
+    /// Parts of the examples of hubs, tools and templates, letters only.
     private static let examples = [
         "changeme", "changethis", "replaceme", "replacethis", "yoursecret", "yourbitsecret", "atleastbitslong",
         "placeholder",
@@ -191,8 +194,8 @@ struct KeyForm {
 }
 
 extension Substring {
-    /// Whether it is the name of a variable, also in a namespace: `KEY`, `env:KEY`, `secrets.KEY`. Other names have one case
-    /// only, so that few random texts are one.
+    /// Whether this is the name of a variable, also in a namespace: `KEY`, `env:KEY`, `secrets.KEY`. Names without a
+    /// namespace have one case only, so that few random texts are names.
     fileprivate var isName: Bool {
         guard let first = utf8.first, !first.isDigit,
             utf8.allSatisfy({ $0.isUnreserved && $0 != UInt8(ascii: "~") || $0 == UInt8(ascii: ":") })

@@ -4,7 +4,7 @@ import Testing
 
 @testable import MartletMercure
 
-@Suite struct UntoldChangesTests {
+@Suite struct PendingAnnouncementsTests {
     private static func entry(_ number: Int) -> ActiveConnection.Entry {
         ActiveConnection.Entry(subscriber: "\(number)", selectors: ["a"], payload: nil, arrival: number)
     }
@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func `what has begun comes in its order, then what has ended, each once`() {
-        var changes = UntoldChanges()
+        var changes = PendingAnnouncements()
         for number in [3, 1, 2] { changes.begin(Self.entry(number)) }
         changes.end(Self.entry(0))
         #expect(Self.text(changes.take()) == ["+1", "+2", "+3", "-0"])
@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func `a connection that nobody has heard of ends unheard, and takes no room`() {
-        var changes = UntoldChanges()
+        var changes = PendingAnnouncements()
         for number in 0..<1_000 {
             changes.begin(Self.entry(number))
             changes.end(Self.entry(number))

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import JWTKit
 import MartletSupport
 
-/// A key that is not a secret, in PEM (RFC 7468) or DER: RSA of 2048 bits or more, EC on P-256, P-384 or P-521, or Ed25519;
-/// public, private or in a certificate.
-struct PEMKey: Sendable {
+/// A public or private key or a certificate, in PEM (RFC 7468) or DER: RSA of 2048 bits or more, EC on P-256, P-384 or
+/// P-521, or Ed25519.
+struct AsymmetricKey: Sendable {
     private typealias RSA = JWTKit.Insecure.RSA
 
     private enum Kind {
@@ -18,9 +19,9 @@ struct PEMKey: Sendable {
 
     private let kind: Kind
 
-    /// The first key or certificate of a PEM text.
+    /// Reads the first key or certificate of a PEM text.
     init(_ text: String) throws(KeyError) {
-        guard let block = PEMText.firstKey(in: text.utf8) else {
+        guard let block = PEM.firstKey(in: text.utf8) else {
             throw KeyError(
                 .unusable,
                 "The PEM text holds no public key, certificate or private key. Check that it was copied as a whole.")
@@ -28,7 +29,7 @@ struct PEMKey: Sendable {
         try self.init(block)
     }
 
-    init(_ block: PEMText.Block) throws(KeyError) {
+    init(_ block: PEM.Block) throws(KeyError) {
         guard let kind = block.bytes.flatMap({ Self.kind(block.label, $0) }) else {
             throw KeyError(
                 .unusable,
@@ -38,16 +39,16 @@ struct PEMKey: Sendable {
         self.kind = kind
     }
 
-    /// `nil` where this is the DER of no key that can be used.
+    /// `nil` if the bytes are not the DER of a usable key.
     init?(der bytes: [UInt8]) {
-        guard PublicBytes.isKey(bytes),
-            let kind = PEMText.labels.lazy.compactMap({ Self.kind($0, bytes) }).first
+        guard PublicKeyBytes.isKey(bytes),
+            let kind = PEM.labels.lazy.compactMap({ Self.kind($0, bytes) }).first
         else { return nil }
         self.kind = kind
     }
 
     private static func kind(_ label: String, _ bytes: [UInt8]) -> Kind? {
-        let pem = PEMText.text(label, bytes)
+        let pem = PEM.text(label, bytes)
         return switch label {
         case "CERTIFICATE": certificate(pem)
         case "PUBLIC KEY", "RSA PUBLIC KEY": publicKey(pem)
@@ -66,7 +67,7 @@ struct PEMKey: Sendable {
         }
     }
 
-    /// The algorithm to use: the one that is asked for, else the usual one.
+    /// The algorithm to use: the one that is asked for, or otherwise the usual one.
     func algorithm(_ asked: TokenAlgorithm?) throws(KeyError) -> TokenAlgorithm {
         guard let asked else { return algorithms[0] }
         guard algorithms.contains(asked) else {
@@ -142,5 +143,46 @@ extension JWTKeyCollection {
         case .ps256, .ps384, .ps512: add(pss: key, digestAlgorithm: digest)
         default: add(rsa: key, digestAlgorithm: digest)
         }
+    }
+}
+
+/// Reads PEM (RFC 7468) as it arrives through variables, templates and editors: its lines may be indented, quoted, joined,
+/// or separated by a written `\n`, and other text may surround it.
+enum PEM {
+    struct Block {
+        /// "PUBLIC KEY".
+        let label: String
+        /// The DER; `nil` if the text between the lines is no base64.
+        let bytes: [UInt8]?
+    }
+
+    /// The labels of blocks that may hold a usable key.
+    static let labels = [
+        "PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY",
+    ]
+
+    private static let begin = Array("-----BEGIN ".utf8)
+    private static let dashes = Array("-----".utf8)
+
+    /// The first whole block that may hold a key; `nil` if there is none. A file of `openssl ecparam` begins with another
+    /// block.
+    static func firstKey(in text: some Collection<UInt8>) -> Block? {
+        var rest = Array(text)[...]
+        while let start = rest.firstRange(of: begin) {
+            rest = rest[start.upperBound...]
+            guard let labelEnd = rest.firstRange(of: dashes) else { return nil }
+            let label = String(decoding: rest[..<labelEnd.lowerBound], as: UTF8.self)
+            guard labels.contains(where: label.isExactly),
+                let end = rest.firstRange(of: Array("-----END \(label)-----".utf8))
+            else { continue }
+            return Block(label: label, bytes: KeyEncoding.base64(rest[labelEnd.upperBound..<end.lowerBound]))
+        }
+        return nil
+    }
+
+    /// Writes a block in the form that every reader of PEM understands.
+    static func text(_ label: String, _ bytes: [UInt8]) -> String {
+        let lines = Data(bytes).base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
+        return "-----BEGIN \(label)-----\n\(lines)\n-----END \(label)-----\n"
     }
 }

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
 import Foundation
 import Logging
 import MartletHTTP
 import MartletSupport
 import Synchronization
 
-/// Asks the application, once for those who ask the same at the same time, and remembers what it answered.
-final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
+/// Asks the application, and caches its answers. Equal requests at the same time share one question.
+final class ForwardClient<C: Clock>: Sendable where C.Duration == Duration {
     private struct State {
         var answers: GenerationCache<ForwardKey, Result<Grant, Problem>, C.Instant>
         var asking: [ForwardKey: Task<Result<Grant, Problem>, Never>] = [:]
-        /// How often answers were forgotten.
+        /// Counts the calls of ``forget(_:)``.
         var forgotten = 0
-        /// When a failure was last logged so that it is seen.
+        /// When a failure was last logged as a warning.
         var warned: C.Instant?
     }
 
-    /// Time between two warnings at least, while every request fails; those between are for debugging.
+    /// The shortest time between two warnings. Failures between them are logged at the level `debug`.
     private static var warningInterval: Duration { .seconds(1) }
 
     private let state: Mutex<State>
@@ -50,7 +51,7 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
         return await task?.value ?? .failure(unavailable)
     }
 
-    /// Forgets what the application said of a principal. What it was asked before and says after is not remembered.
+    /// Drops the cached answers for a principal. Answers to earlier questions that arrive later are not cached.
     func forget(_ principal: String) {
         state.withLock { state in
             state.forgotten += 1
@@ -79,7 +80,7 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
                 return true
             }
             logger.log(
-                level: isFirst ? .warning : .debug, "The application did not say who may do this.",
+                level: isFirst ? .warning : .debug, "The application did not say what the client may do.",
                 metadata: ["error": "\(error)"])
             return .failure(unavailable)
         }
@@ -87,6 +88,69 @@ final class ForwardSource<C: Clock>: Sendable where C.Duration == Duration {
 
     private var unavailable: Problem {
         .unavailable(
-            "The application could not be asked who may do this. Try again later.", retryAfter: limits.retryAfter)
+            "The application could not be asked what you may do. Try again later.", retryAfter: limits.retryAfter)
+    }
+}
+
+/// The key of a cached answer: digests (SHA-256), so that the credentials themselves are not kept.
+struct ForwardKey: Hashable, Sendable {
+    private let credentials: [UInt8]
+    /// `nil`: any URI.
+    private var uri: [UInt8]?
+    /// `nil`: any address of the client.
+    private var address: [UInt8]?
+
+    init(purpose: String, authorization: [String], cookies: [String], uri: String, address: String) {
+        var hash = SHA256()
+        // Counts and lengths keep different lists from having equal bytes.
+        for list in [[purpose], authorization, cookies] {
+            hash.update(data: Data("\(list.count) ".utf8))
+            for text in list { hash.update(data: Data("\(text.utf8.count) \(text)".utf8)) }
+        }
+        credentials = Array(hash.finalize())
+        self.uri = Array(SHA256.hash(data: Data(uri.utf8)))
+        self.address = Array(SHA256.hash(data: Data(address.utf8)))
+    }
+
+    /// The key of answers that do not depend on all of the request.
+    func reduced(byURI: Bool, byAddress: Bool) -> ForwardKey {
+        var key = self
+        if !byURI { key.uri = nil }
+        if !byAddress { key.address = nil }
+        return key
+    }
+}
+
+/// A cache with a bound on the number of values and an end for each of them. It drops the values that were stored first.
+///
+/// It has two generations. When the younger one is full, the older one is dropped as a whole, so there is no search for
+/// what to drop. At least half of the capacity stays in use.
+struct GenerationCache<Key: Hashable & Sendable, Value: Sendable, Instant: InstantProtocol>: Sendable {
+    private var young: [Key: (value: Value, end: Instant)] = [:]
+    private var old: [Key: (value: Value, end: Instant)] = [:]
+    private let capacity: Int
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    var count: Int { young.count + old.count }
+
+    func value(for key: Key, at now: Instant) -> Value? {
+        guard let entry = young[key] ?? old[key], now < entry.end else { return nil }
+        return entry.value
+    }
+
+    mutating func removeAll(where isGone: (Value) -> Bool) {
+        young = young.filter { !isGone($0.value.value) }
+        old = old.filter { !isGone($0.value.value) }
+    }
+
+    mutating func store(_ value: Value, for key: Key, until end: Instant) {
+        guard capacity > 0 else { return }
+        if young[key] == nil, young.count >= max(1, capacity / 2) {
+            old = capacity > 1 ? young : [:]
+            young = [:]
+        }
+        old[key] = nil
+        young[key] = (value, end)
     }
 }

@@ -2,12 +2,12 @@
 
 import MartletSupport
 
-/// The connections of a node, found by their subscriber and by what they are subscribed to. A change takes as many steps
-/// as the connection has selectors.
-struct ConnectionBook {
-    /// By subscriber.
+/// The connections of a node, indexed by subscriber and by selector. A change takes as many steps as the connection has
+/// selectors.
+struct ConnectionIndex {
+    /// The connections by subscriber.
     private(set) var entries: [ExactText: ActiveConnection.Entry] = [:]
-    /// The subscribers, by selector.
+    /// The subscribers by selector.
     private var subscribers: [ExactText: Set<ExactText>] = [:]
 
     init() {}
@@ -16,7 +16,7 @@ struct ConnectionBook {
         for entry in entries { insert(entry) }
     }
 
-    /// Takes the place of a connection of the same subscriber.
+    /// Inserts a connection, and replaces that of the same subscriber.
     mutating func insert(_ entry: ActiveConnection.Entry) {
         remove(entry.subscriber)
         let subscriber = ExactText(entry.subscriber)
@@ -38,8 +38,8 @@ struct ConnectionBook {
     /// All connections in the order in which they began.
     var inOrder: [ActiveConnection.Entry] { Self.inOrder(entries.values) }
 
-    /// The connections that another book does not have, in the order in which they began.
-    func entries(notIn other: ConnectionBook) -> [ActiveConnection.Entry] {
+    /// The connections that another index does not have, in the order in which they began.
+    func entries(notIn other: ConnectionIndex) -> [ActiveConnection.Entry] {
         Self.inOrder(entries.lazy.filter { other.entries[$0.key] == nil }.map(\.value))
     }
 
@@ -50,5 +50,17 @@ struct ConnectionBook {
 
     private static func inOrder(_ entries: some Sequence<ActiveConnection.Entry>) -> [ActiveConnection.Entry] {
         entries.sorted { $0.arrival < $1.arrival }
+    }
+}
+
+/// The difference between the connections of a node at two times. The selectors of a connection never change.
+struct SubscriptionChanges: Sendable {
+    /// In the order in which the connections began, as ``began``.
+    let ended: [ActiveConnection.Entry]
+    let began: [ActiveConnection.Entry]
+
+    init(from before: ConnectionIndex, to now: ConnectionIndex) {
+        ended = before.entries(notIn: now)
+        began = now.entries(notIn: before)
     }
 }

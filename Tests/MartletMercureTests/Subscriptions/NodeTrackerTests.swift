@@ -6,17 +6,17 @@ import Testing
 
 @testable import MartletMercure
 
-@Suite struct NodeWatchTests {
+@Suite struct NodeTrackerTests {
     private static let (own, a, b, c) = (
         NodeName(text: "own"), NodeName(text: "a"), NodeName(text: "b"), NodeName(text: "c")
     )
 
     private static func at(_ seconds: Int) -> ManualClock.Instant { ManualClock.Instant(offset: .seconds(seconds)) }
 
-    private static func watch(nodes: Int = 100) -> NodeWatch<ManualClock.Instant> {
-        var terms = ExchangeTerms()
-        terms.nodes = nodes
-        return NodeWatch(own: own, terms: terms)
+    private static func watch(nodes: Int = 100) -> NodeTracker<ManualClock.Instant> {
+        var configuration = ExchangeConfiguration()
+        configuration.nodes = nodes
+        return NodeTracker(own: own, configuration: configuration)
     }
 
     @Test func `another version is read, until it was`() {

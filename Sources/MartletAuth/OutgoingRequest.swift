@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
-import MartletOutgoing
+package import MartletOutgoing
 import MartletSupport
 import NIOCore
 import NIOHTTP1
 
-/// A GET to a server that decides something here: bounded in time and size, and never redirected.
+/// A GET to a server that the hub trusts: bounded in time and size, and without redirects.
 struct OutgoingRequest: Sendable {
     struct Answer: Sendable {
         var status: Int
@@ -16,7 +16,7 @@ struct OutgoingRequest: Sendable {
 
     let url: OutgoingURL
     var headers: HTTPHeaders = [:]
-    /// For all of it: the connection, the head and the body.
+    /// The time for the connection, the head and the body together.
     let timeout: Duration
     let maximumBytes: Int
 
@@ -24,7 +24,7 @@ struct OutgoingRequest: Sendable {
     func send() async throws -> Answer {
         try await withTimeout(timeout, throwing: OutgoingError.tookTooLong) {
             do { return try await exchange() } catch let error as HTTPClientError {
-                // What describes these errors in full may contain header fields, and so credentials.
+                // Their full description may contain header fields, and so credentials.
                 throw OutgoingError.failed(error.shortDescription)
             } catch let error as AnswerError {
                 throw OutgoingError.failed("\(error)")
@@ -47,10 +47,10 @@ struct OutgoingRequest: Sendable {
         return Answer(status: Int(response.status.code), headers: response.headers, body: body)
     }
 
-    /// Connections to one server, over which requests take turns.
+    /// The most connections to one server. Further requests wait.
     private static let maximumConnections = 64
 
-    /// Lives as long as the process, as the client's own shared one does, which would follow redirects.
+    /// Lives as long as the process. (The shared client of the library would follow redirects.)
     private static let client: HTTPClient = {
         var configuration = HTTPClient.Configuration.outgoing
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = maximumConnections
@@ -58,7 +58,7 @@ struct OutgoingRequest: Sendable {
     }()
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 enum OutgoingError: Error, CustomStringConvertible {
     case tookTooLong
     case tooLarge
@@ -70,5 +70,19 @@ enum OutgoingError: Error, CustomStringConvertible {
         case .tookTooLong: "The answer took too long."
         case .tooLarge: "The answer is too large."
         }
+    }
+}
+
+extension OutgoingURL {
+    /// A URL from the configuration. Nothing in it is encoded.
+    ///
+    /// - Throws: ``OutgoingURLError`` or ``CharacterError``, whose texts continue "The URL".
+    package init(setting text: String) throws {
+        guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw CharacterError() }
+        try self.init(text)
+    }
+
+    package struct CharacterError: Error, CustomStringConvertible {
+        package let description = "must have ASCII characters without spaces only; percent-encode all others"
     }
 }
