@@ -30,7 +30,8 @@ import Testing
             return grant
         }
         let hub = quickHub()
-        let discovery = try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(resumingFrom: hub) { request, _ in
+        let discovery = try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(resumingFrom: hub) {
+            request, _ in
             request.uri.path == "/books/1" ? book : nil
         }
         try await TestServer.run(hub: hub, access: access) { router in

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletHTTP
+import MartletSupport
 
 extension StringProtocol {
     /// The text with all control characters but tabs escaped, so that a server or a publisher cannot control the terminal.

@@ -34,7 +34,9 @@ extension HubRequest {
     ///
     /// - Throws: ``Problem`` of status 400 if it is neither a time nor a duration, or the query is malformed.
     package var since: Duration? {
-        get throws(Problem) { try query.values("since").first.map { text throws(Problem) in try Self.age(since: text) } }
+        get throws(Problem) {
+            try query.values("since").first.map { text throws(Problem) in try Self.age(since: text) }
+        }
     }
 
     /// How long ago a moment was; zero for the future.

@@ -30,7 +30,6 @@ import Testing
         #expect(HostAndPort(text) == nil)
     }
 }
-@testable import MartletHTTP
 
 @Suite("Loopback addresses")
 struct LoopbackTests {
