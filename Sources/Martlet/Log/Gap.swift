@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A client cannot be given everything that it missed. It is told in its stream, by an event of the type `gap` with the
-/// data `{"reason":"trimmed","from":"…"}`, so that it can fetch the present state anew.
+/// A client missed events that it cannot get. Its stream then has an event of the type `gap` with the data
+/// `{"reason":"trimmed","from":"…"}`, so that the client can fetch the current state again.
 public struct Gap: Hashable, Sendable {
     public enum Reason: String, CaseIterable, Hashable, Sendable {
-        /// Events were removed from history, by its retention, that the client had not seen.
+        /// Retention removed events that the client had not seen.
         case trimmed
         /// The id is of another life of the log, such as before a restart of a hub that keeps history in memory.
         case epoch
-        /// The id was never given, or is one that a publisher chose and that is no longer in history.
+        /// The hub never sent the id, or a publisher chose it and its event is no longer in history.
         case unknown
         /// Events in history that the client had not seen cannot be read.
         case damaged
@@ -17,7 +17,7 @@ public struct Gap: Hashable, Sendable {
     }
 
     public var reason: Reason
-    /// The stream goes on with everything after this position.
+    /// The stream continues with everything after this position.
     public var from: Position
 
     public init(reason: Reason, from: Position) {

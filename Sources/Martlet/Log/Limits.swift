@@ -3,8 +3,8 @@
 import EventStream
 import MartletSupport
 
-/// What the hub accepts, in bytes and counts. Whatever is over a limit is refused as a whole with an error that names
-/// the field.
+/// The limits of what the hub accepts, in bytes and counts. An event or a subscription over a limit is refused with an
+/// error that names the field.
 public struct Limits: Sendable {
     /// The longest topic and the longest selector of topics, in bytes of UTF-8.
     public var topicBytes = 1024
@@ -25,16 +25,16 @@ public struct Limits: Sendable {
     /// The most topics and selectors of topics that one subscription names.
     public var topicsPerSubscription = 1000
     /// The most different templates with the same literal text that the subscriptions of a node name, such as
-    /// `{id}/orders` and `{+path}/orders`. Templates with literal text of their own may be any number: a topic is held only
-    /// against those whose text it has.
+    /// `{id}/orders` and `{+path}/orders`. There is no limit for templates with different literal texts: a topic is
+    /// compared only with those whose text it contains.
     ///
-    /// Literal text is what stands before, between and behind the expressions. Of the text between, the longest pieces
-    /// count: four of up to 16 bytes, or two of more, of which the last 64 bytes.
+    /// Literal text is the text in front of, between and behind the expressions. Of the text between, the longest
+    /// pieces count: four of up to 16 bytes, or two of more, of which the last 64 bytes.
     public var templatesAlike = TemplateCensus.defaultMostAlike
 
     public init() {}
 
-    /// Throws where the event breaks a limit or could not be written to a stream.
+    /// Throws if the event is over a limit or cannot be written to a stream.
     public func check(_ event: Event) throws(MartletError) {
         try checkPublished(event.topic.name)
         for topic in event.alternates { try checkPublished(topic.name) }
@@ -67,12 +67,12 @@ public struct Limits: Sendable {
         }
     }
 
-    /// Throws where nothing can be published under this key.
+    /// Throws if the idempotency key is empty, too long, or has control characters.
     public func check(idempotencyKey key: String?) throws(MartletError) {
         try check(key, as: "Idempotency-Key", atMost: idempotencyKeyBytes, or: .invalidIdempotencyKey)
     }
 
-    /// Throws where no subscription may ask for this.
+    /// Throws if the selection names no topics, too many, or one that is too long.
     public func check(_ selection: Selection) throws(MartletError) {
         guard !selection.selectors.isEmpty, selection.selectors.count <= topicsPerSubscription else {
             let message = "Name 1 to \(topicsPerSubscription) topics; these are \(selection.selectors.count)."

@@ -108,7 +108,7 @@ def test_the_files_are_readable_only_by_their_owner(start_server: Callable[..., 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_a_path_that_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "log")
-    assert "Give the log a file" in refusal(tmp_path / "log")
+    assert "Choose a regular file" in refusal(tmp_path / "log")
 
 
 def events(port: int, topic: str) -> list[str]:
