@@ -42,7 +42,7 @@ import Testing
                 #expect(code == .algorithmNotAllowed || code == .badSignature)
             }
         }
-        for algorithm in Secret.algorithms {
+        for algorithm in HMACSecret.algorithms {
             let error = await #expect(throws: KeyError.self) {
                 try await TokenKeys(text: publicKey, algorithm: algorithm)
             }

@@ -48,8 +48,8 @@ import Testing
             let keys = try await TokenKeys(text: text)
             dump(keys, to: &dumped)
             dump(TokenAuthenticator(subscriber: TokenVerifier(keys: keys, audience: .any), publisher: nil), to: &dumped)
-            dump(Secret(text.utf8), to: &dumped)
-            dumped += "\(keys)\(Secret(text.utf8))\(String(reflecting: keys))"
+            dump(HMACSecret(text.utf8), to: &dumped)
+            dumped += "\(keys)\(HMACSecret(text.utf8))\(String(reflecting: keys))"
         }
         let secret = TestKeys.secret.prefix(10)
         #expect(!dumped.contains(secret))
