@@ -41,10 +41,10 @@ import Testing
                 Subject     "alice"
                 Not before  2026-01-02T03:04:04Z, 1 second ago
                 Expires     2026-01-02T04:04:05Z, in 1 hour
-                Publish     "orders/{id}", what the template stands for
+                Publish     "orders/{id}", the topics that match the template
                             "*", every topic
-                Subscribe   "orders/*", this topic and no other. Warning: A * stands for itself here. Write orders/{id} for \
-                what it stands for elsewhere, or * alone.
+                Subscribe   "orders/*", this topic and no other. Warning: A * is no wildcard here. Write orders/{id} for a \
+                template, or * alone for every topic.
                 Payload     {"n":1}
                 Good        signature and times
                 """)
