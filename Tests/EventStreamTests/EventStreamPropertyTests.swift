@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventStream
+import Foundation
 import Testing
 
 @Suite("Properties over seeded random input")
 struct EventStreamPropertyTests {
+    private static let seeds =
+        0..<(ProcessInfo.processInfo.environment["MARTLET_FUZZ_INPUTS"].flatMap(UInt64.init) ?? 1_000)
+
     private static let streamPieces: [[UInt8]] =
         [
             "data", "event", "id", "retry", ":", ": ", " ", "\n", "\n\n", "\r", "\r\n", "\r\n\r\n", "\0", "12", "x",
@@ -38,7 +42,7 @@ struct EventStreamPropertyTests {
 
     @Test("Any stream in any chunks gives what the steps of the standard give")
     func matchesTheStandard() throws {
-        for seed in UInt64(0)..<1_000 {
+        for seed in Self.seeds {
             var generator = SeededGenerator(seed: seed)
             let stream = stream(using: &generator)
             let expected = ReferenceInterpreter(stream).outcome
@@ -51,7 +55,7 @@ struct EventStreamPropertyTests {
     @Test("Chunks change neither the error of a limit nor the elements before it")
     func limitsIgnoreChunks() throws {
         var failures = 0
-        for seed in UInt64(0)..<1_000 {
+        for seed in Self.seeds {
             var generator = SeededGenerator(seed: seed)
             let stream = stream(using: &generator)
             let limits = EventStreamParser.Limits(
@@ -68,7 +72,7 @@ struct EventStreamPropertyTests {
 
     @Test("An encoded event is read back with LF for every line end")
     func roundTrip() throws {
-        for seed in UInt64(0)..<1_000 {
+        for seed in Self.seeds {
             var generator = SeededGenerator(seed: seed)
             let oneLine = text(using: &generator).unicodeScalars.filter { !["\r", "\n", "\0"].contains($0) }
             var event = ServerSentEvent(

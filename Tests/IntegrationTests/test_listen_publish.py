@@ -433,7 +433,7 @@ def test_nothing_is_published_from_a_bad_event_on(server: Martlet) -> None:
     ended = publish(url(server), "--ndjson", stdin=text.encode())
     assert ended.returncode == 3
     assert ended.stderr == (
-        "martlet: line 9: data is of the wrong type: a string; JSON that is to be data has to be put into one"
+        "martlet: line 9: data is of the wrong type: a string; write JSON data as a string"
         ". (published: 6 events)\n"
     )
     server.publish("a", "end")

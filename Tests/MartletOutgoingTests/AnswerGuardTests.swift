@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletOutgoing
 
-@Suite("Answers that the HTTP client does not bear", .timeLimit(.minutes(3))) struct AnswerGuardTests {
+@Suite("Answers that the HTTP client does not bear", .timeLimit(.minutes(60))) struct AnswerGuardTests {
     private static let end = "\r\nContent-Length: 2\r\n\r\nok"
 
     @Test(
