@@ -52,7 +52,7 @@ struct EventStreamLimitTests {
         #expect(failure?.limit == size - 1)
     }
 
-    @Test("The event limit starts anew with each block, and comments do not count")
+    @Test("The event limit starts again with each block, and comments do not count")
     func eventLimitIsForOneEvent() {
         let limits = EventStreamParser.Limits(maximumEventBytes: 4)
         #expect(error(in: "id: 1\ndata: 123\n\n: a comment\ndata: 1234\n\n", limits: limits) == nil)

@@ -8,7 +8,8 @@ import Testing
 
 /// What the parts are together, over HTTP.
 @Suite struct AccessTests {
-    @Test func `a token publishes to what it grants, and a refusal says why`() async throws {
+    @Test("A token publishes to what it grants, and a refusal says why")
+    func tokenPublishes() async throws {
         let verifier = try await verifier()
         let access = Access<BasicEventStreamRequestContext>(
             TokenAuthenticator(subscriber: verifier, publisher: verifier), MercureClaimPolicy(allowsAnonymous: false))
@@ -33,7 +34,8 @@ import Testing
         }
     }
 
-    @Test func `the application grants and refuses`() async throws {
+    @Test("The application grants and refuses")
+    func applicationGrantsAndRefuses() async throws {
         try await FakeServer.run { application in
             application.answer(.ok, [:], #"{"publish":["a"]}"#)
             let access: Access<BasicEventStreamRequestContext> = try ForwardAccess(url: application.url, logger: quiet)

@@ -38,7 +38,7 @@ struct AnswerScannerTests {
         }
     }
 
-    @Test("What is not HTTP is malformed")
+    @Test("Text that is not HTTP is malformed")
     func malformed() {
         #expect(items("220 mail.example.com ESMTP\r\n\r\n", cutAt: 5).first == .malformed(.other))
     }

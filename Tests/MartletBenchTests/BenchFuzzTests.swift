@@ -20,7 +20,7 @@ import Testing
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
         + "18\r\ndata: m1 7 0 5 aaaaaaa\n\n\r\n0\r\n\r\n"
 
-    @Test("Whatever a server sends to bench, in any pieces, is counted or refused")
+    @Test("Bytes that a server sends to bench in any pieces are counted or refused")
     func subscribers() async {
         var input = FuzzInput(pieces: Self.pieces)
         while await input.next(from: [Self.answer, ""]) {

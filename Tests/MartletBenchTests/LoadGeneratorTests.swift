@@ -13,7 +13,7 @@ struct LoadGeneratorTests {
         try .quick("http://127.0.0.1:\(server.port)/stream", publishing: 100, duration: duration, drain: drain)
     }
 
-    @Test("What a good server delivers is measured, and nothing is missing")
+    @Test("Deliveries of a good server are measured, and nothing is missing")
     func delivers() throws {
         let server = PushServer()
         defer { server.stop() }
@@ -32,7 +32,7 @@ struct LoadGeneratorTests {
         #expect(report.latencyMicroseconds?.count == 20 * published.sent)
     }
 
-    @Test("What a bad server loses, repeats and reorders is counted at each subscriber")
+    @Test("Events that a bad server loses, repeats or reorders are counted at each subscriber")
     func faults() throws {
         let last = Mutex("")
         let server = PushServer { number, data in

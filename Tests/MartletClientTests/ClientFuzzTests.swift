@@ -15,7 +15,7 @@ import Testing
         "xxxxxxxx",
     ]
 
-    @Test("Whatever a stream says, the next request can be sent, and its wait is within the bounds")
+    @Test("After any stream the next request can be sent, and its wait is within the bounds")
     func streams() async throws {
         var input = FuzzInput(pieces: Self.stream)
         var random = SeededGenerator(seed: input.seed)
@@ -48,7 +48,7 @@ import Testing
         "\u{301}", "\u{212A}",
     ]
 
-    @Test("Whatever the fields of an answer say, there is a next step or an error")
+    @Test("Any fields of an answer lead to a next step or an error")
     func answers() async throws {
         var input = FuzzInput(pieces: Self.fields)
         var random = SeededGenerator(seed: input.seed)
@@ -80,7 +80,7 @@ import Testing
         "//", "..", "?x", "#y", "urn:x", "\u{E9}", "\u{301}", "http://h:99999/", "http://u@h/",
     ]
 
-    @Test("Whatever a Link header says, its hubs can be asked")
+    @Test("The hubs of any Link header have valid URLs")
     func links() async throws {
         var input = FuzzInput(pieces: Self.links)
         let resource = try OutgoingURL("https://a/books/1?x=y")

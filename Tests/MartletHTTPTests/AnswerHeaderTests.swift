@@ -16,6 +16,7 @@ import Testing
     private static let personal = "private, no-cache, no-store, no-transform"
 
     @Test(
+        "Every answer of the hub forbids sniffing",
         arguments: [
             ("GET", "/health/live", 200), ("GET", "/health/ready", 200), ("HEAD", "/health/live", 200),
             ("POST", "/health/live", 405), ("GET", "/", 200), ("HEAD", "/", 200), ("OPTIONS", "/", 204),
@@ -26,7 +27,7 @@ import Testing
             ("HEAD", "/api/events/stream", 200), ("HEAD", "/own/stream", 200), ("HEAD", "/own/hub", 200),
             ("GET", "/own/nothing", 204), ("GET", "/metrics", 200), ("POST", "/tickets", 400),
         ])
-    func `every answer of the hub forbids sniffing`(
+    func everyAnswerOfTheHub(
         method: String, path: String, status: Int
     ) async throws {
         let hub = quickHub()
@@ -43,7 +44,8 @@ import Testing
         }
     }
 
-    @Test func `every stream forbids sniffing`() async throws {
+    @Test("Every stream forbids sniffing")
+    func everyStreamForbidsSniffing() async throws {
         func routes(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("own") { _, _, stream in try await stream.send("1") }
         }
@@ -62,12 +64,13 @@ import Testing
     }
 
     @Test(
+        "No cache may keep a stream whose grant is personal",
         arguments: [
             Grant(principal: "alice", seesAllPublic: true), Grant(subscribe: ["a"], seesAllPublic: true),
             Grant(subscribe: ["a"]), Grant(seesAllPublic: true, end: .distantFuture),
             Grant(seesAllPublic: true, payload: "1"),
         ])
-    func `no cache may keep a stream whose grant is personal`(grant: Grant) async throws {
+    func noCacheMayKeep(grant: Grant) async throws {
         try await TestServer.run(access: Access { _, _, _ in grant }) { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             #expect(TestResponse(source.head + "\r\n\r\n").header("cache-control") == Self.personal)
@@ -77,6 +80,7 @@ import Testing
     }
 
     @Test(
+        "No cache may keep a stream that was requested with credentials",
         arguments: [
             ("/events/a", [:], shared), ("/events/a?topic=authorization", [:], shared),
             ("/events/a", ["Authorization": "Bearer x"], personal), ("/events/a", ["Cookie": "a=b"], personal),
@@ -84,7 +88,7 @@ import Testing
             ("/own/stream", ["Authorization": "Bearer x"], personal), ("/own/hub", ["Cookie": "a=b"], personal),
             ("/own/sequence", [:], shared), ("/own/sequence", ["Cookie": "a=b"], personal),
         ] as [(String, [String: String], String)])
-    func `no cache may keep a stream that was requested with credentials`(
+    func noCacheMayKeepAStream(
         path: String, headers: [String: String], cacheControl: String
     ) async throws {
         let hub = quickHub()
@@ -99,7 +103,8 @@ import Testing
         }
     }
 
-    @Test func `no cache may keep a stream that a ticket opened`() async throws {
+    @Test("No cache may keep a stream that a ticket opened")
+    func noCacheMayKeepAStreamThatATicket() async throws {
         let access = Access<BasicEventStreamRequestContext> { request, _, _ in
             let isNamed = request.headers.contains(.authorization)
             return Grant(seesAllPublic: true, end: isNamed ? .distantFuture : nil)

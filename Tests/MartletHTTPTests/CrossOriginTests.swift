@@ -9,6 +9,7 @@ import Testing
 
 @Suite struct CrossOriginTests {
     @Test(
+        "An origin is matched as a whole",
         arguments: [
             ("*", "https://a.example", true), ("*", "null", true),
             ("https://example.com", "https://example.com", true),
@@ -41,11 +42,12 @@ import Testing
             ("https://*.example.com", "https://\u{301}.example.com", false),
             ("https://*.example.com", "https://A.example.com", false),
         ])
-    func `an origin is matched as a whole`(pattern: String, origin: String, matches: Bool) {
+    func originIsMatched(pattern: String, origin: String, matches: Bool) {
         #expect(OriginPattern(pattern)?.matches(origin) == matches)
     }
 
     @Test(
+        "Other settings are refused",
         arguments: [
             "", "example.com", "https://", "https://*", "https://*.", "https://*example.com", "*://example.com",
             "https://a.*.com", "https://*.*.com", "https://example.com/", "https://a b", "**", "https://a:b:c",
@@ -58,7 +60,7 @@ import Testing
             "https://a,https://b",
             "capacitor://localhost/", "capacitor://:80", "\u{301}https://a", "https://\u{301}a", "nul", "null ",
         ])
-    func `other settings are refused`(text: String) {
+    func otherSettingsAreRefused(text: String) {
         #expect(OriginPattern(text) == nil)
     }
 
@@ -66,7 +68,8 @@ import Testing
         CrossOriginRules(allowed: try allowed.map { try #require(OriginPattern($0)) }).headers(for: origin)
     }
 
-    @Test func `credentials are allowed only where the answer names the origin`() throws {
+    @Test("Credentials are allowed only where the answer names the origin")
+    func credentialsAreAllowed() throws {
         let named = try headers("*", "https://a.example", origin: "https://a.example")
         #expect(named[.accessControlAllowOrigin] == "https://a.example")
         #expect(named[.accessControlAllowCredentials] == "true")
@@ -83,7 +86,8 @@ import Testing
         #expect(try headers(origin: "https://a.example") == [:])
     }
 
-    @Test func `a preflight allows every header that clients send`() throws {
+    @Test("A preflight allows every header that clients send")
+    func preflightAllowsEveryHeader() throws {
         let rules = CrossOriginRules(allowed: [try #require(OriginPattern("https://a.example"))])
         let headers = rules.preflightHeaders(for: "https://a.example", methods: "GET, POST")
         let allowed = headers[.accessControlAllowHeaders]?.split(separator: ", ").map(String.init) ?? []
@@ -97,7 +101,8 @@ import Testing
         #expect(other[.accessControlAllowHeaders] == nil)
     }
 
-    @Test func `listing null allows cookies, and a star does not`() throws {
+    @Test("Listing null allows cookies, and a star does not")
+    func listingNullAllowsCookies() throws {
         #expect(try headers("null", origin: "null")[.accessControlAllowOrigin] == "null")
         #expect(try headers("null", origin: "null")[.accessControlAllowCredentials] == "true")
         #expect(try headers("*", origin: "null")[.accessControlAllowCredentials] == nil)
@@ -105,7 +110,8 @@ import Testing
         #expect(try headers("*", origin: "capacitor://localhost")[.accessControlAllowOrigin] == "*")
     }
 
-    @Test func `where a request comes from is what Origin says, else Referer`() {
+    @Test("Where a request comes from is what Origin says, else Referer")
+    func whereARequestComes() {
         func source(_ origin: String?, _ referer: String?) -> String? {
             var headers: HTTPFields = [:]
             headers[.origin] = origin

@@ -19,11 +19,12 @@ import Testing
     }
 
     @Test(
+        "An invalid Host is refused with 400, whatever the target",
         arguments: [
             "a b/c", "localhost:abc", "localhost,localhost", "user@localhost", "localhost:65536", "", ":80", "[::1",
             "localhost/", "http://localhost", "a..b", "m\u{FC}nchen", "localhost\u{301}",
         ])
-    func `an invalid Host is refused with 400, whatever the target`(host: String) async throws {
+    func invalidHostIsRefused(host: String) async throws {
         try await TestServer.run { server in
             for target in ["/health/live", "/nowhere", "http://localhost/health/live"] {
                 let response = try await answer(server, "GET \(target) HTTP/1.1", "Host: \(host)")
@@ -35,8 +36,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["localhost", "example.com:8080", "[::1]:80", "a_b.example.", "127.0.0.1", "localhost:"])
-    func `health is answered under any valid Host`(host: String) async throws {
+    @Test(
+        "Health is answered under any valid Host",
+        arguments: ["localhost", "example.com:8080", "[::1]:80", "a_b.example.", "127.0.0.1", "localhost:"])
+    func healthIsAnsweredUnderAny(host: String) async throws {
         try await TestServer.run { server in
             let response = try await answer(server, "GET /health/live HTTP/1.1", "Host: \(host)")
             #expect(response.status == 200)
@@ -44,6 +47,7 @@ import Testing
     }
 
     @Test(
+        "The authority of a target that is a URL replaces Host",
         arguments: [
             ("http://localhost/events/a", "evil.example", 200), ("HTTP://LOCALHOST:1/events/a", "evil.example", 200),
             ("https://127.0.0.1/events/a?type=t", "evil.example", 200),
@@ -54,7 +58,7 @@ import Testing
             ("ftp://localhost/events/a", "localhost", 400),
             ("http://localhost\\@evil.example/events/a", "localhost", 400),
         ])
-    func `the authority of a target that is a URL replaces Host`(
+    func authorityOfATarget(
         target: String, host: String, status: Int
     ) async throws {
         try await TestServer.run { server in
@@ -64,7 +68,8 @@ import Testing
         }
     }
 
-    @Test func `a target that is a URL has its path and its query`() async throws {
+    @Test("A target that is a URL has its path and its query")
+    func targetThatIsAURL() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a//b%2Fc")
             let response = try await answer(
@@ -76,8 +81,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["\u{301}a", "e\u{301}/\u{FE0F}", "\u{200D}/\u{1F3FD}", "größe"])
-    func `a topic may begin with a combining mark`(topic: String)
+    @Test(
+        "A topic may begin with a combining mark",
+        arguments: ["\u{301}a", "e\u{301}/\u{FE0F}", "\u{200D}/\u{1F3FD}", "größe"])
+    func topicMayBegin(topic: String)
         async throws
     {
         try await TestServer.run { server in
@@ -99,8 +106,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["GET", "HEAD", "POST"])
-    func `local access refuses every request whose Host is another machine`(method: String) async throws {
+    @Test("Local access refuses every request whose Host is another machine", arguments: ["GET", "HEAD", "POST"])
+    func localAccessRefusesEveryRequest(method: String) async throws {
         func routes(_ router: Router<BasicEventStreamRequestContext>) {
             let local = router.group("local").add(middleware: LocalHostMiddleware(advice: "Set an option."))
             local.get("page") { _, _ in Response(status: .ok) }
@@ -120,7 +127,8 @@ import Testing
         }
     }
 
-    @Test func `an HTTP/1.0 client without a Host may subscribe but not publish`() async throws {
+    @Test("An HTTP/1.0 client without a Host may subscribe but not publish")
+    func http10ClientWithout() async throws {
         try await TestServer.run { server in
             let subscribing = try await answer(server, "HEAD /events/a HTTP/1.0")
             let publishing = try await answer(server, "POST /events/a HTTP/1.0", "Content-Length: 1", body: "1")

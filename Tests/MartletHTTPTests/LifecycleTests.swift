@@ -13,8 +13,8 @@ import Testing
         case close, finish, reset
     }
 
-    @Test(arguments: [0, 2])
-    func `thousands of clients that come and go leave nothing behind`(shards: Int) async throws {
+    @Test("Thousands of clients that come and go leave nothing behind", arguments: [0, 2])
+    func thousandsOfClientsThatCome(shards: Int) async throws {
         try await TestServer.run(hub: quickHub { $0.shards = shards }) { server in
             func cycle(_ leave: Leave, readsHead: Bool) async throws {
                 let path = "/events/a?topic=\(Int.random(in: 0..<50))"
@@ -54,8 +54,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [TestServer.Arrangement.outerGroup, .applicationServices], [0, 2])
-    func `shutting down tells every client when to come back and ends its stream`(
+    @Test(
+        "Shutting down tells every client when to come back and ends its stream",
+        arguments: [TestServer.Arrangement.outerGroup, .applicationServices], [0, 2])
+    func shuttingDownTellsEveryClient(
         arrangement: TestServer.Arrangement, shards: Int
     ) async throws {
         let hub = quickHub {
@@ -78,7 +80,8 @@ import Testing
         }
     }
 
-    @Test func `while it drains a server lets publishers go on and sends new subscribers away gently`() async throws {
+    @Test("While it drains a server lets publishers go on and sends new subscribers away gently")
+    func whileItDrainsAServer() async throws {
         let hub = quickHub { $0.grace = .seconds(3600) }
         try await TestServer.run(hub: hub) { server in
             let stays = try await TestEventSource(port: server.port, path: "/events/a")
@@ -96,8 +99,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [MartletError.Code.storageFailed, .overloaded, .notRunning])
-    func `who comes back while the log is away is sent away gently`(code: MartletError.Code) async throws {
+    @Test(
+        "A client that comes back while the log is away is told when to return",
+        arguments: [MartletError.Code.storageFailed, .overloaded, .notRunning])
+    func whoComesBack(code: MartletError.Code) async throws {
         let hub = Hub(log: FailingLog(throwing: MartletError(code, "")), configuration: quickHub().configuration)
         try await TestServer.run(hub: hub) { server in
             let response = try await server.request("GET", "/events/a?lastEventID=1")
@@ -110,7 +115,8 @@ import Testing
         }
     }
 
-    @Test func `above the limit of connections new ones are refused and open ones stay`() async throws {
+    @Test("Above the limit of connections new ones are refused and open ones stay")
+    func aboveTheLimitOfConnections() async throws {
         try await TestServer.run(maximumConnections: 2) { server in
             let first = try await TestEventSource(port: server.port, path: "/events/a")
             let second = try await TestEventSource(port: server.port, path: "/events/a")

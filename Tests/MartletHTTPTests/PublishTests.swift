@@ -11,7 +11,8 @@ import Testing
 @Suite struct PublishTests {
     private static let ndjson = ["Content-Type": "application/x-ndjson"]
 
-    @Test func `the body is the data, whatever its type, and the answer is the id`() async throws {
+    @Test("The body is the data, whatever its type, and the answer is the id")
+    func bodyIsTheDataWhatever() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             let response = try await server.request(
@@ -22,7 +23,8 @@ import Testing
         }
     }
 
-    @Test func `the fields of an event come by query or by header, and the query wins`() async throws {
+    @Test("The fields of an event come by query or by header, and the query wins")
+    func fieldsOfAnEventCome() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             let headers = ["Event-Type": "shipped", "Event-Id": "header", "Event-Retry": "7"]
@@ -32,7 +34,8 @@ import Testing
         }
     }
 
-    @Test func `a batch is published in its order and answered with its ids`() async throws {
+    @Test("A batch is published in its order and answered with its ids")
+    func batchIsPublished() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a?topic=b")
             let batch = """
@@ -52,6 +55,7 @@ import Testing
     }
 
     @Test(
+        "A batch with a broken line publishes nothing and says which line and field",
         arguments: [
             (#"{"topic":""}"#, "topic"), (#"{"topic":"a\u0001"}"#, "topic"), (#"{"data":"1"}"#, "topic"),
             (#"{"topic":7}"#, "topic"), (#"{"topic":"a","data":{"x":1}}"#, "data"),
@@ -69,7 +73,7 @@ import Testing
             (#"{"topic":"a",}"#, nil), (#"{"topic":"a"} {"topic":"b"}"#, nil), (#"{"topic":"a""#, nil), ("[1]", nil),
             ("7", nil), ("nonsense", nil),
         ] as [(String, String?)])
-    func `a batch with a broken line publishes nothing and says which line and field`(
+    func batchWithABrokenLine(
         line: String, field: String?
     ) async throws {
         try await TestServer.run { server in
@@ -85,7 +89,8 @@ import Testing
         }
     }
 
-    @Test func `a null in a batch counts as a missing member, and a whole number may have any form`() async throws {
+    @Test("A null in a batch counts as a missing member, and a whole number may have any form")
+    func nullInABatchCounts() async throws {
         let batch = #"{"topic":"a","data":null,"id":null,"type":null,"retry":null,"key":null,"private":null}"#
         let events = try await EventBatch.parse(batch, limits: Limits())
         #expect(events == [Event(topic: "a", data: "")])
@@ -95,7 +100,8 @@ import Testing
         }
     }
 
-    @Test func `an error about a batch repeats at most the beginning of a name`() async throws {
+    @Test("An error about a batch repeats at most the beginning of a name")
+    func errorAboutABatchRepeats() async throws {
         let name = String(repeating: "e\u{301}", count: 10_000)
         for members in ["\"\(name)\":1", "\"\(name)\":1,\"\(name)\":1"] {
             let problem = await #expect(throws: Problem.self) {
@@ -106,7 +112,8 @@ import Testing
         }
     }
 
-    @Test func `a long batch is parsed off the event loops, and a short one on the loop of its connection`()
+    @Test("A long batch is parsed off the event loops, and a short one on the loop of its connection")
+    func longBatchIsParsedOff()
         async throws
     {
         let log = ScriptedLog()
@@ -127,7 +134,8 @@ import Testing
         }
     }
 
-    @Test func `an error in a long batch has the right line`() async throws {
+    @Test("An error in a long batch has the right line")
+    func errorInALongBatch() async throws {
         let good = String(repeating: #"{"topic":"a"}"# + "\r\n\n", count: CPUBoundWork.Pace.sliceBytes / 8)
         let problem = await #expect(throws: Problem.self) {
             try await EventBatch.parse(good + #"{"topic":"a","retry":"1"}"#, limits: Limits())
@@ -135,18 +143,20 @@ import Testing
         #expect(problem?.line == CPUBoundWork.Pace.sliceBytes / 8 * 2 + 1 && problem?.field == "retry")
     }
 
-    @Test(arguments: [
-        ("/events/", "topic"), ("/events/a%07", "topic"), ("/events/a%C2%80", "topic"), ("/events/a%00b", "topic"),
-        ("/events/a?id=a%00", "id"), ("/events/a?id=", "id"), ("/events/a?id=a%0Ab", "id"),
-        ("/events/a?id=earliest", "id"), ("/events/a?id=%231", "id"), ("/events/a?id=+x", "id"),
-        ("/events/a?id=x%20", "id"),
-        ("/events/a?type=gap", "type"), ("/events/a?type=a%0D", "type"),
-        ("/events/a?retry=-1", "retry"), ("/events/a?retry=1s", "retry"), ("/events/a?retry=", "retry"),
-        ("/events/a?retry=86400001", "retry"),
-        ("/events/a?retry=99999999999999999999", "retry"), ("/events/a?private=perhaps", "private"),
-        ("/events/a?typ=b", "typ"), ("/events/a?key=%7F", "key"),
-    ])
-    func `bad input is refused with a problem document that names the field`(path: String, field: String) async throws {
+    @Test(
+        "Bad input is refused with a problem document that names the field",
+        arguments: [
+            ("/events/", "topic"), ("/events/a%07", "topic"), ("/events/a%C2%80", "topic"), ("/events/a%00b", "topic"),
+            ("/events/a?id=a%00", "id"), ("/events/a?id=", "id"), ("/events/a?id=a%0Ab", "id"),
+            ("/events/a?id=earliest", "id"), ("/events/a?id=%231", "id"), ("/events/a?id=+x", "id"),
+            ("/events/a?id=x%20", "id"),
+            ("/events/a?type=gap", "type"), ("/events/a?type=a%0D", "type"),
+            ("/events/a?retry=-1", "retry"), ("/events/a?retry=1s", "retry"), ("/events/a?retry=", "retry"),
+            ("/events/a?retry=86400001", "retry"),
+            ("/events/a?retry=99999999999999999999", "retry"), ("/events/a?private=perhaps", "private"),
+            ("/events/a?typ=b", "typ"), ("/events/a?key=%7F", "key"),
+        ])
+    func badInputIsRefused(path: String, field: String) async throws {
         try await TestServer.run { server in
             let response = try await server.request("POST", path, body: "1")
             #expect(response.status == 400)
@@ -155,7 +165,8 @@ import Testing
         }
     }
 
-    @Test func `sizes are accepted up to their limit and refused above`() async throws {
+    @Test("Sizes are accepted up to their limit and refused above")
+    func sizesAreAcceptedUp() async throws {
         try await TestServer.run { server in
             let topic = String(repeating: "t", count: 1024)
             #expect(try await server.request("POST", "/events/\(topic)", body: "1").status == 200)
@@ -172,7 +183,8 @@ import Testing
         }
     }
 
-    @Test func `who waits to be asked for the body is asked`() async throws {
+    @Test("A client that waits for 100 Continue receives it")
+    func whoWaitsToBeAsked() async throws {
         try await TestServer.run { server in
             let connection = try await TestConnection(port: server.port)
             try await connection.send(
@@ -185,7 +197,8 @@ import Testing
         }
     }
 
-    @Test func `data that is not UTF-8 is refused`() async throws {
+    @Test("Data that is not UTF-8 is refused")
+    func dataThatIsNotUTF() async throws {
         try await TestServer.run { server in
             let connection = try await TestConnection(port: server.port)
             try await connection.send(
@@ -197,7 +210,8 @@ import Testing
         }
     }
 
-    @Test func `a batch has to say that it is one, and has to have events`() async throws {
+    @Test("A batch has to say that it is one, and has to have events")
+    func batchHasToSay() async throws {
         try await TestServer.run { server in
             let unnamed = try await server.request("POST", "/events", body: "{}")
             #expect(unnamed.status == 415)
@@ -209,25 +223,29 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (["Origin": "https://example.com"], 403), (["Origin": "null"], 403), (["Origin": "http://localhost:1"], 403),
-        (["Host": "example.com"], 403), (["Host": "localhost.example.com"], 403),
-        (["Host": "127.0.0.1.example.com"], 403),
-        (["X-Forwarded-For": "203.0.113.9"], 403), (["Via": "1.1 proxy"], 403), (["Host": "[::1]example.com"], 400),
-        (["Host": "localhost:80@example.com"], 400), (["Host": "localhost"], 200), (["Host": "127.0.0.1:9"], 200),
-        (["Host": "[::1]:9"], 200),
-        (["Host": "localhost:9", "Origin": "http://localhost:9"], 200),
-        (["Host": "localhost:9", "Origin": "http://localhost:10"], 403),
-        (["Host": "example.com", "Origin": "http://example.com"], 403),
-    ])
-    func `who is not of this machine may not publish`(headers: [String: String], status: Int) async throws {
+    @Test(
+        "A client on another machine may not publish",
+        arguments: [
+            (["Origin": "https://example.com"], 403), (["Origin": "null"], 403),
+            (["Origin": "http://localhost:1"], 403),
+            (["Host": "example.com"], 403), (["Host": "localhost.example.com"], 403),
+            (["Host": "127.0.0.1.example.com"], 403),
+            (["X-Forwarded-For": "203.0.113.9"], 403), (["Via": "1.1 proxy"], 403), (["Host": "[::1]example.com"], 400),
+            (["Host": "localhost:80@example.com"], 400), (["Host": "localhost"], 200), (["Host": "127.0.0.1:9"], 200),
+            (["Host": "[::1]:9"], 200),
+            (["Host": "localhost:9", "Origin": "http://localhost:9"], 200),
+            (["Host": "localhost:9", "Origin": "http://localhost:10"], 403),
+            (["Host": "example.com", "Origin": "http://example.com"], 403),
+        ])
+    func whoIsNotOfThis(headers: [String: String], status: Int) async throws {
         try await TestServer.run { server in
             let response = try await server.request("POST", "/events/a", headers: headers, body: "1")
             #expect(response.status == status, "\(response.body)")
         }
     }
 
-    @Test func `publishing can be turned off`() async throws {
+    @Test("Publishing can be turned off")
+    func publishingCanBeTurnedOff() async throws {
         try await TestServer.run(access: .readOnly) { server in
             let publish = try await server.request("POST", "/events/a", body: "1")
             #expect(publish.status == 403)

@@ -23,7 +23,8 @@ import Testing
         }
     }
 
-    @Test func `a client begins with what was published at a time or so long ago`() async throws {
+    @Test("A client begins with what was published at a time or so long ago")
+    func clientBegins() async throws {
         let zone = try #require(TimeZone(secondsFromGMT: 7200))
         let style = Date.ISO8601FormatStyle(timeZoneSeparator: .colon, includingFractionalSeconds: true, timeZone: zone)
         let time = Date(timeIntervalSinceNow: -3600)
@@ -47,8 +48,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["0s", "9999-12-31T23:59:59Z"])
-    func `what is still to come is what is published from now on`(text: String) async throws {
+    @Test("A time in the future selects events from now on", arguments: ["0s", "9999-12-31T23:59:59Z"])
+    func whatIsStillToCome(text: String) async throws {
         try await withHistory { server, _, _ in
             let source = try await TestEventSource(port: server.port, path: "/events/a?since=\(text)")
             try await server.hub.publish("live", to: "a")
@@ -56,7 +57,8 @@ import Testing
         }
     }
 
-    @Test func `what a client saw last wins, so that it goes on where it was when it reconnects`() async throws {
+    @Test("The last event that a client saw wins, so that it continues there when it reconnects")
+    func whatAClientSawLast() async throws {
         try await withHistory { server, old, new in
             let byHeader = try await TestEventSource(port: server.port, path: "/events/a?since=3h", lastEventID: new)
             try await server.hub.publish("live", to: "a")
@@ -68,7 +70,8 @@ import Testing
         }
     }
 
-    @Test func `a client is told where history does not reach back so far`() async throws {
+    @Test("A client is told where history does not reach back so far")
+    func clientIsToldWhereHistory() async throws {
         let clock = ManualClock()
         try await TestServer.run(hub: quickHub(retention: Retention(events: 2), clock: clock)) { server in
             for data in ["1", "2"] { try await server.hub.publish(data, to: "a") }
@@ -91,9 +94,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["GET", "HEAD"])
-    func `what is neither a time nor a duration is refused, also where it would not count`(method: String) async throws
-    {
+    @Test(
+        "Since is refused if it is neither a time nor a duration, even if it would not count",
+        arguments: ["GET", "HEAD"])
+    func whatIsNeitherATime(method: String) async throws {
         try await TestServer.run { server in
             for query in ["since=", "since=yesterday", "since=15", "since=15&lastEventID=earliest"] {
                 let response = try await server.request(method, "/events/a?\(query)")

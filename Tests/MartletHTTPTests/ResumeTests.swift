@@ -10,8 +10,10 @@ import Testing
 @Suite(.serialized) struct ResumeTests {
     /// A stream is cut after a random number of bytes-worth of events, a hundred times, while a publisher sends as fast as
     /// it can; each time it is resumed with the last id that it has.
-    @Test(arguments: ["1.1", "1.0"], [0, 2])
-    func `a stream that is cut at any moment goes on without a gap and without a duplicate`(
+    @Test(
+        "A stream that is cut at any moment goes on without a gap and without a duplicate", arguments: ["1.1", "1.0"],
+        [0, 2])
+    func streamThatIsCut(
         version: String, shards: Int
     ) async throws {
         let seed = UInt64.random(in: 0 ... .max)
@@ -62,7 +64,8 @@ import Testing
         }
     }
 
-    @Test func `what was published while nobody listened is replayed before what is live`() async throws {
+    @Test("Events that were published while no client listened are replayed before live ones")
+    func whatWasPublishedWhileNobody() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             let id = try #require(try await source.nextID())

@@ -33,8 +33,8 @@ private func access(
         try await source.connection.close()
     }
 
-    @Test(arguments: [0, 2])
-    func `a stream ends when its grant does, and says when to come back`(shards: Int) async throws {
+    @Test("A stream ends when its grant does, and says when to come back", arguments: [0, 2])
+    func streamEndsWhenItsGrant(shards: Int) async throws {
         let hub = quickHub { $0.shards = shards }
         let short = access { Grant(principal: $0, seesAllPublic: true, end: Date(timeIntervalSinceNow: 0.3)) }
         try await TestServer.run(hub: hub, access: short) { server in
@@ -44,8 +44,8 @@ private func access(
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `revoking ends the open streams of a principal at once`(shards: Int) async throws {
+    @Test("Revoking ends the open streams of a principal at once", arguments: [0, 2])
+    func revokingEndsTheOpenStreams(shards: Int) async throws {
         let hub = quickHub { $0.shards = shards }
         let all = access { Grant(principal: $0, seesAllPublic: true, publish: $0 == "root" ? [.every] : []) }
         try await TestServer.run(hub: hub, access: all) { server in
@@ -65,8 +65,8 @@ private func access(
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `a stream is renewed in place by a request with new credentials`(shards: Int) async throws {
+    @Test("A stream is renewed in place by a request with new credentials", arguments: [0, 2])
+    func streamIsRenewedInPlace(shards: Int) async throws {
         let hub = quickHub { $0.shards = shards }
         let ends = access { who in
             // The credentials of whoever is called old are nearly at their end.
@@ -94,7 +94,8 @@ private func access(
         }
     }
 
-    @Test func `the name of a stream is bounded`() async throws {
+    @Test("The name of a stream is bounded")
+    func nameOfAStream() async throws {
         try await TestServer.run { server in
             let longest = String(repeating: "x", count: 128)
             for (name, status) in [(longest, 200), (longest + "x", 400), ("", 400)] {
@@ -104,7 +105,8 @@ private func access(
         }
     }
 
-    @Test func `a ticket opens one stream, of the topics it was given out for, with its owner's rights`() async throws {
+    @Test("A ticket opens one stream, of the topics it was given out for, with its owner's rights")
+    func ticketOpensOneStream() async throws {
         let hub = quickHub()
         let some = access { Grant(principal: $0, subscribe: [Self.selector]) }
         try await TestServer.run(hub: hub, access: some) { server in
@@ -141,7 +143,8 @@ private func access(
         }
     }
 
-    @Test func `tickets grow old, and there are only so many`() {
+    @Test("Tickets grow old, and there are only so many")
+    func ticketsGrowOldAndThere() {
         var book = TicketBook(lifetime: .seconds(30), capacity: 2, share: 1)
         let start = ContinuousClock.now
         func insert(_ ticket: String, at seconds: Int) -> Bool {
@@ -163,7 +166,8 @@ private func access(
         #expect(book.count == 0)
     }
 
-    @Test func `a grant says what may be subscribed to and published to`() async throws {
+    @Test("A grant says what may be subscribed to and published to")
+    func grantSaysWhatMay() async throws {
         let hub = quickHub()
         let some = access { Grant(principal: $0, subscribe: [Self.selector, "news"], publish: ["news"]) }
         try await TestServer.run(hub: hub, access: some) { server in
@@ -187,7 +191,8 @@ private func access(
         }
     }
 
-    @Test func `who has no credentials gets no ticket, and a ticket is worth nothing after their end`() async throws {
+    @Test("A client without credentials gets no ticket, and a ticket ends with the credentials")
+    func whoHasNoCredentialsGets() async throws {
         let hub = quickHub()
         let some = access { who in
             who == "nobody"
@@ -203,7 +208,8 @@ private func access(
         }
     }
 
-    @Test func `a stream is not renewed whose topic is not granted any more`() async throws {
+    @Test("A stream is not renewed whose topic is not granted any more")
+    func streamIsNotRenewedWhose() async throws {
         let hub = quickHub()
         let some = access { Grant(principal: "alice", seesAllPublic: $0 == "then") }
         try await TestServer.run(hub: hub, access: some) { server in

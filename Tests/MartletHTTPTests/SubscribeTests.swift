@@ -11,7 +11,8 @@ import TestSupport
 import Testing
 
 @Suite struct SubscribeTests {
-    @Test func `a subscriber receives what is published from then on`() async throws {
+    @Test("A subscriber receives what is published from then on")
+    func subscriberReceivesWhatIsPublished() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/orders/42")
             let id = try await server.hub.publish("shipped", to: "orders/42")
@@ -22,7 +23,8 @@ import Testing
         }
     }
 
-    @Test func `the head of a stream is what browsers and proxies need`() async throws {
+    @Test("The head of a stream is what browsers and proxies need")
+    func headOfAStream() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             let response = TestResponse(source.head + "\r\n\r\n")
@@ -40,7 +42,8 @@ import Testing
         }
     }
 
-    @Test func `a head does not wait for a body that takes its time`() async throws {
+    @Test("A head does not wait for a body that takes its time")
+    func headDoesNotWait() async throws {
         let (bodies, body) = AsyncStream.makeStream(of: String.self)
         func addSlow(_ router: Router<BasicEventStreamRequestContext>) {
             router.get("slow") { _, _ in
@@ -61,7 +64,8 @@ import Testing
         }
     }
 
-    @Test func `HEAD answers the head of the stream and ends`() async throws {
+    @Test("HEAD answers the head of the stream and ends")
+    func headAnswersTheHead() async throws {
         try await TestServer.run { server in
             let response = try await server.request("HEAD", "/events/a")
             #expect(response.status == 200)
@@ -72,7 +76,8 @@ import Testing
         }
     }
 
-    @Test func `an error to HEAD has no body, so that the next answer is where it belongs`() async throws {
+    @Test("An error to HEAD has no body, so that the next answer is where it belongs")
+    func errorToHEAD() async throws {
         try await TestServer.run { server in
             let connection = try await TestConnection(port: server.port)
             try await connection.send(
@@ -84,8 +89,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "Host: localhost\r\nHost: example.com\r\n"])
-    func `a request has to have one host`(hosts: String) async throws {
+    @Test("A request has to have one host", arguments: ["", "Host: localhost\r\nHost: example.com\r\n"])
+    func requestHasToHaveOne(hosts: String) async throws {
         try await TestServer.run { server in
             let connection = try await TestConnection(port: server.port)
             try await connection.send("GET /health/live HTTP/1.1\r\n\(hosts)\r\n")
@@ -95,7 +100,8 @@ import Testing
         }
     }
 
-    @Test func `OPTIONS says what is allowed`() async throws {
+    @Test("OPTIONS says what is allowed")
+    func optionsSaysWhatIsAllowed() async throws {
         try await TestServer.run { server in
             let response = try await server.request("OPTIONS", "/events/a")
             #expect(response.status == 204)
@@ -103,7 +109,8 @@ import Testing
         }
     }
 
-    @Test func `one stream may have several topics`() async throws {
+    @Test("One stream may have several topics")
+    func oneStreamMayHaveSeveral() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a?topic=b&topic=c%2Fd&topic=a")
             for topic: Topic in ["a", "x", "b", "c/d"] { try await server.hub.publish(topic.name, to: topic) }
@@ -113,11 +120,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("a//b", "a//b"), ("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("/a", "/a"), ("a/", "a/"), ("%C3%BC", "ü"),
-        ("a+b", "a+b"), ("a%20b", "a b"), ("..", ".."),
-    ])
-    func `the topic is the path as it was written, decoded once`(path: String, topic: String) async throws {
+    @Test(
+        "The topic is the path as it was written, decoded once",
+        arguments: [
+            ("a//b", "a//b"), ("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("/a", "/a"), ("a/", "a/"), ("%C3%BC", "ü"),
+            ("a+b", "a+b"), ("a%20b", "a b"), ("..", ".."),
+        ])
+    func topicIsThePath(path: String, topic: String) async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/\(path)")
             try await server.hub.publish("here", to: try Topic(topic))
@@ -127,7 +136,8 @@ import Testing
         }
     }
 
-    @Test func `a client resumes by header or query, and the header wins`() async throws {
+    @Test("A client resumes by header or query, and the header wins")
+    func clientResumesByHeader() async throws {
         try await TestServer.run { server in
             var ids: [String] = []
             for number in 0..<4 { ids.append(try await server.hub.publish("\(number)", to: "a")) }
@@ -145,7 +155,8 @@ import Testing
         }
     }
 
-    @Test func `a publisher's own id is on the wire and can be resumed from`() async throws {
+    @Test("A publisher's own id is on the wire and can be resumed from")
+    func publisherSOwnId() async throws {
         try await TestServer.run { server in
             let id = "bestellung-é-42"
             try await server.hub.publish(Event(topic: "a", data: "1", id: id, type: "shipped", retry: 5))
@@ -157,8 +168,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [("nonsense", "unknown"), ("aaaaaaaa-7", "epoch")])
-    func `a client that cannot be given all is told so in the stream and in the head`(
+    @Test(
+        "A client that cannot be given all is told so in the stream and in the head",
+        arguments: [("nonsense", "unknown"), ("aaaaaaaa-7", "epoch")])
+    func clientThatCannotBeGiven(
         id: String, reason: String
     ) async throws {
         try await TestServer.run { server in
@@ -176,7 +189,8 @@ import Testing
         }
     }
 
-    @Test func `HTTP/1.0 clients get raw frames that end with the connection`() async throws {
+    @Test("HTTP/1.0 clients get raw frames that end with the connection")
+    func http10ClientsGet() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a", version: "1.0")
             let response = TestResponse(source.head + "\r\n\r\n")
@@ -189,8 +203,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["/events", "/events/", "/events/%00", "/events/a%zz", "/events/%ff", "/events/a?topic="])
-    func `a subscription without a proper topic is refused`(path: String) async throws {
+    @Test(
+        "A subscription without a proper topic is refused",
+        arguments: ["/events", "/events/", "/events/%00", "/events/a%zz", "/events/%ff", "/events/a?topic="])
+    func subscriptionWithoutAProperTopic(path: String) async throws {
         try await TestServer.run { server in
             let response = try await server.request("GET", path)
             #expect(response.status == 400)
@@ -199,7 +215,8 @@ import Testing
         }
     }
 
-    @Test func `more topics than allowed are refused`() async throws {
+    @Test("More topics than allowed are refused")
+    func moreTopicsThanAllowed() async throws {
         let hub = quickHub { $0.limits.topicsPerSubscription = 2 }
         try await TestServer.run(hub: hub) { server in
             #expect(try await server.request("HEAD", "/events/a?topic=b").status == 200)
@@ -209,7 +226,8 @@ import Testing
         }
     }
 
-    @Test func `private events do not reach who has no right to them`() async throws {
+    @Test("Private events do not reach who has no right to them")
+    func privateEventsDoNotReach() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             try await server.hub.publish(Event(topic: "a", data: "secret", isPrivate: true))
@@ -218,7 +236,8 @@ import Testing
         }
     }
 
-    @Test func `unknown routes and wrong methods are told apart`() async throws {
+    @Test("Unknown routes and wrong methods are told apart")
+    func unknownRoutesAndWrongMethods() async throws {
         try await TestServer.run { server in
             #expect(try await server.request("GET", "/nowhere").status == 404)
             let wrong = try await server.request("DELETE", "/events/a")
@@ -229,7 +248,8 @@ import Testing
         }
     }
 
-    @Test func `health says whether the server is alive and ready`() async throws {
+    @Test("Health says whether the server is alive and ready")
+    func healthSaysWhetherTheServer() async throws {
         try await TestServer.run { server async throws in
             func status(_ path: String) async throws -> Int { try await server.request("GET", path).status }
             #expect(try await status("/health/live") == 200)

@@ -5,7 +5,8 @@ import Testing
 @testable import Martlet
 
 @Suite struct AlternateTopicsTests {
-    @Test func `an event of several topics reaches everybody who asks for any of them, once`() async throws {
+    @Test("An event of several topics reaches each subscriber of any of them once")
+    func eventOfSeveralTopicsReaches() async throws {
         let event = Event(topic: "a", alternates: ["b", "c", "b"], data: "all")
         for topics in [["a"], ["b"], ["c"], ["b", "a", "c"]] as [Set<Topic>] {
             #expect(Selection(topics: topics).contains(event))
@@ -24,7 +25,8 @@ import Testing
         }
     }
 
-    @Test func `a private event needs a right to any of its topics, which may be another than the one asked for`() {
+    @Test("A private event needs a right to any of its topics, which may be another than the one asked for")
+    func privateEventNeedsARight() {
         let event = Event(topic: "a", alternates: ["b"], data: "", isPrivate: true)
         func receives(_ asked: String, _ granted: String...) -> Bool {
             Selection(selectors: [TopicSelector(asked)], grants: Set(granted.map { TopicSelector($0) })).contains(event)
@@ -38,7 +40,8 @@ import Testing
         #expect(!receives("c", "a"))
     }
 
-    @Test func `who has a right to another topic of a private event receives it live`() async throws {
+    @Test("A client with a right to another topic of a private event receives it live")
+    func whoHasARight() async throws {
         try await withHub { hub in
             let granted = try await hub.subscribe(to: Selection(selectors: ["a"], grants: ["b"]), after: nil)
             let other = try await hub.subscribe(to: Selection(selectors: ["a"], grants: ["c"]), after: nil)
@@ -50,7 +53,8 @@ import Testing
         }
     }
 
-    @Test func `as many topics as the limit are accepted, one more is refused`() throws {
+    @Test("As many topics as the limit are accepted, one more is refused")
+    func asManyTopics() throws {
         var limits = Limits()
         limits.topicsPerEvent = 3
         try limits.check(Event(topic: "a", alternates: ["b", "c"], data: ""))
@@ -62,13 +66,15 @@ import Testing
         #expect(throws: MartletError.self) { try limits.check(Event(topic: "a", alternates: ["abc"], data: "")) }
     }
 
-    @Test func `alternates count for the size of an event`() {
+    @Test("Alternates count for the size of an event")
+    func alternatesCountForTheSize() {
         let one = Event(topic: "a", data: "").byteCount
         let two = Event(topic: "a", alternates: ["bcd"], data: "").byteCount
         #expect(two - one == 3 + Event.alternateOverheadBytes)
     }
 
-    @Test func `what was removed is missing in all its topics`() {
+    @Test("A removed event is missing in all its topics")
+    func whatWasRemovedIsMissing() {
         var trimmed = TrimmedTopics(capacity: 16)
         trimmed.insert(Event(topic: "a", alternates: ["b"], data: ""), at: 5)
         trimmed.insert(Event(topic: "c", alternates: ["d"], data: "", isPrivate: true), at: 7)

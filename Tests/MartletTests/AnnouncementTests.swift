@@ -5,7 +5,8 @@ import Testing
 @testable import Martlet
 
 @Suite struct AnnouncementTests {
-    @Test func `an announcement reaches who is there, in its place, and is in no history`() async throws {
+    @Test("An announcement reaches the present subscribers in order, and is not in history")
+    func announcementReachesWhoIsThere() async throws {
         try await withHub { hub in
             try await hub.subscribe(to: "a") { events in
                 let before = try await hub.publish("1", to: "a")
@@ -25,7 +26,8 @@ import Testing
         }
     }
 
-    @Test func `resuming from an announcement goes on after the event before it`() async throws {
+    @Test("Resuming from an announcement goes on after the event before it")
+    func resumingFromAnAnnouncementGoes() async throws {
         try await withHub { hub in
             try await hub.subscribe(to: "a") { events in
                 var iterator = events.makeAsyncIterator()
@@ -44,8 +46,8 @@ import Testing
         }
     }
 
-    @Test func `who resumes where an announcement was made receives it, in a feed that is there already`() async throws
-    {
+    @Test("A client that resumes where an announcement was made receives it from an existing feed")
+    func whoResumesWhereAnAnnouncement() async throws {
         try await withHub { hub in
             try await hub.subscribe(to: "a") { events in
                 var iterator = events.makeAsyncIterator()

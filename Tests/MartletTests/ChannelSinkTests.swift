@@ -11,7 +11,8 @@ import Testing
 @Suite struct ChannelSinkTests {
     private let news = Selection(topics: ["news"])
 
-    @Test func `frames are written as chunks to HTTP/1.1 and as they are to HTTP/1.0`() async throws {
+    @Test("Frames are written as chunks to HTTP/1.1 and as they are to HTTP/1.0")
+    func framesAreWrittenAsChunks() async throws {
         try await withHub { [news] hub in
             let chunked = try await SinkClient(hub, news, framing: .chunked)
             let plain = try await SinkClient(hub, news)
@@ -22,7 +23,8 @@ import Testing
         }
     }
 
-    @Test func `while the channel is not writable nothing is written, and nothing is lost`() async throws {
+    @Test("While the channel is not writable nothing is written, and nothing is lost")
+    func whileTheChannel() async throws {
         try await withHub { [news] hub in
             let client = try await SinkClient(hub, news)
             let other = try await SinkClient(hub, news, loop: client.loop)
@@ -37,7 +39,8 @@ import Testing
         }
     }
 
-    @Test func `who is behind the window reads history and joins live again`() async throws {
+    @Test("A client that is behind the window reads history and joins the live stream again")
+    func whoIsBehindTheWindow() async throws {
         try await withHub(windowBytes: 2000) { [news] hub in
             let client = try await SinkClient(hub, news)
             let other = try await SinkClient(hub, news, loop: client.loop)
@@ -53,7 +56,8 @@ import Testing
         }
     }
 
-    @Test func `who is behind history is told of the gap and goes on with what there is`() async throws {
+    @Test("A client that is behind history receives a gap and continues with the oldest event")
+    func whoIsBehindHistory() async throws {
         let log = MemoryLog(retention: Retention(events: 10))
         try await withHub(log: log, windowBytes: 1) { [news] hub in
             let client = try await SinkClient(hub, news)
@@ -66,7 +70,8 @@ import Testing
         }
     }
 
-    @Test func `the heartbeat is the end of the log for who is caught up and a comment for who is not`() async throws {
+    @Test("The heartbeat is the end of the log for who is caught up and a comment for who is not")
+    func heartbeatIsTheEnd() async throws {
         try await withHub(heartbeat: .seconds(15)) { [news] hub in
             let client = try await SinkClient(hub, news)
             let id = try await hub.publish(numbers: 0..<1, to: "other")[0]
@@ -92,7 +97,8 @@ import Testing
         }
     }
 
-    @Test func `a stream that is ended says when to come back and closes its body and its side`() async throws {
+    @Test("A stream that is ended says when to come back and closes its body and its side")
+    func streamThatIsEndedSays() async throws {
         try await withHub(retry: .milliseconds(1500)) { [news] hub in
             let client = try await SinkClient(hub, news, framing: .chunked)
             hub.beginDrain()
@@ -104,7 +110,8 @@ import Testing
         }
     }
 
-    @Test func `a client that takes nothing for the write timeout is disconnected, and not before`() async throws {
+    @Test("A client that takes nothing for the write timeout is disconnected, and not before")
+    func clientThatTakesNothing() async throws {
         try await withHub { [news] hub in
             let client = try await SinkClient(hub, news)
             try await client.setWritable(false)
@@ -119,7 +126,8 @@ import Testing
         }
     }
 
-    @Test func `a stream ends at eight to ten tenths of the greatest age`() async throws {
+    @Test("A stream ends at eight to ten tenths of the greatest age")
+    func streamEndsAtEight() async throws {
         try await withHub(base: .with { $0.maximumConnectionAge = .seconds(10) }) { [news] hub in
             let client = try await SinkClient(hub, news)
             await client.loop.advanceTime(by: .milliseconds(7999))
@@ -130,7 +138,8 @@ import Testing
         }
     }
 
-    @Test func `a closed channel releases its subscription at once`() async throws {
+    @Test("A closed channel releases its subscription at once")
+    func closedChannelReleasesItsSubscription() async throws {
         try await withHub { [news] hub in
             let client = try await SinkClient(hub, news)
             #expect(hub.streamCount == 1)
@@ -140,7 +149,8 @@ import Testing
         }
     }
 
-    @Test func `what a client sends behind its request is dropped`() async throws {
+    @Test("Bytes that a client sends behind its request are dropped")
+    func whatAClientSendsBehind() async throws {
         try await withHub { [news] hub in
             let client = try await SinkClient(hub, news)
             try await client.channel.writeInbound(ByteBuffer(string: "POST /events/news HTTP/1.1\r\n\r\n"))

@@ -40,8 +40,8 @@ private final class Reader {
 @Suite struct FanOutSimulationTests {
     private let topics: [Topic] = ["a", "b", "c"]
 
-    @Test(arguments: 0..<12)
-    func `every client sees every event of its topics exactly once and in order`(round: Int) async throws {
+    @Test("Every client sees every event of its topics exactly once and in order", arguments: 0..<12)
+    func everyClientSeesEveryEvent(round: Int) async throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         let windowBytes = [1, 1000, 20_000, 1_000_000].randomElement(using: &random) ?? 1

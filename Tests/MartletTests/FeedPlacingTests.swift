@@ -34,7 +34,7 @@ struct FeedPlacingTests {
         }
     }
 
-    @Test("Whatever a client has read on whatever node, it is given exactly the rest", arguments: UInt64(0)..<100)
+    @Test("A client that has read on any node receives exactly the rest on another", arguments: UInt64(0)..<100)
     func anyPlace(seed: UInt64) async throws {
         var generator = SeededGenerator(seed: seed)
         let store = VectorLog.Store()

@@ -40,8 +40,8 @@ import Testing
 
     /// - Parameter herd: How many feeds come or go at once. Those of a herd that come while events are looked up read the
     ///   events from the log.
-    @Test(arguments: [0...1, 0...3, 50...100])
-    func `an event reaches the feeds whose selections contain it`(herd: ClosedRange<Int>) throws {
+    @Test("An event reaches the feeds whose selections contain it", arguments: [0...1, 0...3, 50...100])
+    func eventReachesTheFeedsWhose(herd: ClosedRange<Int>) throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         var table = FeedTable(tail: .at(0), windowBytes: 1 << 24)
@@ -104,7 +104,8 @@ import Testing
         #expect(table.windowByteCount == 0)
     }
 
-    @Test func `a private event is looked up by those who may see it where they are fewer`() throws {
+    @Test("A private event is looked up by those who may see it where they are fewer")
+    func privateEventIsLookedUp() throws {
         var table = FeedTable(tail: .at(0), windowBytes: 1 << 20)
         var index = PatternIndex()
         var ids: [FeedID] = []
@@ -121,7 +122,8 @@ import Testing
         #expect(everyone.feeds.count == 1_002)
     }
 
-    @Test func `a feed that comes and goes before the index is told was never there`() throws {
+    @Test("A feed that comes and goes before the index is told was never there")
+    func feedThatComesAndGoes() throws {
         var table = FeedTable(tail: .at(0), windowBytes: 1 << 20)
         for _ in 0..<10 { table.close(try table.open(Selection(selectors: ["{x}"]))) }
         let none = table.takeChanges()
@@ -134,7 +136,8 @@ import Testing
         #expect(Array(closed.leaving.keys) == [feed] && closed.joining.isEmpty)
     }
 
-    @Test func `the index is told of many changes once, until it has taken them`() throws {
+    @Test("The index is told of many changes once, until it has taken them")
+    func indexIsToldOfMany() throws {
         var table = FeedTable(tail: .at(0), windowBytes: 1 << 20)
         var due: [Int] = []
         for number in 0..<2 * IndexChanges.many {
@@ -150,7 +153,8 @@ import Testing
         #expect(isDueAgain)
     }
 
-    @Test func `exact topics need no index, and private events only where some are granted`() throws {
+    @Test("Exact topics need no index, and private events only where some are granted")
+    func exactTopicsNeedNoIndex() throws {
         var table = FeedTable(tail: .at(0), windowBytes: 1 << 20)
         func needsIndex(isPrivate: Bool) -> Bool {
             let record = Record(position: .at(1), event: Event(topic: "a", data: "", isPrivate: isPrivate))

@@ -75,7 +75,7 @@ struct FeedTableTests {
         #expect(step(feed, .after(.at(1))) == "replay after 1 through 2")
     }
 
-    @Test("The tail moves with what nobody selects, and past the last event of a slice")
+    @Test("The tail moves past events without subscribers, and past the last event of a slice")
     mutating func tail() throws {
         let feed = try table.open(.of("a"))
         append("other", "other", end: 7)
@@ -118,7 +118,7 @@ struct FeedTableTests {
         #expect(step(feeds[2], .after(.at(0))) == "replay after 0 through 1")
     }
 
-    @Test("When the log has lost events, everybody is told and sent to the log, and the window starts again")
+    @Test("When the log has lost events, all subscribers are sent to the log, and the window starts again")
     mutating func gap() throws {
         let listener = Listener()
         let feeds = try [Selection.of("a"), .of("b")].map { try table.open($0) }

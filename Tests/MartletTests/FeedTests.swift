@@ -98,7 +98,7 @@ struct FeedTests {
         #expect(step(.at(.at(20))) == "caught up at 25")
     }
 
-    @Test("A feed that has started again sends everybody to the log")
+    @Test("A feed that has started again sends all its subscribers to the log")
     mutating func restarted() {
         feed.restart(at: .at(30))
         #expect(step(.at(.at(25)), tail: 30) == "replay after 25 through 30")
@@ -133,7 +133,7 @@ struct FeedTests {
         }
     }
 
-    @Test("A large event comes in a slice of its own")
+    @Test("A large event comes in a separate slice")
     mutating func largeEvent() {
         feed = Feed(selection: .of("news"), coveredFrom: .at(10))
         for (number, length) in [(12, 10), (15, 1000), (20, 10)] as [(UInt64, Int)] {
@@ -145,7 +145,7 @@ struct FeedTests {
         #expect(step(.at(.at(15)), limit: limit) == "deliver 20, stand at 25, the last")
     }
 
-    @Test("Whoever is caught up stands at the end of the log as it is known now")
+    @Test("A cursor that is caught up stands at the present end of the log")
     func caughtUp() {
         let tail = Mark(sequence: SequenceNumber(rawValue: 25), position: .at(40))
         let step = feed.step(.at(.at(25)), tail: tail, limit: SliceLimit(), covers: Position.covers)

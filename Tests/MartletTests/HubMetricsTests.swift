@@ -44,7 +44,7 @@ struct HubMetricsTests {
         }
     }
 
-    @Test("What came from history, and that nothing of it stays in memory")
+    @Test("Replayed events are counted, and none of them stays in memory")
     func replays() async throws {
         try await withHub(windowBytes: 1, metrics: registry) { hub in
             try await hub.publish(numbers: 0..<5, to: "news")

@@ -8,7 +8,8 @@ import Testing
 @testable import Martlet
 
 @Suite struct HubTests {
-    @Test func `a closure reads what is published while it runs`() async throws {
+    @Test("A closure reads what is published while it runs")
+    func closureReadsWhatIsPublished() async throws {
         try await withHub { hub in
             try await hub.subscribe(to: "orders/42") { events in
                 let id = try await hub.publish("shipped", to: "orders/42")
@@ -27,7 +28,8 @@ import Testing
         }
     }
 
-    @Test func `subscriptions to the same topics share a feed, which goes with the last`() async throws {
+    @Test("Subscriptions to the same topics share a feed, which goes with the last")
+    func subscriptionsToTheSameTopics() async throws {
         try await withHub { hub in
             try await hub.subscribe(to: "a", "b") { _ in
                 try await hub.subscribe(to: "b", "a") { _ in #expect(hub.feedCount == 1) }
@@ -38,8 +40,8 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...3)
-    func `resuming after any event gives exactly the rest, from any kind of log`(seed: UInt64) async throws {
+    @Test("Resuming after any event gives exactly the rest, from any kind of log", arguments: 1...3)
+    func resumingAfterAnyEventGives(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
         let logs: [any Log] = [MemoryLog(), VectorLog(VectorLog.Store(), readsFirst: .second)]
         for log in logs {
@@ -69,7 +71,8 @@ import Testing
         }
     }
 
-    @Test func `private events reach who may see them`() async throws {
+    @Test("Private events reach who may see them")
+    func privateEventsReachWhoMay() async throws {
         try await withHub { hub in
             try await hub.subscribe(to: "a", includesPrivate: true) { events in
                 try await hub.publish(Event(topic: "a", data: "secret", isPrivate: true))
@@ -79,7 +82,8 @@ import Testing
         }
     }
 
-    @Test func `what a client missed for good is said before what follows`() async throws {
+    @Test("A client learns of a gap before the events that follow it")
+    func whatAClientMissed() async throws {
         let log = MemoryLog(retention: Retention(events: 3))
         try await withHub(log: log) { hub in
             let ids = try await hub.publish(numbers: 0..<10, to: "a")
@@ -90,7 +94,8 @@ import Testing
         }
     }
 
-    @Test func `a reader that is slower than history keeps is told where it is behind`() async throws {
+    @Test("A reader that is slower than history keeps is told where it is behind")
+    func readerThatIsSlower() async throws {
         let log = MemoryLog(retention: Retention(events: 10))
         try await withHub(log: log, windowBytes: 1) { hub in
             try await hub.subscribe(to: "a") { events in
@@ -102,7 +107,8 @@ import Testing
         }
     }
 
-    @Test func `refused events and subscriptions say what is wrong`() async throws {
+    @Test("Refused events and subscriptions say what is wrong")
+    func refusedEventsAndSubscriptionsSay() async throws {
         try await withHub { hub in
             await #expect { try await hub.publish(Event(topic: "a", data: "", id: "a\nb")) } throws: {
                 ($0 as? MartletError)?.code == .invalidID && ($0 as? MartletError)?.field == "id"
@@ -115,7 +121,8 @@ import Testing
         }
     }
 
-    @Test func `an id of what a client does not select is unknown to it`() async throws {
+    @Test("An id of what a client does not select is unknown to it")
+    func idOfWhatAClient() async throws {
         try await withHub { hub in
             try await hub.publish(contentsOf: [
                 Event(topic: "a", data: "1", id: "shared"), Event(topic: "b", data: "2", id: "shared"),
@@ -127,7 +134,8 @@ import Testing
         }
     }
 
-    @Test func `a batch with one bad event publishes nothing`() async throws {
+    @Test("A batch with one bad event publishes nothing")
+    func batchWithOneBadEvent() async throws {
         try await withHub { hub in
             try await hub.subscribe(to: "a") { events in
                 _ = try? await hub.publish(contentsOf: [
@@ -140,7 +148,8 @@ import Testing
         }
     }
 
-    @Test func `events end when the hub stops, and a stopped hub says so`() async throws {
+    @Test("Events end when the hub stops, and a stopped hub says so")
+    func eventsEndWhenTheHub() async throws {
         let hub = Hub(logger: quiet)
         let running = Task { try await hub.run() }
         try await hub.subscribe(to: "a") { events in
@@ -153,7 +162,8 @@ import Testing
         }
     }
 
-    @Test func `a reader that is cancelled leaves nothing behind`() async throws {
+    @Test("A reader that is cancelled leaves nothing behind")
+    func readerThatIsCancelledLeaves() async throws {
         try await withHub { hub in
             let reader = Task {
                 try await hub.subscribe(to: "a") { events in for try await _ in events {} }

@@ -54,7 +54,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `a stream ends with the right to it, or sooner with its age`() async throws {
+    @Test("A stream ends with the right to it, or sooner with its age")
+    func streamEndsWithTheRight() async throws {
         try await withShard { hub, shard in
             let start = shard.sinks.start
             let first = try await Stream(hub, LeaseTerms(end: start + .seconds(2)), on: shard)
@@ -66,7 +67,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `a stream is renewed in place, up to its age, and can be cut short`() async throws {
+    @Test("A stream is renewed in place, up to its age, and can be cut short")
+    func streamIsRenewedInPlace() async throws {
         try await withShard { hub, shard in
             let start = shard.sinks.start
             let terms = LeaseTerms(principal: "alice", name: "tab", end: start + .seconds(2))
@@ -89,7 +91,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `a stream that was opened with other rights is not renewed, but ends`() async throws {
+    @Test("A stream that was opened with other rights is not renewed, but ends")
+    func streamThatWasOpened() async throws {
         try await withShard { hub, shard in
             let stream = try await Stream(hub, LeaseTerms(principal: "alice", name: "tab"), on: shard)
             let count = hub.renew("alice", name: "tab", grants: ["b"], until: nil)
@@ -99,7 +102,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `revoking ends all streams of a principal at once, and nobody else's`() async throws {
+    @Test("Revoking ends all streams of a principal at once, and no others")
+    func revokingEndsAllStreams() async throws {
         try await withShard { hub, shard in
             let streams = [
                 try await Stream(hub, LeaseTerms(principal: "alice"), on: shard),
@@ -114,7 +118,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `revoking also ends a stream whose right was judged before and which opens after`() async throws {
+    @Test("Revoking also ends a stream whose right was judged before and which opens after")
+    func revokingAlsoEndsAStream() async throws {
         try await withShard { hub, shard in
             let before = ContinuousClock.now
             #expect(hub.revoke("alice") == 0)
@@ -127,7 +132,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `principals are told apart byte for byte`() async throws {
+    @Test("Principals are told apart byte for byte")
+    func principalsAreToldApartByte() async throws {
         try await withShard { hub, shard in
             let stream = try await Stream(hub, LeaseTerms(principal: "e\u{301}"), on: shard)
             #expect(hub.revoke("\u{E9}") == 0)
@@ -136,7 +142,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `renewing does not keep a stream that drains after its lease would have ended`() async throws {
+    @Test("Renewing does not keep a stream that drains after its lease would have ended")
+    func renewingDoesNotKeep() async throws {
         try await withShard { hub, shard in
             let start = shard.sinks.start
             let terms = LeaseTerms(principal: "alice", name: "tab", end: start + .seconds(1))
@@ -149,7 +156,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `renewing does not keep a stream that drains`() async throws {
+    @Test("Renewing does not keep a stream that drains")
+    func renewingDoesNotKeepAStream() async throws {
         try await withShard { hub, shard in
             let start = shard.sinks.start
             let stream = try await Stream(
@@ -161,7 +169,8 @@ private final class Companion: Sendable {
         }
     }
 
-    @Test func `a lease goes with its stream, and its companion with it`() async throws {
+    @Test("A lease goes with its stream, and its companion with it")
+    func leaseGoesWithItsStream() async throws {
         try await withShard { hub, shard in
             let gone = Mutex(0)
             func terms() -> LeaseTerms {

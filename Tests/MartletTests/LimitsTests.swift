@@ -75,7 +75,7 @@ struct LimitsTests {
         try limits.check(Event(topic: "t", data: text))
     }
 
-    @Test("What the hub itself says cannot be published")
+    @Test("The hub's own events cannot be published")
     func reserved() throws {
         let limits = Limits()
         try limits.check(Event(topic: "earliest", data: "earliest", id: "gap", type: "earliest"))
@@ -93,7 +93,7 @@ struct LimitsTests {
         }
     }
 
-    @Test("A retry is not negative, and not so long that nobody comes back")
+    @Test("A retry is neither negative nor above its limit")
     func retry() throws {
         try limits.check(Event(topic: "t", data: "", retry: 0))
         expect(.invalidRetry, field: "retry", of: Event(topic: "t", data: "", retry: -1))

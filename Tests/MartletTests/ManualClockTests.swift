@@ -17,7 +17,7 @@ struct ManualClockTests {
         #expect(start < clock.now)
     }
 
-    @Test("Who sleeps until now or earlier does not sleep")
+    @Test("A task that sleeps until now or earlier does not sleep")
     func deadlineHasPassed() async throws {
         clock.advance(by: .seconds(1))
         try await clock.sleep(until: clock.now)
@@ -68,7 +68,7 @@ struct ManualClockTests {
         try await slept
     }
 
-    @Test("Who is cancelled before it sleeps does not sleep")
+    @Test("A task that is cancelled before it sleeps does not sleep")
     func cancelledBefore() async {
         let task = Task { [clock] in
             withUnsafeCurrentTask { $0?.cancel() }
@@ -78,7 +78,7 @@ struct ManualClockTests {
         #expect(clock.sleeperCount == 0)
     }
 
-    @Test("Who waits for sleepers can be cancelled")
+    @Test("Waiting for sleepers can be cancelled")
     func cancelledWaiting() async {
         let task = Task { [clock] in
             withUnsafeCurrentTask { $0?.cancel() }

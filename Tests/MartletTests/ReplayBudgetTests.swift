@@ -141,7 +141,7 @@ struct ReplayBudgetTests {
         }
     }
 
-    @Test("Who has much to read delays who has little by a slice, not by all of it")
+    @Test("A client that has much to read delays the others by one slice at most")
     func fairness() async throws {
         try await withHub(windowBytes: 1, base: .oneSmallSlice) { hub in
             let ids = try await hub.publish(numbers: 0..<1000, to: "past")
@@ -163,7 +163,7 @@ struct ReplayBudgetTests {
         }
     }
 
-    @Test("Who leaves at whatever moment gives up its place and what it holds")
+    @Test("A reader that leaves at any moment gives up its place and its slice")
     func leaving() async throws {
         try await withHub(windowBytes: 1, base: .oneSmallSlice) { hub in
             try await hub.publish(numbers: 0..<100, to: "past")

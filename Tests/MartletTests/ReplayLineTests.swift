@@ -14,7 +14,7 @@ struct ReplayLineTests {
             through: Mark(sequence: SequenceNumber(rawValue: 100), position: Position("e-100")), framing: framing)
     }
 
-    @Test("Who wants the same waits together, and first come is first served")
+    @Test("Readers of the same slice wait together, and the first request is served first")
     func sharing() {
         var line = ReplayLine<String>(capacity: 10)
         _ = line.join("a", for: request(1))
@@ -45,7 +45,7 @@ struct ReplayLineTests {
         #expect(line.onTheirWay == 2)
     }
 
-    @Test("Who leaves before its turn is not read for, and who leaves meanwhile is not given it")
+    @Test("No slice is read for a reader that has left, and none is given to it")
     func leaving() throws {
         var line = ReplayLine<String>(capacity: 1)
         let first = line.join("1", for: request(1))

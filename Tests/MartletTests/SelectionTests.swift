@@ -22,7 +22,8 @@ import Testing
         return try Topic(text.replacing("N", with: "\(Int.random(in: 0..<40, using: &random))"))
     }
 
-    @Test func `an event is selected by any selector of any topic, and seen by any grant of any topic`() throws {
+    @Test("An event is selected by any selector of any topic, and seen by any grant of any topic")
+    func eventIsSelectedByAny() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         var selected = 0

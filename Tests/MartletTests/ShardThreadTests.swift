@@ -33,8 +33,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [(0, 3), (2, 3)])
-    func `a hub that is given too few threads serves its streams with those that it has`(
+    @Test("A hub that is given too few threads serves its streams with those that it has", arguments: [(0, 3), (2, 3)])
+    func hubThatIsGivenToo(
         threads: Int, wanted: Int
     ) async throws {
         let recorded = RecordingLog()

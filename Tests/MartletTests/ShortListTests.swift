@@ -6,7 +6,8 @@ import Testing
 @testable import Martlet
 
 @Suite struct ShortListTests {
-    @Test func `it is the list that an array would be`() {
+    @Test("It is the list that an array would be")
+    func itIsTheList() {
         var random = SeededGenerator(seed: 1)
         var list = ShortList<Int>()
         var array: [Int] = []

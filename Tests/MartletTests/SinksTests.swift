@@ -39,8 +39,10 @@ private final class Client {
 }
 
 @Suite struct SinksTests {
-    @Test(arguments: 0..<12)
-    func `whatever sockets take and whenever they break, every client sees every event once and in order`(
+    @Test(
+        "Clients see every event once and in order, however much their sockets take and whenever they break",
+        arguments: 0..<12)
+    func whateverSocketsTakeAndWhenever(
         round: Int
     ) async throws {
         let seed = UInt64.random(in: 0 ... .max)
@@ -108,7 +110,8 @@ private final class Client {
         }
     }
 
-    @Test func `a stream that is ended ends what it has begun, says when to come back, and lingers`() async throws {
+    @Test("A stream that is ended ends what it has begun, says when to come back, and lingers")
+    func streamThatIsEndedEnds() async throws {
         try await withHub { hub in
             let shard = SimulatedShard(hub, seed: 1)
             shard.network.isKind = true
@@ -125,8 +128,8 @@ private final class Client {
         }
     }
 
-    @Test(arguments: [1_000_000, 1])
-    func `who has overtaken its group joins it with its next pass, whatever that comes to`(
+    @Test("A member that is ahead of its group joins it with the next pass", arguments: [1_000_000, 1])
+    func whoHasOvertakenItsGroup(
         windowBytes: Int
     ) async throws {
         try await withHub(windowBytes: windowBytes) { hub in
@@ -163,7 +166,8 @@ private final class Client {
         }
     }
 
-    @Test func `a busy feed delays a quiet one by one slice`() async throws {
+    @Test("A busy feed delays a quiet one by one slice")
+    func busyFeedDelaysAQuiet() async throws {
         try await withHub { hub in
             let shard = SimulatedShard(hub, seed: 5)
             shard.network.isKind = true
@@ -189,7 +193,8 @@ private final class Client {
         }
     }
 
-    @Test func `streams end when their time comes, and not before`() async throws {
+    @Test("Streams end when their time comes, and not before")
+    func streamsEndWhenTheirTime() async throws {
         try await withHub { hub in
             let shard = SimulatedShard(hub, seed: 2)
             shard.network.isKind = true
@@ -218,7 +223,8 @@ private final class Client {
         }
     }
 
-    @Test func `a client that takes nothing for the write timeout is disconnected, and not before`() async throws {
+    @Test("A client that takes nothing for the write timeout is disconnected, and not before")
+    func clientThatTakesNothing() async throws {
         try await withHub { hub in
             let shard = SimulatedShard(hub, seed: 3)
             let subscription = try await hub.subscribe(to: Selection(topics: ["a"]), after: nil)

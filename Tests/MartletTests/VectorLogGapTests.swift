@@ -20,7 +20,7 @@ struct VectorLogGapTests {
         #expect(try await log.texts() == ["2", "6", "4", "5"])
     }
 
-    @Test("Who has missed something goes on where he stood, and behind what was removed")
+    @Test("A client that has missed events continues where it stood, or behind removed events")
     func trimmed() async throws {
         try await log.append(even, "1", "2")
         try await log.append(odd, "1", "2", "3", "4", "5")

@@ -112,7 +112,7 @@ struct WindowTests {
         #expect(window.byteCount == 61)
     }
 
-    @Test("What nobody holds any more takes no memory, however long something before it is held")
+    @Test("Released frames take no memory, however long an earlier frame is held")
     mutating func churn() throws {
         append(1, bytes: 1, feed)
         for sequence in 2...1000 as ClosedRange<UInt64> {

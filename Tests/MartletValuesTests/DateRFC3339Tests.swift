@@ -6,6 +6,7 @@ import Testing
 
 @Suite struct DateRFC3339Tests {
     @Test(
+        "A time is read",
         arguments: [
             ("1970-01-01T00:00:00Z", 0), ("2026-11-24T18:00:00Z", 1_795_543_200),
             ("2026-11-24t18:00:00z", 1_795_543_200),
@@ -16,11 +17,12 @@ import Testing
             ("9999-12-31T23:59:59Z", 253_402_300_799),
             ("2000-02-29T12:00:00Z", 951_825_600), ("1900-03-01T00:00:00Z", -2_203_891_200),
         ])
-    func `a time is read`(text: String, seconds: TimeInterval) {
+    func timeIsRead(text: String, seconds: TimeInterval) {
         #expect(Date(rfc3339: text) == Date(timeIntervalSince1970: seconds))
     }
 
     @Test(
+        "A similar path is not reserved",
         arguments: [
             "", "now", "2026-11-24", "2026-11-24T18:00Z", "2026-11-24T18:00:00", "2026-11-24 18:00:00Z",
             "20261124T180000Z",
@@ -37,7 +39,7 @@ import Testing
             "1900-02-29T00:00:00Z", "2026\u{301}-11-24T18:00:00Z", "2026-11-24T18:00:00\r\nZ",
             "2026-11-24T18:00:00*01:00", "2026-11-24T18:00:00Z\u{301}", "\u{662}026-11-24T18:00:00Z",
         ])
-    func `what only looks like one is not`(text: String) {
+    func whatOnlyLooksLikeOne(text: String) {
         #expect(Date(rfc3339: text) == nil)
     }
 }

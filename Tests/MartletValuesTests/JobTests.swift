@@ -20,7 +20,8 @@ import Testing
         try await hub.watchJob(name).first(.max)
     }
 
-    @Test func `a job is reported from its beginning to its end`() async throws {
+    @Test("A job is reported from its beginning to its end")
+    func jobIsReported() async throws {
         try await quickHub().whileRunning { hub in
             let before = Date.now.addingTimeInterval(-1)
             let result = try await hub.job("import-7") { job in
@@ -41,7 +42,8 @@ import Testing
         }
     }
 
-    @Test func `a report is an event that a browser can read`() async throws {
+    @Test("A report is an event that a browser can read")
+    func reportIsAnEvent() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.subscribe(to: "jobs/import-7") { events in
                 try await hub.job("import-7") { await $0.progress(0.5, "Half") }
@@ -54,7 +56,8 @@ import Testing
         }
     }
 
-    @Test func `progress comes at a pace: the latest wins, and the last is not lost`() async throws {
+    @Test("Progress comes at a pace: the latest wins, and the last is not lost")
+    func progressComesAtAPace() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.job("import-7", reporting: reporting) { job in
                 var watch = hub.watchJob("import-7").makeAsyncIterator()
@@ -78,7 +81,8 @@ import Testing
         }
     }
 
-    @Test func `fractions and messages are kept within bounds`() async throws {
+    @Test("Fractions and messages are kept within bounds")
+    func fractionsAndMessagesAreKept() async throws {
         let reporting = JobReporting(interval: .zero, messageBytes: 5)
         try await quickHub().whileRunning { hub in
             await #expect(throws: JobFailure("éééé")) {
@@ -100,7 +104,8 @@ import Testing
         }
     }
 
-    @Test func `of an error only what the job has chosen to say is told`() async throws {
+    @Test("Of an error only what the job has chosen to say is told")
+    func ofAnError() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.subscribe(to: "jobs/import-7") { events in
                 await #expect(throws: Internal.self) { try await hub.job("import-7") { _ in throw Internal() } }
@@ -115,7 +120,8 @@ import Testing
         }
     }
 
-    @Test func `a job that is cancelled has failed`() async throws {
+    @Test("A job that is cancelled has failed")
+    func jobThatIsCancelled() async throws {
         try await quickHub().whileRunning { hub in
             let (begun, beginning) = AsyncStream.makeStream(of: Void.self)
             let job = Task {
@@ -133,7 +139,8 @@ import Testing
         }
     }
 
-    @Test func `the work goes on while the hub refuses reports, and none is missing that matters`() async throws {
+    @Test("The work goes on while the hub refuses reports, and none is missing that matters")
+    func workGoes() async throws {
         let log = ScriptedLog()
         log.refuse(3)
         try await Hub(log: log, logger: quiet).whileRunning { hub in
@@ -152,7 +159,8 @@ import Testing
         }
     }
 
-    @Test func `the end is tried again until the hub takes it`() async throws {
+    @Test("The end is tried again until the hub takes it")
+    func endIsTriedAgainUntil() async throws {
         let log = ScriptedLog()
         try await Hub(log: log, logger: quiet).whileRunning { hub in
             async let result = hub.job("import-7", reporting: reporting) { _ in
@@ -170,7 +178,8 @@ import Testing
         }
     }
 
-    @Test func `a hub that takes nothing for too long is given up`() async throws {
+    @Test("A hub that takes nothing for too long is given up")
+    func hubThatTakesNothing() async throws {
         let log = ScriptedLog()
         try await Hub(log: log, logger: quiet).whileRunning { hub in
             async let result = hub.job("import-7", reporting: reporting) { _ in
@@ -184,14 +193,17 @@ import Testing
         }
     }
 
-    @Test func `a job ends also where the hub has stopped`() async throws {
+    @Test("A job ends also where the hub has stopped")
+    func jobEndsAlso() async throws {
         let hub = quickHub()
         try await hub.whileRunning { _ in }
         #expect(try await hub.job("import-7") { _ in 7 } == 7)
     }
 
-    @Test(arguments: ["", "a\nb", String(repeating: "a", count: 1020)])
-    func `what can be no job's name is refused before anything is done`(name: String) async throws {
+    @Test(
+        "An invalid name of a job is refused before anything is done",
+        arguments: ["", "a\nb", String(repeating: "a", count: 1020)])
+    func whatCanBeNoJob(name: String) async throws {
         try await quickHub().whileRunning { hub in
             await #expect { try await hub.job(name) { _ in Issue.record("It was begun.") } } throws: {
                 ($0 as? MartletError)?.code == .invalidTopic

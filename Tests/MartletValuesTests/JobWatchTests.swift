@@ -17,7 +17,8 @@ import Testing
         return deliveries
     }
 
-    @Test func `a job that waits is queued, and whoever watches it goes on with its run`() async throws {
+    @Test("A waiting job is queued, and its watchers follow its run")
+    func jobThatWaitsIsQueued() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.markJobQueued("import-7", "Third in line")
             var watch = hub.watchJob("import-7").makeAsyncIterator()
@@ -31,7 +32,8 @@ import Testing
         }
     }
 
-    @Test func `who watches a job before there is one sees its first run`() async throws {
+    @Test("A watcher that comes before a job sees its first run")
+    func whoWatchesAJobBefore() async throws {
         try await quickHub().whileRunning { hub in
             let reports = hub.watchJob("import-7")
             async let states = reports.first(.max).map(\.state)
@@ -40,7 +42,8 @@ import Testing
         }
     }
 
-    @Test func `a new run of a name is not ended by the old one`() async throws {
+    @Test("A new run of a name is not ended by the old one")
+    func newRunOfAName() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.job("import-7") { await $0.progress(0.1) }
             let first = try await deliveries(on: hub)
@@ -61,7 +64,8 @@ import Testing
         }
     }
 
-    @Test func `who comes back gets the rest, and nothing when there is none`() async throws {
+    @Test("A client that comes back receives the rest, or nothing if there is none")
+    func whoComesBackGets() async throws {
         let store = VectorLog.Store()
         let logs: [[any Log]] = [
             [MemoryLog()], [VectorLog(store), VectorLog(store, readsFirst: .second)],
@@ -110,7 +114,8 @@ import Testing
         #expect(try await anew?.first(1).map(\.state) == [.queued])
     }
 
-    @Test func `the latest run is found in a long history, and lost reports are said`() async throws {
+    @Test("The latest run is found in a long history, and lost reports are said")
+    func latestRunIsFound() async throws {
         let hub = quickHub(retention: Retention(events: 800)) { $0.windowBytes = 1 }
         try await hub.whileRunning { hub in
             let topic = try Topic.job("import-7")
@@ -137,7 +142,8 @@ import Testing
         }
     }
 
-    @Test func `other events of the topic are left out, and what is no report is said`() async throws {
+    @Test("Other events of the topic are left out, and what is no report is said")
+    func otherEventsOfTheTopic() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.publish("note", to: "jobs/import-7")
             let bad = try await hub.publish("secret", to: "jobs/import-7", type: "job")
@@ -155,7 +161,8 @@ import Testing
         }
     }
 
-    @Test func `only the reports of the latest run count`() {
+    @Test("Only the reports of the latest run count")
+    func onlyTheReports() {
         func report(_ state: JobReport.State, _ run: String) -> JobReport {
             JobReport(state: state, run: run, time: .now)
         }

@@ -17,7 +17,8 @@ import Testing
         }
     }
 
-    @Test func `what was set last is the state`() async throws {
+    @Test("The last value that was set is the state")
+    func whatWasSetLast() async throws {
         try await quickHub().whileRunning { hub in
             let status = StateTopic<Int>("status", of: hub)
             #expect(try await status.current() == nil)
@@ -35,7 +36,8 @@ import Testing
         }
     }
 
-    @Test func `who comes late is given the current value and then each newer one`() async throws {
+    @Test("A late reader receives the current value, and then each newer one")
+    func whoComesLateIsGiven() async throws {
         try await quickHub().whileRunning { hub in
             let status = StateTopic<Int>("status", of: hub)
             for number in 1...3 { try await status.set(number) }
@@ -50,7 +52,8 @@ import Testing
         }
     }
 
-    @Test func `updates end when the hub stops`() async throws {
+    @Test("Updates end when the hub stops")
+    func updatesEndWhenTheHub() async throws {
         let hub = quickHub()
         var updates = StateTopic<Int>("status", of: hub).updates.makeAsyncIterator()
         try await hub.whileRunning { hub in
@@ -61,7 +64,8 @@ import Testing
         await #expect(throws: MartletError.self) { try await StateTopic<Int>("status", of: hub).current() }
     }
 
-    @Test func `a history is gone over once, in slices`() async throws {
+    @Test("A history is gone over once, in slices")
+    func historyIsGoneOverOnce() async throws {
         let log = ScriptedLog()
         try await hub(log).whileRunning { hub in
             var last = ""
@@ -79,7 +83,8 @@ import Testing
         }
     }
 
-    @Test func `who knows the value goes on with it when it was removed from history`() async throws {
+    @Test("A client that knows the value continues from it after it was removed from history")
+    func whoKnowsTheValueGoes() async throws {
         try await quickHub(retention: Retention(events: 2)).whileRunning { hub in
             let (setter, reader, watcher) = (
                 StateTopic<Int>("status", of: hub), StateTopic<Int>("status", of: hub),
@@ -103,7 +108,8 @@ import Testing
         }
     }
 
-    @Test func `an old value is not taken for the state where a newer one was lost`() async throws {
+    @Test("An old value is not taken for the state where a newer one was lost")
+    func oldValueIsNotTaken() async throws {
         let hub = quickHub(retention: Retention(events: 2)) { $0.windowBytes = 1 }
         try await hub.whileRunning { hub in
             let status = StateTopic<Int>("status", of: hub)
@@ -124,7 +130,8 @@ import Testing
         }
     }
 
-    @Test func `a reader that is too slow goes on with the current value`() async throws {
+    @Test("A reader that is too slow goes on with the current value")
+    func readerThatIsTooSlow() async throws {
         let hub = quickHub(retention: Retention(events: 2)) { $0.windowBytes = 1 }
         try await hub.whileRunning { hub in
             let status = StateTopic<Int>("status", of: hub)
@@ -141,7 +148,8 @@ import Testing
         }
     }
 
-    @Test func `what is no such value is said, until another is set`() async throws {
+    @Test("A state that is not a value is an error until another value is set")
+    func whatIsNoSuchValue() async throws {
         try await quickHub().whileRunning { hub in
             let status = StateTopic<Int>("status", of: hub)
             let id = try await hub.publish("secret", to: "status")
@@ -164,7 +172,8 @@ import Testing
         }
     }
 
-    @Test func `a look that is cancelled leaves the next to others`() async throws {
+    @Test("A look that is cancelled leaves the next to others")
+    func lookThatIsCancelledLeaves() async throws {
         try await quickHub().whileRunning { hub in
             let status = StateTopic<Int>("status", of: hub)
             let looks = (0..<20).map { _ in Task { try await status.current() } }
@@ -175,8 +184,8 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...3)
-    func `values that are set at the same time are seen in the order of the log, on every node`(seed: UInt64)
+    @Test("Values that are set at the same time are seen in the order of the log, on every node", arguments: 1...3)
+    func valuesThatAreSet(seed: UInt64)
         async throws
     {
         var random = SeededGenerator(seed: seed)

@@ -9,7 +9,8 @@ import Testing
 @Suite(.timeLimit(.minutes(3))) struct TypedTopicTests {
     private let orders = TypedTopic<Order>("orders/42")
 
-    @Test func `a value is JSON on one line, the same text for the same value`() async throws {
+    @Test("A value is JSON on one line, the same text for the same value")
+    func valueIsJSONOnOne() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.subscribe(to: "orders/42") { events in
                 let id = try await hub.publish(Order(number: 1), to: "orders/42", type: "order")
@@ -25,7 +26,8 @@ import Testing
         }
     }
 
-    @Test func `a string is published as it is, and as JSON where the topic is one of strings`() async throws {
+    @Test("A string is published as it is, and as JSON where the topic is one of strings")
+    func stringIsPublished() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.subscribe(to: "a") { events in
                 try await hub.publish("shipped", to: "a")
@@ -36,7 +38,8 @@ import Testing
         }
     }
 
-    @Test func `times come back to the millisecond, and as the same text`() throws {
+    @Test("Times come back to the millisecond, and as the same text")
+    func timesComeBack() throws {
         var random = SeededGenerator(seed: 1)
         let edges = [-62_135_596_800, -1, -0.001, 0, 1.1, 1_795_543_200.999, 253_402_300_799.998]
         let times =
@@ -52,7 +55,8 @@ import Testing
             try EventJSON.value(Date.self, of: #""2026-11-24T20:00:00+02:00""#).timeIntervalSince1970 == 1_795_543_200)
     }
 
-    @Test func `what cannot be written as JSON is refused, says so without the value, and is not published`()
+    @Test("A value that JSON cannot hold is refused with an error that does not show it, and is not published")
+    func whatCannotBeWritten()
         async throws
     {
         try await quickHub().whileRunning { hub in
@@ -78,7 +82,8 @@ import Testing
         }
     }
 
-    @Test func `publisher and subscriber agree on the type, and a subscriber goes on after an id`() async throws {
+    @Test("Publisher and subscriber agree on the type, and a subscriber goes on after an id")
+    func publisherAndSubscriberAgree() async throws {
         try await quickHub().whileRunning { hub in
             let values = [Order(number: 1), Order(number: 2), Order(number: 3)]
             let first = try await hub.subscribe(to: orders) { events in
@@ -97,7 +102,8 @@ import Testing
         }
     }
 
-    @Test func `what is no such value ends the loop, and who subscribes after its id goes on behind it`() async throws {
+    @Test("An event that is not a value ends the loop, and a reader that subscribes after its id continues behind it")
+    func whatIsNoSuchValue() async throws {
         try await quickHub().whileRunning { hub in
             try await hub.publish(Order(number: 1), to: orders)
             let bad = try await hub.publish(["secret": 2], to: "orders/42")
@@ -117,7 +123,8 @@ import Testing
         }
     }
 
-    @Test func `a gap ends the loop, and who subscribes after its id misses nothing more`() async throws {
+    @Test("A gap ends the loop, and who subscribes after its id misses nothing more")
+    func gapEndsTheLoop() async throws {
         try await quickHub(retention: Retention(events: 2)).whileRunning { hub in
             let seen = try await hub.publish(Order(number: 1), to: orders)
             var last = ""

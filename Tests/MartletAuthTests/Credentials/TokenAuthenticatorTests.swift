@@ -14,14 +14,16 @@ import Testing
         TokenAuthenticator(subscriber: try await verifier(), publisher: publisher, rules: rules)
     }
 
-    @Test(arguments: ["Bearer ", "bearer ", "BEARER   "])
-    func `a token is in the header Authorization`(scheme: String) async throws {
+    @Test("A token is in the header Authorization", arguments: ["Bearer ", "bearer ", "BEARER   "])
+    func tokenIsInTheHeader(scheme: String) async throws {
         let request = request(.get, "/", [(.authorization, scheme + (try await token(#"{"sub":"alice"}"#)))])
         #expect(try await authenticator().principal(of: request, to: .subscribe)?.subject == "alice")
     }
 
-    @Test(arguments: ["", "Bearer", "Bearer ", "Basic YTpi", "Bearertoken", "e30.e30.e30", "Token x", ", Bearer x"])
-    func `another header Authorization is refused`(value: String) async throws {
+    @Test(
+        "Another header Authorization is refused",
+        arguments: ["", "Bearer", "Bearer ", "Basic YTpi", "Bearertoken", "e30.e30.e30", "Token x", ", Bearer x"])
+    func anotherHeaderAuthorizationIsRefused(value: String) async throws {
         let problem = try await problem {
             try await authenticator().principal(of: request(.get, "/", [(.authorization, value)]), to: .subscribe)
         }
@@ -30,7 +32,8 @@ import Testing
         #expect(problem?.headers[.wwwAuthenticate]?.hasPrefix("Bearer error=\"invalid_token\"") == true)
     }
 
-    @Test func `two headers Authorization are refused, even if they are equal`() async throws {
+    @Test("Two headers Authorization are refused, even if they are equal")
+    func twoHeadersAuthorizationAreRefused() async throws {
         let value = "Bearer " + (try await token())
         let problem = try await problem {
             try await authenticator().principal(
@@ -40,13 +43,15 @@ import Testing
         #expect(problem?.headers[.wwwAuthenticate]?.contains("invalid_request") == true)
     }
 
-    @Test func `a request without credentials is nobody's`() async throws {
+    @Test("A request without credentials has no principal")
+    func requestWithoutCredentialsIsNobody() async throws {
         #expect(try await authenticator().principal(of: request(), to: .subscribe) == nil)
         let other = request(.get, "/?authorization=x", [(.cookie, "other=1")])
         #expect(try await authenticator().principal(of: other, to: .subscribe) == nil)
     }
 
-    @Test func `header, query and cookie come in this order, and the first is the only one`() async throws {
+    @Test("Header, query and cookie come in this order, and the first is the only one")
+    func headerQueryAndCookieCome() async throws {
         let rules = CredentialRules(acceptsQueryParameter: true)
         let header = try await token(#"{"sub":"header"}"#)
         let query = try await token(#"{"sub":"query"}"#)
@@ -65,8 +70,10 @@ import Testing
         #expect(worse?.field == "Authorization")
     }
 
-    @Test(arguments: ["authorization=", "authorization", "authorization=a&authorization=a", "%61uthorization="])
-    func `the query has one token that is not empty`(query: String) async throws {
+    @Test(
+        "The query has one token that is not empty",
+        arguments: ["authorization=", "authorization", "authorization=a&authorization=a", "%61uthorization="])
+    func queryHasOneToken(query: String) async throws {
         let problem = try await problem {
             try await authenticator(CredentialRules(acceptsQueryParameter: true))
                 .principal(of: request(.get, "/?\(query)"), to: .subscribe)
@@ -75,7 +82,8 @@ import Testing
         #expect(problem?.field == "authorization")
     }
 
-    @Test func `the cookie has the name that is configured, or none`() async throws {
+    @Test("The cookie has the name that is configured, or none")
+    func cookieHasTheName() async throws {
         let cookie = (HTTPField.Name.cookie, "hub=\"\(try await token(#"{"sub":"alice"}"#))\"")
         let request = request(.get, "/", [cookie])
         #expect(
@@ -86,7 +94,8 @@ import Testing
             try await authenticator(CredentialRules(cookieName: nil)).principal(of: request, to: .subscribe) == nil)
     }
 
-    @Test func `a bad token is refused, though none would be needed`() async throws {
+    @Test("A bad token is refused, though none would be needed")
+    func badTokenIsRefusedThough() async throws {
         for (field, name) in [(HTTPField.Name.authorization, "Bearer bad"), (.cookie, "mercureAuthorization=bad")] {
             let problem = try await problem {
                 try await authenticator().principal(of: request(.get, "/", [(field, name)]), to: .subscribe)
@@ -97,6 +106,7 @@ import Testing
     }
 
     @Test(
+        "With a cookie only pages that are allowed may publish",
         arguments: [
             // Origin, Referer, is allowed
             ("https://app.example", nil, true), (nil, "https://app.example/page?q", true),
@@ -105,7 +115,7 @@ import Testing
             ("", "https://app.example/", false), (nil, "/page", false),
             (nil, "https://app.example@evil.example/", false),
         ] as [(String?, String?, Bool)])
-    func `with a cookie only pages that are allowed may publish`(
+    func withACookieOnlyPages(
         origin: String?, referer: String?, isAllowed: Bool
     ) async throws {
         let rules = CredentialRules(
@@ -130,7 +140,8 @@ import Testing
         #expect(try await authenticator.principal(of: get, to: .subscribe)?.subject == "alice")
     }
 
-    @Test func `publishers and subscribers have keys of their own`() async throws {
+    @Test("Publishers and subscribers have separate keys")
+    func publishersAndSubscribersHaveKeys() async throws {
         let publisher = TokenVerifier(keys: try await TokenKeys(text: TestKeys.ecPublic), audience: .any)
         let authenticator = try await authenticator(publisher: publisher)
         let subscribes = request(.get, "/", [(.authorization, "Bearer \(try await token())")])
@@ -139,7 +150,8 @@ import Testing
         #expect(refused?.detail.contains("algorithm not allowed") == true)
     }
 
-    @Test func `where there is no key for a purpose, it says so`() async throws {
+    @Test("Where there is no key for a purpose, it says so")
+    func whereThereIsNoKey() async throws {
         let none = TokenAuthenticator(subscriber: nil, publisher: nil)
         #expect(try await none.principal(of: request(), to: .subscribe) == nil)
         let publish = try await problem { try await none.principal(of: request(.post), to: .publish) }
@@ -151,7 +163,8 @@ import Testing
         #expect(subscribe?.detail.contains("No key") == true)
     }
 
-    @Test func `while the keys cannot be had the answer is 503 and when to come back`() async throws {
+    @Test("While the keys cannot be had the answer is 503 and when to come back")
+    func whileTheKeysCannot() async throws {
         struct Away: Error {}
         let keys = try TokenKeys(TokenAlgorithm.asymmetric, KeySetLimits(), ContinuousClock(), quiet) { throw Away() }
         let authenticator = TokenAuthenticator(subscriber: TokenVerifier(keys: keys, audience: .any), publisher: nil)

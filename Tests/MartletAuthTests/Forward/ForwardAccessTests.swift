@@ -27,7 +27,8 @@ import Testing
             limits: limits, logger: logger)
     }
 
-    @Test func `the application hears who asks for what, without tokens in the URL`() async throws {
+    @Test("The application hears who asks for what, without tokens in the URL")
+    func applicationHearsWhoAsks() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [:], "{}")
             let request = request(
@@ -56,8 +57,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["x", "Basic YTpi", "bearer x"])
-    func `only a bearer token shows that a page wanted to publish, whatever comes along`(authorization: String)
+    @Test(
+        "Only a bearer token shows that a page wanted to publish, whatever comes along",
+        arguments: ["x", "Basic YTpi", "bearer x"])
+    func onlyABearerTokenShows(authorization: String)
         async throws
     {
         try await FakeServer.run { server in
@@ -72,7 +75,8 @@ import Testing
         }
     }
 
-    @Test func `what was remembered of a principal is forgotten`() async throws {
+    @Test("Cached answers about a principal can be dropped")
+    func whatWasRemembered() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [.cacheControl: "max-age=60"], #"{"principal":"alice"}"#)
             let access = try self.access(server)
@@ -87,7 +91,8 @@ import Testing
         }
     }
 
-    @Test func `200 grants what the answer says`() async throws {
+    @Test("200 grants what the answer says")
+    func n200GrantsWhatTheAnswer() async throws {
         try await FakeServer.run { server in
             let access = try self.access(server)
             server.answer(
@@ -110,8 +115,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [HTTPResponse.Status.unauthorized, .forbidden])
-    func `401 and 403 refuse with the application's reason`(status: HTTPResponse.Status) async throws {
+    @Test(
+        "401 and 403 refuse with the application's reason", arguments: [HTTPResponse.Status.unauthorized, .forbidden])
+    func n401And403Refuse(status: HTTPResponse.Status) async throws {
         try await FakeServer.run { server in
             let access = try self.access(server) { $0.maximumDetail = 10 }
             func refusal() async throws -> Problem? {
@@ -139,6 +145,7 @@ import Testing
     }
 
     @Test(
+        "Any other answer is 503, and the log says why",
         arguments: [
             (.ok, ""), (.ok, "garbage"), (.ok, "[]"), (.ok, #"{"subscribe":"*"}"#), (.ok, #"{"public":1}"#),
             (.ok, #"{"principal":7}"#), (.ok, #"{"expires":"soon"}"#), (.ok, #"{"expires":"2099-02-30T00:00:00Z"}"#),
@@ -147,7 +154,7 @@ import Testing
             (.notFound, "{}"), (.found, "{}"), (.created, "{}"), (.tooManyRequests, "{}"),
             (.ok, #"{"principal":"\#(String(repeating: "a", count: 70_000))"}"#),
         ] as [(HTTPResponse.Status, String)])
-    func `any other answer is 503, and the log says why`(status: HTTPResponse.Status, body: String) async throws {
+    func anyOtherAnswerIs503(status: HTTPResponse.Status, body: String) async throws {
         try await FakeServer.run { server in
             let log = RecordingLog()
             let access = try self.access(server, logger: log.logger)
@@ -167,7 +174,8 @@ import Testing
         }
     }
 
-    @Test func `an application that is away or slow is 503`() async throws {
+    @Test("An application that is away or slow is 503")
+    func applicationThatIsAway() async throws {
         let away = try ForwardAccess(url: "http://127.0.0.1:1/", logger: quiet)
         let refused = try await problem { try await away.grant(for: request(), to: .subscribe) }
         #expect(refused?.status == .serviceUnavailable)
@@ -187,6 +195,7 @@ import Testing
     }
 
     @Test(
+        "An answer is remembered as it says",
         arguments: [
             // Cache-Control, Vary, whether the same is asked again for: the same, another URI, another address
             ("max-age=60", nil, false, false, false), ("private, max-age=60", "Cookie", false, false, false),
@@ -201,7 +210,7 @@ import Testing
             ("max-age=60", "Cookie, x-forwarded-for", false, false, true),
             ("Max-Age=\"60\"", "X-Forwarded-For, X-Forwarded-Uri", false, true, true),
         ] as [(String?, String?, Bool, Bool, Bool)])
-    func `an answer is remembered as it says`(
+    func answerIsRemembered(
         cacheControl: String?, vary: String?, same: Bool, otherURI: Bool, otherAddress: Bool
     ) async throws {
         for status in [HTTPResponse.Status.ok, .forbidden] {
@@ -229,7 +238,8 @@ import Testing
         }
     }
 
-    @Test func `a remembered grant does not outlive its end, nor the bound`() throws {
+    @Test("A remembered grant does not outlive its end, nor the bound")
+    func rememberedGrantDoesNotOutlive() throws {
         func age(_ body: String) throws -> Duration {
             let answer = OutgoingRequest.Answer(
                 status: 200, headers: ["cache-control": "max-age=4294967295"], body: Array(body.utf8))
@@ -240,7 +250,8 @@ import Testing
         #expect(try age(#"{"expires":1e300}"#) == ForwardLimits().maximumAge)
     }
 
-    @Test func `credentials in one header are not those in another`() {
+    @Test("Credentials in one header are not those in another")
+    func credentialsInOneHeader() {
         func key(_ authorization: [String], _ cookies: [String], purpose: String = "subscribe") -> ForwardKey {
             ForwardKey(purpose: purpose, authorization: authorization, cookies: cookies, uri: "/", address: "a")
         }
@@ -255,7 +266,8 @@ import Testing
         #expect(Set(keys).count == keys.count)
     }
 
-    @Test func `the application is asked again for the same texts in another header`() async throws {
+    @Test("The application is asked again for the same texts in another header")
+    func applicationIsAskedAgain() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [.cacheControl: "max-age=60"], "{}")
             let access = try self.access(server)
@@ -269,7 +281,8 @@ import Testing
         }
     }
 
-    @Test func `only what was remembered of exactly this principal is forgotten`() async throws {
+    @Test("Only what was remembered of exactly this principal is forgotten")
+    func onlyWhatWasRemembered() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [.cacheControl: "max-age=60"], #"{"principal":"\u00e9"}"#)
             let access = try self.access(server)
@@ -283,8 +296,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["099", "000", "101", "1000", "-1", "20"])
-    func `a status that HTTP does not have is no answer`(status: String) async throws {
+    @Test("A status that HTTP does not have is no answer", arguments: ["099", "000", "101", "1000", "-1", "20"])
+    func statusThatHTTP(status: String) async throws {
         try await RawServer.run(answering: "HTTP/1.1 \(status) x\r\nContent-Length: 2\r\n\r\n{}") { port in
             let url = "http://127.0.0.1:\(port)/"
             let access = try ForwardAccess(url: url, logger: quiet)
@@ -295,7 +308,8 @@ import Testing
         }
     }
 
-    @Test func `those who ask the same at the same time ask once`() async throws {
+    @Test("Those who ask the same at the same time ask once")
+    func thoseWhoAskTheSame() async throws {
         try await FakeServer.run { server in
             let (stream, go) = AsyncStream.makeStream(of: Void.self)
             server.answer { _ in
@@ -318,7 +332,8 @@ import Testing
         }
     }
 
-    @Test func `no more questions are open than are allowed`() async throws {
+    @Test("No more questions are open than are allowed")
+    func noMoreQuestionsAreOpen() async throws {
         try await FakeServer.run { server in
             let (stream, go) = AsyncStream.makeStream(of: Void.self)
             server.answer { _ in
@@ -340,8 +355,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [nil, "https://evil.example", "https://app.example"])
-    func `with a cookie only pages that are allowed may publish`(origin: String?) async throws {
+    @Test(
+        "With a cookie only pages that are allowed may publish",
+        arguments: [nil, "https://evil.example", "https://app.example"])
+    func withACookieOnlyPages(origin: String?) async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [:], "{}")
             let access = try self.access(server, origins: ["https://app.example"])
@@ -359,12 +376,13 @@ import Testing
     }
 
     @Test(
+        "The URL to ask is one",
         arguments: [
             "", "app.example", "ftp://app.example/", "http://", "http://user:pw@app.example/",
             "http://app.example:65536/",
             "http://app.example:0/", "http://app.example:/ a", "https://app.example/\u{E9}", "http:///authorize",
         ])
-    func `the URL to ask is one`(url: String) {
+    func urlToAskIsOne(url: String) {
         #expect(throws: PolicyError.self) { try ForwardAccess(url: url, logger: quiet) }
     }
 }

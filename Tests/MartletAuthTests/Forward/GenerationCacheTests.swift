@@ -10,7 +10,8 @@ import Testing
 
     private func at(_ seconds: Int) -> ManualClock.Instant { .init(offset: .seconds(seconds)) }
 
-    @Test func `a value is remembered until its time`() {
+    @Test("A value is remembered until its time")
+    func valueIsRememberedUntil() {
         var cache = Cache(capacity: 10)
         cache.store("a", for: 1, until: at(5))
         #expect(cache.value(for: 1, at: at(4)) == "a")
@@ -20,8 +21,8 @@ import Testing
         #expect(cache.value(for: 2, at: at(0)) == nil)
     }
 
-    @Test(arguments: [0, 1, 2, 3, 10, 11])
-    func `no more is remembered than there is room for, and the last half always`(capacity: Int) {
+    @Test("No more is remembered than there is room for, and the last half always", arguments: [0, 1, 2, 3, 10, 11])
+    func noMoreIsRemembered(capacity: Int) {
         var cache = Cache(capacity: capacity)
         for key in 0..<100 {
             cache.store("\(key)", for: key, until: at(1))

@@ -23,7 +23,8 @@ import Testing
         "<", ">", "$", "${", "$(", "%", "file:", "/", "./", ".pem", "https://", "changeme", "e30.", ".",
     ]
 
-    @Test func `any text is a key or refused with a reason that does not repeat it`() async throws {
+    @Test("Any text is a key or refused with a reason that does not repeat it")
+    func anyTextIsAKey() async throws {
         let corpus = [
             TestKeys.rsaPublic, TestKeys.rsaPrivate, TestKeys.rsaPublicPKCS1, TestKeys.ecPublic, TestKeys.ecCertificate,
             TestKeys.rsaCertificate, TestKeys.ecPrivateWithParameters, TestKeys.eddsa.publicKey.pemRepresentation,
@@ -41,7 +42,8 @@ import Testing
     }
 
     /// The parsers of DER are behind base64, where changes of the text hardly reach them.
-    @Test func `any DER is a key or refused`() async throws {
+    @Test("Any DER is a key or refused")
+    func anyDERIsAKey() async throws {
         let corpus = [
             TestKeys.rsaPublic, TestKeys.rsaPrivate, TestKeys.rsaPublicPKCS1, TestKeys.rsaPrivatePKCS1,
             TestKeys.ecPublic,
@@ -64,7 +66,8 @@ import Testing
         }
     }
 
-    @Test func `any key set is read or refused, and its keys judge any signature`() async throws {
+    @Test("Any key set is read or refused, and its keys judge any signature")
+    func anyKeySetIsRead() async throws {
         let values = [
             "\"RSA\"", "\"EC\"", "\"OKP\"", "\"AQAB\"", "\"AQ\"", "\"AA\"", "\"\"", "\"=\"", "null", "7", "-1e999",
             "[]", "{}",

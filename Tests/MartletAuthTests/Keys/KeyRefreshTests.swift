@@ -10,14 +10,16 @@ import Testing
 
     private func at(_ seconds: Int) -> ManualClock.Instant { .init(offset: .seconds(seconds)) }
 
-    @Test mutating func `the first token fetches, and others wait for it`() {
+    @Test("The first token fetches, and others wait for it")
+    mutating func firstTokenFetchesAndOthers() {
         #expect(refresh.action(isKnown: false, at: at(0)) == .refresh)
         #expect(refresh.action(isKnown: false, at: at(1)) == .wait)
         refresh.succeeded(at: at(1))
         #expect(refresh.action(isKnown: true, at: at(1)) == .use)
     }
 
-    @Test mutating func `old keys are used while newer ones are fetched`() {
+    @Test("Old keys are used while newer ones are fetched")
+    mutating func oldKeysAreUsed() {
         _ = refresh.action(isKnown: false, at: at(0))
         refresh.succeeded(at: at(0))
         #expect(refresh.action(isKnown: true, at: at(299)) == .use)
@@ -28,7 +30,8 @@ import Testing
         #expect(refresh.action(isKnown: true, at: at(601)) == .useAndRefresh)
     }
 
-    @Test mutating func `keys that are not known fetch once in an interval`() {
+    @Test("Keys that are not known fetch once in an interval")
+    mutating func keysThatAreNotKnown() {
         _ = refresh.action(isKnown: false, at: at(0))
         refresh.succeeded(at: at(0))
         #expect(refresh.action(isKnown: false, at: at(9)) == .use)
@@ -40,7 +43,8 @@ import Testing
         #expect(refresh.action(isKnown: false, at: at(21)) == .refresh)
     }
 
-    @Test mutating func `who has waited for a fetch is not told to fetch again`() {
+    @Test("A token that waited for a fetch does not cause another")
+    mutating func whoHasWaited() {
         _ = refresh.action(isKnown: false, at: at(0))
         refresh.succeeded(at: at(0))
         #expect(refresh.action(isKnown: false, hasWaited: true, at: at(10)) == .use)
@@ -50,7 +54,8 @@ import Testing
         #expect(refresh.action(isKnown: false, hasWaited: true, at: at(10)) == .refuse(retryAfter: .seconds(1)))
     }
 
-    @Test mutating func `failures back off up to a bound`() {
+    @Test("Failures back off up to a bound")
+    mutating func failuresBackOffUp() {
         var now = 0
         for wait in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
             #expect(refresh.action(isKnown: false, at: at(now)) == .refresh)
@@ -66,7 +71,8 @@ import Testing
         }
     }
 
-    @Test mutating func `a success ends the backing off`() {
+    @Test("A success ends the backing off")
+    mutating func successEndsTheBackingOff() {
         for second in [0, 1, 3] {
             #expect(refresh.action(isKnown: false, at: at(second)) == .refresh)
             refresh.failed(at: at(second))
@@ -79,7 +85,8 @@ import Testing
         #expect(refresh.action(isKnown: false, at: at(17)) == .refuse(retryAfter: .seconds(1)))
     }
 
-    @Test mutating func `while the source is away the keys are used until they are too old`() {
+    @Test("While the source is away the keys are used until they are too old")
+    mutating func whileTheSourceIsAway() {
         _ = refresh.action(isKnown: false, at: at(0))
         refresh.succeeded(at: at(0))
         #expect(refresh.action(isKnown: true, at: at(86_000)) == .useAndRefresh)

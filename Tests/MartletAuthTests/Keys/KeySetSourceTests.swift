@@ -22,7 +22,8 @@ import Testing
             keys: try TokenKeys(jwks: server.url + "jwks", limits: limits, logger: quiet), audience: .any)
     }
 
-    @Test func `keys are fetched once, whoever needs them first`() async throws {
+    @Test("Keys are fetched once for all that need them")
+    func keysAreFetchedOnceWhoever() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])))
             let verifier = try self.verifier(server)
@@ -35,7 +36,8 @@ import Testing
         }
     }
 
-    @Test func `keys that are rotated in are found at once`() async throws {
+    @Test("Keys that are rotated in are found at once")
+    func keysThatAreRotated() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])))
             let verifier = try self.verifier(server) { $0.minimumInterval = .zero }
@@ -46,7 +48,8 @@ import Testing
         }
     }
 
-    @Test func `a flood of unknown keys is one request`() async throws {
+    @Test("A flood of unknown keys is one request")
+    func floodOfUnknownKeys() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])))
             let verifier = try self.verifier(server)
@@ -64,11 +67,12 @@ import Testing
     }
 
     @Test(
+        "An answer that is not a key set is refused",
         arguments: [
             (.ok, "garbage"), (.ok, ""), (.ok, "{}"), (.internalServerError, nil), (.notFound, nil), (.noContent, ""),
             (.movedPermanently, nil), (.found, nil),
         ] as [(HTTPResponse.Status, String?)])
-    func `what is no key set is no answer`(status: HTTPResponse.Status, body: String?) async throws {
+    func whatIsNoKeySet(status: HTTPResponse.Status, body: String?) async throws {
         try await FakeServer.run { server in
             let keys = TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"]))
             server.answer { request in
@@ -88,7 +92,8 @@ import Testing
         }
     }
 
-    @Test func `an answer that is too large is none`() async throws {
+    @Test("An answer that is too large is none")
+    func answerThatIsTooLarge() async throws {
         try await FakeServer.run { server in
             let keys = TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"]))
             let verifier = try self.verifier(server) {
@@ -103,8 +108,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false])
-    func `an answer that takes too long is none`(sendsHead: Bool) async throws {
+    @Test("An answer that takes too long is none", arguments: [true, false])
+    func answerThatTakesTooLong(sendsHead: Bool) async throws {
         try await FakeServer.run { server in
             let (stream, end) = AsyncStream.makeStream(of: ByteBuffer.self)
             server.answer { _ in
@@ -126,7 +131,8 @@ import Testing
         }
     }
 
-    @Test func `old keys are used while the source is away`() async throws {
+    @Test("Old keys are used while the source is away")
+    func oldKeysAreUsed() async throws {
         let clock = ManualClock()
         let isAway = Mutex(false)
         let fetches = Mutex(0)
@@ -154,7 +160,8 @@ import Testing
         #expect(try await refusal(of: unknown, by: verifier)?.code == .unknownKey)
     }
 
-    @Test func `keys can be fetched before they are needed`() async throws {
+    @Test("Keys can be fetched before they are needed")
+    func keysCanBeFetchedBefore() async throws {
         try await FakeServer.run { server in
             server.answer(.ok, [:], TestKeys.jwks(TestKeys.jwk(.eddsa)))
             let keys = try TokenKeys(jwks: server.url, logger: quiet)
@@ -171,7 +178,8 @@ import Testing
         try await TokenKeys(text: TestKeys.secret).load()
     }
 
-    @Test func `nobody listens where the keys should be`() async throws {
+    @Test("No server listens where the keys should be")
+    func nobodyListensWhereTheKeys() async throws {
         let keys = try TokenKeys(jwks: "http://127.0.0.1:1/", logger: quiet)
         let token = try await token("{}", .es256)
         await #expect(throws: KeysUnavailable.self) {
@@ -180,6 +188,7 @@ import Testing
     }
 
     @Test(
+        "A URL of a key set is one",
         arguments: [
             "", "keys.json", "ftp://keys.example/", "https://", "https:///keys", "https://user:pw@keys.example/",
             "http://keys.example/ x", "file:///keys", "http://keys.example:0/", "http://keys.example:65536/",
@@ -188,12 +197,13 @@ import Testing
             "http://[::1/", "http://ke\u{FF59}s.example/", "http://keys.example/\u{301}", "http://keys.example\u{0}/",
             "http://user@keys.example/", "HTTP:/keys.example/",
         ])
-    func `a URL of a key set is one`(url: String) {
+    func urlOfAKeySet(url: String) {
         let error = #expect(throws: KeyError.self) { try TokenKeys(jwks: url, logger: quiet) }
         #expect(error?.description.contains("pw") == false)
     }
 
-    @Test func `a folder, a pipe or a device is no file of keys`() async throws {
+    @Test("A folder, a pipe or a device is no file of keys")
+    func folderAPipe() async throws {
         let pipe = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID())").path()
         #expect(mkfifo(pipe, 0o600) == 0)
         defer { try? FileManager.default.removeItem(atPath: pipe) }
@@ -207,7 +217,8 @@ import Testing
         }
     }
 
-    @Test func `a file of keys has a bound`() async throws {
+    @Test("A file of keys has a bound")
+    func fileOfKeys() async throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).json").path()
         defer { try? FileManager.default.removeItem(atPath: path) }
         let text = TestKeys.jwks(TestKeys.jwk(.es256))
@@ -221,7 +232,8 @@ import Testing
         }
     }
 
-    @Test func `a file of keys may be a link to another one`() async throws {
+    @Test("A file of keys may be a link to another one")
+    func fileOfKeysMay() async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "martlet \(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -239,7 +251,8 @@ import Testing
         }
     }
 
-    @Test func `a file of keys is read again when it has changed`() async throws {
+    @Test("A file of keys is read again when it has changed")
+    func fileOfKeysIsRead() async throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).json").path()
         defer { try? FileManager.default.removeItem(atPath: path) }
         var limits = KeySetLimits.file

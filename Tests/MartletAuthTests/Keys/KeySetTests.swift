@@ -18,8 +18,8 @@ import Testing
             keys: try TokenKeys(algorithms, KeySetLimits(), ContinuousClock(), quiet) { keys }, audience: .any)
     }
 
-    @Test(arguments: TokenAlgorithm.asymmetric)
-    func `a key of the set verifies every algorithm of its type`(algorithm: TokenAlgorithm) async throws {
+    @Test("A key of the set verifies every algorithm of its type", arguments: TokenAlgorithm.asymmetric)
+    func keyOfTheSetVerifies(algorithm: TokenAlgorithm) async throws {
         let keys = try await keys(TestKeys.jwks(TestKeys.jwk(algorithm, ["kid": "one"])))
         let verifier = try verifier(keys)
         _ = try await verifier.verify(token("{}", algorithm, keyID: "one"))
@@ -27,21 +27,24 @@ import Testing
         #expect(try await refusal(of: token("{}", algorithm, keyID: "two"), by: verifier)?.code == .unknownKey)
     }
 
-    @Test func `a key that names its algorithm is for no other`() async throws {
+    @Test("A key that names its algorithm is for no other")
+    func keyThatNamesItsAlgorithm() async throws {
         let keys = try await keys(TestKeys.jwks(TestKeys.jwk(.rs256, ["kid": "one", "alg": "PS256"])))
         let verifier = try verifier(keys)
         _ = try await verifier.verify(token("{}", .ps256, keyID: "one"))
         #expect(try await refusal(of: token("{}", .rs256, keyID: "one"), by: verifier)?.code == .unknownKey)
     }
 
-    @Test func `only the algorithms that are allowed are`() async throws {
+    @Test("Only the algorithms that are allowed are")
+    func onlyTheAlgorithms() async throws {
         let text = TestKeys.jwks(TestKeys.jwk(.rs256), TestKeys.jwk(.es256))
         let verifier = try verifier(try await keys(text, allowing: [.es256]), algorithms: [.es256])
         _ = try await verifier.verify(token("{}", .es256))
         #expect(try await refusal(of: token("{}", .rs256), by: verifier)?.code == .algorithmNotAllowed)
     }
 
-    @Test func `a secret in a key set is not a key, nor can one be allowed`() async throws {
+    @Test("A secret in a key set is not a key, nor can one be allowed")
+    func secretInAKeySet() async throws {
         let text = TestKeys.jwks(TestKeys.jwk(.hs256, ["kid": "one"]), TestKeys.jwk(.es256, ["kid": "two"]))
         let verifier = try verifier(try await keys(text, allowing: Set(TokenAlgorithm.allCases)))
         #expect(
@@ -52,7 +55,8 @@ import Testing
         #expect(throws: KeyError.self) { try TokenKeys(jwksFile: "keys.json", algorithms: [], logger: quiet) }
     }
 
-    @Test func `kinds that are not known are passed over`() async throws {
+    @Test("Kinds that are not known are passed over")
+    func kindsThatAreNotKnown() async throws {
         let strange: [JSONValue] = [
             .null, .string("x"), .object([:]), try json(#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#),
             try json(#"{"kty":"OKP","crv":"X25519","x":"AA"}"#),
@@ -68,15 +72,17 @@ import Testing
     }
 
     @Test(
+        "A file that is not a key set is refused",
         arguments: [
             "", "{", "[]", "{}", #"{"keys":{}}"#, #"{"keys":[]}"#, #"{"keys":[{}]}"#, "<html>", #"{"keys":null}"#,
         ])
-    func `what is no key set is refused`(text: String) async throws {
+    func whatIsNoKeySet(text: String) async throws {
         let error = await #expect(throws: KeyError.self) { try await keys(text) }
         #expect(error?.code == .malformedSet)
     }
 
-    @Test func `a key is asked for by the bytes of its name`() async throws {
+    @Test("A key is asked for by the bytes of its name")
+    func keyIsAsked() async throws {
         let text = TestKeys.jwks(TestKeys.jwk(.eddsa, ["kid": "K\u{E9}"]))
         let verifier = try verifier(try await keys(text))
         _ = try await verifier.verify(token("{}", .eddsa, keyID: "K\u{E9}"))
@@ -85,7 +91,8 @@ import Testing
         }
     }
 
-    @Test func `a key set has 100 keys at most`() async throws {
+    @Test("A key set has 100 keys at most")
+    func keySetHas100Keys() async throws {
         let key = TestKeys.jwk(.eddsa)
         func text(_ count: Int) -> String {
             JSONValue.object(["keys": .array([JSONValue](repeating: key, count: count))]).text
@@ -94,7 +101,8 @@ import Testing
         await #expect(throws: KeyError.self) { try await keys(text(KeySet.maximumKeys + 1)) }
     }
 
-    @Test func `without a kid every key of the algorithm is tried`() async throws {
+    @Test("Without a kid every key of the algorithm is tried")
+    func withoutAKidEveryKey() async throws {
         let other = try await TokenKeys(text: TestKeys.ecPublic)
         #expect(other.algorithms == [.es256])
         let keys = try await keys(

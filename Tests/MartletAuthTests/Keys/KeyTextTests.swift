@@ -38,8 +38,8 @@ import Testing
 
     private static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 
-    @Test(arguments: usable.indices)
-    func `a key in any form of PEM or DER verifies what its owner signs, and is no secret`(index: Int) async throws {
+    @Test("A key in any form of PEM or DER verifies what its owner signs, and is no secret", arguments: usable.indices)
+    func keyInAnyForm(index: Int) async throws {
         let (name, text) = Self.usable[index]
         let keys = try await TokenKeys(text: text)
         #expect(keys.algorithms == [.rs256], "\(name)")
@@ -48,8 +48,8 @@ import Testing
         try await expectNoSecret(text, verifier)
     }
 
-    @Test(arguments: [TokenAlgorithm.es256, .es384, .es512, .eddsa])
-    func `keys on curves are found in DER too`(algorithm: TokenAlgorithm) async throws {
+    @Test("Keys on curves are found in DER too", arguments: [TokenAlgorithm.es256, .es384, .es512, .eddsa])
+    func keysOnCurvesAreFound(algorithm: TokenAlgorithm) async throws {
         let pem = TestKeys.publicText(algorithm)
         for text in [pem.split(separator: "\n").dropFirst().dropLast().joined(), pem.replacing("\n", with: #"\n"#)] {
             let keys = try await TokenKeys(text: text)
@@ -129,8 +129,8 @@ import Testing
         "please_replace_this_with_a_random_text", "\"this is a placeholder for the real thing\"",
     ]
 
-    @Test(arguments: known + places + examples)
-    func `what others may have is refused and never becomes a secret`(text: String) async throws {
+    @Test("Public bytes are refused and never become a secret", arguments: known + places + examples)
+    func whatOthersMay(text: String) async throws {
         for algorithm in [nil, TokenAlgorithm.hs256, .rs256] {
             let error = await #expect(throws: KeyError.self) { try await TokenKeys(text: text, algorithm: algorithm) }
             #expect(error?.code == .unusable)
@@ -139,7 +139,8 @@ import Testing
         await #expect(throws: KeyError.self) { try await TokenSigner(text: text) }
     }
 
-    @Test func `the error says what the text looks like and what to do`() async throws {
+    @Test("The error says what the text looks like and what to do")
+    func errorSaysWhatTheText() async throws {
         for (text, parts) in [
             (Self.places[0], ["a URL", "file:"]), (TestKeys.rsaModulus, ["modulus", "PEM"]),
             (Self.examples[0], ["example", "openssl rand -hex 32"]), (TestKeys.jwk(.rs256).text, ["JSON Web Key"]),
@@ -150,6 +151,7 @@ import Testing
     }
 
     @Test(
+        "A text that is nothing else is a secret, byte for byte",
         arguments: [
             "the secret of the hub, which has some words in it", "correct-horse-battery-staple-and-some-more-of-it",
             "/3kd8F0sK1m2N3b4V5c6X7z8L9k0J1h2G3f4D5s6A7Q=", "+3kd8F0sK1m2N3b4V5c6X7z8L9k0J1h2G3f4D5s6A7Q=",
@@ -161,7 +163,7 @@ import Testing
             "geheimer Schl\u{FC}ssel f\u{FC}r die Ver\u{F6}ffentlicher",
             "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}",
         ])
-    func `a text that is nothing else is a secret, byte for byte`(text: String) async throws {
+    func textThatIsNothingElse(text: String) async throws {
         let keys = try await TokenKeys(text: text)
         #expect(keys.algorithms == [.hs256])
         let same = try await TokenKeys(secret: text.utf8)
@@ -169,7 +171,8 @@ import Testing
         for keys in [keys, same] { _ = try await TokenVerifier(keys: keys, audience: .any).verify(token) }
     }
 
-    @Test func `random secrets work, however long they are and however they are written`() async throws {
+    @Test("Random secrets work, however long they are and however they are written")
+    func randomSecretsWorkHoweverLong() async throws {
         var random = SeededGenerator(seed: 20_261_128)
         for length in [32, 48, 64, 100, 128, 256, 512, 1000] {
             for _ in 0..<10 {
@@ -185,7 +188,8 @@ import Testing
         }
     }
 
-    @Test func `a modulus is told from random numbers of its size`() {
+    @Test("A modulus is told from random numbers of its size")
+    func modulusIsToldFromRandom() {
         var random = SeededGenerator(seed: 20_261_128)
         let taken = (0..<100).filter { _ in
             RSAModulus.isOne(Base64URL.encode((0..<256).map { _ in UInt8.random(in: 0...255, using: &random) }))
@@ -199,7 +203,8 @@ import Testing
         #expect(!RSAModulus.isOne(String(repeating: "9", count: 252) + "0003"))
     }
 
-    @Test func `bytes are the DER of a key only as a whole, or when its kind is in them`() {
+    @Test("Bytes are the DER of a key only as a whole, or when its kind is in them")
+    func bytesAreTheDER() {
         #expect(!PublicKeyBytes.isKey([]))
         for count in 1...64 {
             #expect(!PublicKeyBytes.isKey([UInt8](repeating: 0x30, count: count)))

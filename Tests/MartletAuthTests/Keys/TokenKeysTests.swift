@@ -5,8 +5,8 @@ import Testing
 @testable import MartletAuth
 
 @Suite struct TokenKeysTests {
-    @Test(arguments: [(TokenAlgorithm.hs256, 32), (.hs384, 48), (.hs512, 64)])
-    func `a secret is as long as its hash`(algorithm: TokenAlgorithm, length: Int) async throws {
+    @Test("A secret is as long as its hash", arguments: [(TokenAlgorithm.hs256, 32), (.hs384, 48), (.hs512, 64)])
+    func secretIsAsLong(algorithm: TokenAlgorithm, length: Int) async throws {
         let secret = [UInt8](repeating: 0x61, count: length)
         _ = try await TokenKeys(secret: secret, algorithm: algorithm)
         let error = await #expect(throws: KeyError.self) {
@@ -16,7 +16,8 @@ import Testing
         #expect(error?.message.contains("\(length - 1) bytes") == true)
     }
 
-    @Test func `line ends behind the secret of a file do not count`() async throws {
+    @Test("Line ends behind the secret of a file do not count")
+    func lineEndsBehindTheSecret() async throws {
         let token = try await token(#"{"sub":"alice"}"#)
         for end in ["", "\n", "\r\n", "\n\n"] {
             let keys = try await TokenKeys(text: TestKeys.secret + end)
@@ -27,11 +28,12 @@ import Testing
     }
 
     @Test(
+        "An RSA key may be a public key, a private key or a certificate",
         arguments: [
             TestKeys.rsaPublic, TestKeys.rsaPrivate, TestKeys.rsaPrivatePKCS1, TestKeys.rsaCertificate,
             "# a comment\r\n" + TestKeys.rsaPublic.replacing("\n", with: "\r\n") + "\r\n",
         ])
-    func `an RSA key may be a public key, a private key or a certificate`(pem: String) async throws {
+    func rsaKeyMay(pem: String) async throws {
         for algorithm in [nil, TokenAlgorithm.rs384, .ps512] {
             let keys = try await TokenKeys(text: pem, algorithm: algorithm)
             #expect(keys.algorithms == [algorithm ?? .rs256])
@@ -40,8 +42,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [TestKeys.ecPrivateWithParameters, TestKeys.ecPublic, TestKeys.ecCertificate])
-    func `an EC key may be a public key, a private key or a certificate`(pem: String) async throws {
+    @Test(
+        "An EC key may be a public key, a private key or a certificate",
+        arguments: [TestKeys.ecPrivateWithParameters, TestKeys.ecPublic, TestKeys.ecCertificate])
+    func ecKeyMay(pem: String) async throws {
         let keys = try await TokenKeys(text: pem)
         #expect(keys.algorithms == [.es256])
         let token = try await TokenSigner(text: TestKeys.ecPrivateWithParameters).token(claiming: .object([:]))
@@ -49,6 +53,7 @@ import Testing
     }
 
     @Test(
+        "Text that is not a key is refused",
         arguments: [
             ("-----BEGIN PUBLIC KEY-----", nil, .unusable),
             ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", nil, .unusable),
@@ -61,12 +66,13 @@ import Testing
             (TestKeys.jwk(.es256).text, nil, .unusable),
             (TestKeys.jwks(TestKeys.jwk(.es256)) + "\n", .hs256, .unusable),
         ] as [(String, TokenAlgorithm?, KeyError.Code)])
-    func `what is no key is refused`(text: String, algorithm: TokenAlgorithm?, code: KeyError.Code) async throws {
+    func whatIsNoKey(text: String, algorithm: TokenAlgorithm?, code: KeyError.Code) async throws {
         let error = await #expect(throws: KeyError.self) { try await TokenKeys(text: text, algorithm: algorithm) }
         #expect(error?.code == code)
     }
 
-    @Test func `signing needs the private key`() async throws {
+    @Test("Signing needs the private key")
+    func signingNeedsThePrivateKey() async throws {
         let error = await #expect(throws: KeyError.self) { try await TokenSigner(text: TestKeys.rsaPublic) }
         #expect(error?.code == .notPrivate)
     }

@@ -12,7 +12,8 @@ import Testing
         subject: "alice", expiry: testTime,
         mercure: MercureClaim(publish: ["a", "b/{c}"], subscribe: ["*"], payload: .object(["x": .number("1.0")])))
 
-    @Test func `a subscriber sees what is public, and private events as the claim says`() throws {
+    @Test("A subscriber sees what is public, and private events as the claim says")
+    func subscriberSeesWhatIsPublic() throws {
         let grant = try MercureClaimPolicy(allowsAnonymous: false).grant(to: token, for: .subscribe)
         #expect(
             grant
@@ -21,12 +22,14 @@ import Testing
         )
     }
 
-    @Test func `a token without the claim sees what is public`() throws {
+    @Test("A token without the claim sees what is public")
+    func tokenWithoutTheClaimSees() throws {
         let grant = try MercureClaimPolicy(allowsAnonymous: false).grant(to: VerifiedToken(), for: .subscribe)
         #expect(grant == Grant(seesAllPublic: true))
     }
 
-    @Test func `somebody without a token subscribes only where that is allowed`() async throws {
+    @Test("A client without a token subscribes only if that is allowed")
+    func somebodyWithoutATokenSubscribes() async throws {
         #expect(
             try MercureClaimPolicy(allowsAnonymous: true).grant(to: nil, for: .subscribe) == Grant(seesAllPublic: true))
         let problem = try await problem {
@@ -36,7 +39,8 @@ import Testing
         #expect(problem?.headers[.wwwAuthenticate] == "Bearer")
     }
 
-    @Test func `a publisher may what the claim says`() throws {
+    @Test("A publisher may what the claim says")
+    func publisherMayWhatTheClaim() throws {
         let grant = try MercureClaimPolicy(allowsAnonymous: false).grant(to: token, for: .publish)
         #expect(grant.publish == [TopicSelector("a"), TopicSelector("b/{c}")])
         #expect(grant.end == testTime)
@@ -44,7 +48,8 @@ import Testing
         #expect(try MercureClaimPolicy(allowsAnonymous: false).grant(to: none, for: .publish).publish.isEmpty)
     }
 
-    @Test func `without a token or the claim nobody publishes`() async throws {
+    @Test("Without a token or the claim, no client publishes")
+    func withoutAToken() async throws {
         let policy = MercureClaimPolicy(allowsAnonymous: true)
         let missing = try await problem { try policy.grant(to: nil, for: .publish) }
         #expect(missing?.status == .unauthorized)

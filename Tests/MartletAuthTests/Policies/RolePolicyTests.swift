@@ -31,7 +31,8 @@ import Testing
         Set(try policy(text).grant(to: try principal(claims), for: .subscribe).subscribe.map(\.text))
     }
 
-    @Test func `a role grants what the table says, besides what everybody may`() throws {
+    @Test("A role grants the rights in the table, in addition to those of every client")
+    func roleGrantsWhatTheTable() throws {
         let grant = try policy().grant(to: principal(#"{"sub":"alice","roles":["support","cook"]}"#), for: .publish)
         #expect(grant.principal == "alice")
         #expect(grant.end == testTime)
@@ -45,19 +46,21 @@ import Testing
     }
 
     @Test(
+        "Roles are an array, or a string with spaces",
         arguments: [
             #""support admin""#, #"["support","admin"]"#, #"["admin","admin"]"#,
         ])
-    func `roles are an array, or a string with spaces`(roles: String) throws {
+    func rolesAreAnArray(roles: String) throws {
         #expect(try subscribe(#"{"roles":\#(roles)}"#).contains("*"))
     }
 
-    @Test(arguments: ["7", "null", "{}", "[7]", #"["admin",7]"#, #""ad""#, #""""#])
-    func `what are no roles are none`(roles: String) throws {
+    @Test("Invalid roles are no roles", arguments: ["7", "null", "{}", "[7]", #"["admin",7]"#, #""ad""#, #""""#])
+    func whatAreNoRoles(roles: String) throws {
         #expect(try subscribe(#"{"roles":\#(roles)}"#) == [])
     }
 
-    @Test func `a claim may be in another one, or have a dot in its name`() throws {
+    @Test("A claim may be in another one, or have a dot in its name")
+    func claimMayBeInAnother() throws {
         let nested = #"{"claim":"realm_access.roles","roles":{"a":{"subscribe":["x"]}}}"#
         #expect(try subscribe(#"{"realm_access":{"roles":["a"]}}"#, nested) == ["x"])
         #expect(try subscribe(#"{"realm_access.roles":["a"]}"#, nested) == ["x"])
@@ -67,14 +70,16 @@ import Testing
     }
 
     @Test(
+        "Claims of a token make no selector that the table does not mean",
         arguments: [
             "*", "{id}", "{", "a/b", "../b", "a?b", "a#b", "", "\\n", "a\\u0000", "a*", "{+any}", "%2F{x}",
         ])
-    func `what a token says makes no selector that the table does not mean`(subject: String) throws {
+    func whatATokenSaysMakes(subject: String) throws {
         #expect(try subscribe(#"{"sub":"\#(subject)"}"#) == [])
     }
 
-    @Test func `what a token says is text, whatever it looks like`() throws {
+    @Test("Claims of a token are text, even if they look like templates")
+    func whatATokenSays() throws {
         #expect(try subscribe(#"{"sub":"auth0|7 é$%"}"#).contains("users/auth0|7 é$%"))
         let every = #"{"everybody":{"subscribe":["${sub}"]}}"#
         let policy = try policy(every)
@@ -86,26 +91,30 @@ import Testing
         #expect(try subscribe(#"{}"#, #"{"everybody":{"subscribe":["u/${n}"]}}"#) == [])
     }
 
-    @Test func `a value that no template can have grants nothing`() throws {
+    @Test("A value that no template can have grants nothing")
+    func valueThatNoTemplateCan() throws {
         let template = #"{"everybody":{"subscribe":["users/${sub}/{list}"]}}"#
         #expect(try subscribe(#"{"sub":"a b"}"#, template).allSatisfy { TopicSelector($0).exactTopic == nil })
         #expect(try subscribe(#"{"sub":"%zz"}"#, template).allSatisfy { TopicSelector($0).exactTopic == nil })
     }
 
-    @Test func `somebody without a token may what the table says, and never publishes`() async throws {
+    @Test("A client without a token has the rights in the table, and never publishes")
+    func somebodyWithoutATokenMay() async throws {
         let grant = try policy().grant(to: nil, for: .subscribe)
         #expect(grant == Grant(subscribe: [TopicSelector("news")]))
         #expect(try await problem { try policy().grant(to: nil, for: .publish) }?.status == .unauthorized)
         #expect(try await problem { try policy("{}").grant(to: nil, for: .subscribe) }?.status == .unauthorized)
     }
 
-    @Test func `what is public is seen where the table says so`() throws {
+    @Test("Public events are visible if the table says so")
+    func whatIsPublicIsSeen() throws {
         let policy = try policy(#"{"public":true,"anonymous":{}}"#)
         #expect(try policy.grant(to: nil, for: .subscribe) == Grant(seesAllPublic: true))
         #expect(try policy.grant(to: VerifiedToken(), for: .subscribe).seesAllPublic)
     }
 
     @Test(
+        "A malformed table is refused with the path of what is wrong",
         arguments: [
             ("", "$"), ("[]", "$"), (#"{"claims":"roles"}"#, "$.claims"), (#"{"claim":7}"#, "$.claim"),
             (#"{"claim":""}"#, "$.claim"), (#"{"public":"yes"}"#, "$.public"), (#"{"roles":[]}"#, "$.roles"),
@@ -120,12 +129,13 @@ import Testing
             (#"{"everybody":{"subscribe":["a\n"]}}"#, "$.everybody.subscribe[0]"),
             (#"{"anonymous":{"publish":[]}}"#, "$.anonymous.publish"),
         ])
-    func `a malformed table is refused with the path of what is wrong`(text: String, path: String) {
+    func malformedTableIsRefused(text: String, path: String) {
         let error = #expect(throws: PolicyError.self) { try policy(text) }
         #expect(error?.path == path)
     }
 
-    @Test func `a table has 10000 selectors at most`() throws {
+    @Test("A table has 10000 selectors at most")
+    func tableHas10000Selectors() throws {
         func text(_ count: Int) -> String {
             let list = (0..<count).map { "\"t\($0)\"" }.joined(separator: ",")
             return #"{"everybody":{"subscribe":[\#(list)]}}"#

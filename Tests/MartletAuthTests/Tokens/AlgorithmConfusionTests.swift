@@ -8,8 +8,10 @@ import Testing
 @testable import MartletAuth
 
 @Suite struct AlgorithmConfusionTests {
-    @Test(arguments: ["none", "None", "NONE", "", "hs256", "HS1", "RS256 ", "ES256K"])
-    func `no other algorithm is taken, least of all none`(name: String) async throws {
+    @Test(
+        "No other algorithm is taken, least of all none",
+        arguments: ["none", "None", "NONE", "", "hs256", "HS1", "RS256 ", "ES256K"])
+    func noOtherAlgorithmIsTaken(name: String) async throws {
         for signature in [[], Array("x".utf8)] {
             let token = token(header: #"{"alg":"\#(name)"}"#, claims: #"{"sub":"root"}"#, signature: signature)
             let refusal = try await refusal(of: token, by: verifier())
@@ -19,8 +21,8 @@ import Testing
         }
     }
 
-    @Test(arguments: TokenAlgorithm.allCases)
-    func `a token of any other algorithm than the configured one is refused`(pinned: TokenAlgorithm) async throws {
+    @Test("A token of any other algorithm than the configured one is refused", arguments: TokenAlgorithm.allCases)
+    func tokenOfAnyOtherAlgorithm(pinned: TokenAlgorithm) async throws {
         let verifier = TokenVerifier(
             keys: try await TokenKeys(text: TestKeys.publicText(pinned), algorithm: pinned), audience: .any)
         for algorithm in TokenAlgorithm.allCases where algorithm != pinned {
@@ -29,8 +31,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [TokenAlgorithm.rs256, .es256, .eddsa])
-    func `a public key is never a secret`(pinned: TokenAlgorithm) async throws {
+    @Test("A public key is never a secret", arguments: [TokenAlgorithm.rs256, .es256, .eddsa])
+    func publicKeyIsNever(pinned: TokenAlgorithm) async throws {
         let publicKey = TestKeys.publicText(pinned)
         let verifier = TokenVerifier(keys: try await TokenKeys(text: publicKey, algorithm: pinned), audience: .any)
         for header in [#"{"alg":"HS256"}"#, #"{"alg":"\#(pinned)"}"#] {
@@ -50,13 +52,15 @@ import Testing
         }
     }
 
-    @Test func `a key that the token brings along is not used`() async throws {
+    @Test("A key that the token brings along is not used")
+    func keyThatTheTokenBrings() async throws {
         let other = TestKeys.jwk(.es256, ["kid": "k"]).text
         let header = #"{"alg":"HS256","jwk":\#(other),"jku":"http://127.0.0.1:1/","x5c":["AAAA"]}"#
         #expect(try await refusal(of: token(header: header), by: verifier())?.code == .badSignature)
     }
 
-    @Test func `an empty signature is not one`() async throws {
+    @Test("An empty signature is not one")
+    func emptySignatureIsNotOne() async throws {
         for algorithm in TokenAlgorithm.allCases {
             let keys = try await TokenKeys(text: TestKeys.publicText(algorithm), algorithm: algorithm)
             for signature in [[], [0], [UInt8](repeating: 0, count: 64)] {

@@ -11,6 +11,7 @@ import Testing
     }
 
     @Test(
+        "A token is for an audience that is taken",
         arguments: [
             (#"{"aud":"hub"}"#, nil), (#"{"aud":["other","hub"]}"#, nil), (#"{"aud":"second hub"}"#, nil),
             (#"{"aud":["hub","second hub"]}"#, nil), (#"{"aud":"other"}"#, .wrongAudience),
@@ -21,7 +22,7 @@ import Testing
             (#"{"aud":7}"#, .claimMalformed), (#"{"aud":["hub",7]}"#, .claimMalformed),
             (#"{"aud":{"hub":1}}"#, .claimMalformed), (#"{"aud":[["hub"]]}"#, .claimMalformed),
         ] as [(String, TokenRefusal.Code?)])
-    func `a token is for an audience that is taken`(claims: String, code: TokenRefusal.Code?) async throws {
+    func tokenIsForAnAudience(claims: String, code: TokenRefusal.Code?) async throws {
         let verifier = try await verifier(audience: .oneOf(["hub", "second hub"]))
         #expect(try await refusal(of: token(claims), by: verifier)?.code == code)
         let none = try await self.verifier(audience: .oneOf([]))
@@ -30,18 +31,20 @@ import Testing
     }
 
     @Test(
+        "A token is by an issuer that is taken",
         arguments: [
             (#"{"iss":"https://login.example.com/"}"#, nil), (#"{"iss":"https://login.example.com"}"#, .wrongIssuer),
             (#"{"iss":"https://LOGIN.example.com/"}"#, .wrongIssuer), ("{}", .wrongIssuer),
             (#"{"iss":null}"#, .wrongIssuer), (#"{"iss":["https://login.example.com/"]}"#, .claimMalformed),
             (#"{"iss":7}"#, .claimMalformed),
         ] as [(String, TokenRefusal.Code?)])
-    func `a token is by an issuer that is taken`(claims: String, code: TokenRefusal.Code?) async throws {
+    func tokenIsByAnIssuer(claims: String, code: TokenRefusal.Code?) async throws {
         let verifier = try await verifier(issuer: .oneOf(["https://login.example.com/"]))
         #expect(try await refusal(of: token(claims), by: verifier)?.code == code)
     }
 
-    @Test func `names are compared byte for byte`() async throws {
+    @Test("Names are compared byte for byte")
+    func namesAreComparedByte() async throws {
         let composed = "caf\u{E9}"
         let verifier = try await verifier(audience: .oneOf([composed, "K"]), issuer: .oneOf([composed]))
         #expect(try await refusal(of: token(#"{"aud":"\#(composed)","iss":"\#(composed)"}"#), by: verifier) == nil)
@@ -50,7 +53,8 @@ import Testing
         }
     }
 
-    @Test func `the reason says what is wrong and has nothing of the token`() async throws {
+    @Test("The reason says what is wrong and has nothing of the token")
+    func reasonSaysWhatIsWrong() async throws {
         let verifier = try await verifier(audience: .oneOf(["hub"]), issuer: .oneOf(["me"]))
         for claims in [
             "{}", #"{"iss":"sesame"}"#, #"{"iss":{"sesame":1}}"#, #"{"iss":"me"}"#, #"{"iss":"me","aud":"sesame"}"#,

@@ -12,7 +12,8 @@ import Testing
     private static let seed = FuzzSettings.seed
     private static let count = FuzzSettings.count ?? 20_000
 
-    @Test func `a token that is changed anywhere is refused, with a reason`() async throws {
+    @Test("A token that is changed anywhere is refused, with a reason")
+    func tokenThatIsChangedAnywhere() async throws {
         var random = SeededGenerator(seed: Self.seed)
         let verifier = try await verifier()
         let good = Array(try await token(#"{"sub":"alice","exp":1767323999,"mercure":{"publish":["*"]}}"#).utf8)
@@ -35,7 +36,8 @@ import Testing
         }
     }
 
-    @Test func `a token of any parts is refused, with a reason`() async throws {
+    @Test("A token of any parts is refused, with a reason")
+    func tokenOfAnyParts() async throws {
         var random = SeededGenerator(seed: Self.seed)
         let verifier = try await verifier()
         let pieces = [
@@ -54,7 +56,8 @@ import Testing
         }
     }
 
-    @Test func `any headers are somebody, nobody, or refused with 401`() async throws {
+    @Test("Any headers name a principal, or none, or are refused with 401")
+    func anyHeadersAreSomebodyNobody() async throws {
         var random = SeededGenerator(seed: Self.seed)
         let good = try await token(#"{"sub":"alice"}"#)
         let authenticator = TokenAuthenticator(

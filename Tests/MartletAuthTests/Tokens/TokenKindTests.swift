@@ -17,22 +17,24 @@ import Testing
     }
 
     @Test(
+        "An access token says so, or nothing",
         arguments: [
             nil, "JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt", "application/jwt",
             "JOSE",
             "", "access",
         ])
-    func `an access token says so, or nothing`(type: String?) throws {
+    func accessTokenSaysSo(type: String?) throws {
         #expect(try code(type: type) == nil)
     }
 
     @Test(
+        "A token whose header names another kind is refused",
         arguments: [
             "logout+jwt", "Logout+JWT", "application/logout+jwt", "APPLICATION/LOGOUT+JWT", "secevent+jwt",
             "application/secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt", "vc+sd-jwt",
             "application/application/at+jwt", "at+jwt ", "x-at+jwt", "at+jwt+x",
         ])
-    func `what the header says is another kind is refused`(type: String) async throws {
+    func whatTheHeaderSays(type: String) async throws {
         #expect(try code(type: type) == .wrongKind)
         let header = #"{"alg":"HS256","typ":"\#(type)"}"#
         let signed = try await TokenSigner(text: TestKeys.secret).signed(header: header, claims: "{}")
@@ -42,7 +44,8 @@ import Testing
         #expect(refusal.message.contains("access token"))
     }
 
-    @Test func `a typ that is no string is malformed`() async throws {
+    @Test("A typ that is no string is malformed")
+    func typThatIsNoString() async throws {
         for type in ["7", "null", "[]"] {
             let token = token(header: #"{"alg":"HS256","typ":\#(type)}"#)
             #expect(try await refusal(of: token, by: verifier())?.code == .malformed)
@@ -50,6 +53,7 @@ import Testing
     }
 
     @Test(
+        "ID tokens and security events are refused",
         arguments: [
             // Keycloak, Cognito, and what OpenID Connect has in ID tokens alone.
             #"{"typ":"ID","azp":"app","sid":"1","nonce":"n"}"#, #"{"typ":"Refresh"}"#, #"{"typ":"Offline"}"#,
@@ -58,12 +62,13 @@ import Testing
             #"{"mercure":{"publish":["*"]},"nonce":"x"}"#,
             #"{"events":{"http://schemas.openid.net/event/backchannel-logout":{}},"sid":"1"}"#, #"{"events":{}}"#,
         ])
-    func `ID tokens and security events are refused`(claims: String) async throws {
+    func idTokensAndSecurityEvents(claims: String) async throws {
         for type in [nil, "JWT", "jwt"] { #expect(try code(type: type, claims) == .wrongKind) }
         #expect(try await refusal(of: token(claims), by: verifier())?.code == .wrongKind)
     }
 
     @Test(
+        "Access tokens of the usual providers are taken",
         arguments: [
             // Keycloak before and since version 25, Auth0, Okta, Entra ID (v1, v2, for an application), Cognito, a service
             // account of Google, Firebase.
@@ -79,7 +84,7 @@ import Testing
             #"{"user_id":"1","auth_time":1,"firebase":{"sign_in_provider":"password"},"aud":"project"}"#,
             #"{"mercure":{"publish":["*"]}}"#, #"{"events":["a"]}"#, #"{"nonce":null,"at_hash":null}"#,
         ])
-    func `access tokens of the usual providers are taken`(claims: String) async throws {
+    func accessTokensOfTheUsual(claims: String) async throws {
         for type in [nil, "JWT", "at+jwt"] { #expect(try code(type: type, claims) == nil) }
         #expect(try await refusal(of: token(claims), by: verifier()) == nil)
     }

@@ -7,7 +7,8 @@ import Testing
 @testable import MartletAuth
 
 @Suite struct TokenRefusalTests {
-    @Test func `a refusal says why, in the document and in the challenge`() async throws {
+    @Test("A refusal says why, in the document and in the challenge")
+    func refusalSaysWhy() async throws {
         let refusal = try #require(try await refusal(of: token(#"{"exp":1767323000}"#), by: verifier()))
         #expect(refusal.code == .expired)
         #expect(refusal.message == "The token expired at 2026-01-02T03:03:20Z. Get a new one.")
@@ -19,7 +20,8 @@ import Testing
                 == #"Bearer error="invalid_token", error_description="\#(refusal.message)""#)
     }
 
-    @Test func `every message fits into the challenge, and has nothing of the token`() async throws {
+    @Test("Every message fits into the challenge, and has nothing of the token")
+    func everyMessageFitsInto() async throws {
         let tokens = [
             "", "a.b.c", "e30.e30.e30", String(repeating: "sesame", count: 2000), "e30.e30.e30.e30.e30",
             token(header: #"{"alg":"sesame\"\\é"}"#), token(header: #"{"alg":"HS256","crit":["sesame"]}"#),
@@ -40,7 +42,8 @@ import Testing
         }
     }
 
-    @Test func `nothing prints a key`() async throws {
+    @Test("Nothing prints a key")
+    func nothingPrintsAKey() async throws {
         var dumped = ""
         for algorithm in [TokenAlgorithm.hs256, .rs256, .eddsa] {
             let text = TestKeys.privateText(algorithm)

@@ -9,8 +9,8 @@ import Testing
 @testable import MartletAuth
 
 @Suite struct TokenVerifierTests {
-    @Test(arguments: TokenAlgorithm.allCases)
-    func `a token of every algorithm is verified with the public key`(algorithm: TokenAlgorithm) async throws {
+    @Test("A token of every algorithm is verified with the public key", arguments: TokenAlgorithm.allCases)
+    func tokenOfEveryAlgorithm(algorithm: TokenAlgorithm) async throws {
         let keys = try await TokenKeys(text: TestKeys.publicText(algorithm), algorithm: algorithm)
         #expect(keys.algorithms == [algorithm])
         let verifier = TokenVerifier(keys: keys, audience: .any)
@@ -26,7 +26,8 @@ import Testing
         #expect(try await refusal(of: forged, by: verifier)?.code == .badSignature)
     }
 
-    @Test func `what another library signs is verified`() async throws {
+    @Test("Signatures of another library are verified")
+    func whatAnotherLibrarySigns() async throws {
         struct Claims: JWTPayload {
             var sub: String
             var exp: Int
@@ -40,6 +41,7 @@ import Testing
     }
 
     @Test(
+        "A token is valid from nbf to exp",
         arguments: [
             // exp, nbf, leeway in seconds, code
             ("1767323046", nil, 0, nil), ("1767323045", nil, 0, .expired), ("1767323045.5", nil, 0, nil),
@@ -49,7 +51,7 @@ import Testing
             (nil, "1767323056", 10, .notYetValid), ("\"1767323046\"", nil, 0, .claimMalformed),
             (nil, "true", 0, .claimMalformed), ("[]", nil, 0, .claimMalformed),
         ] as [(String?, String?, Int, TokenRefusal.Code?)])
-    func `a token is valid from nbf to exp`(
+    func tokenIsValidFromNbf(
         exp: String?, nbf: String?, leeway: Int, code: TokenRefusal.Code?
     ) async throws {
         let members = [exp.map { "\"exp\":\($0)" }, nbf.map { "\"nbf\":\($0)" }].compactMap { $0 }
@@ -57,41 +59,47 @@ import Testing
         #expect(try await refusal(of: token, by: verifier(leeway: .seconds(leeway)))?.code == code)
     }
 
-    @Test func `the leeway is part of the expiry, so that a stream is not ended before its token`() async throws {
+    @Test("The leeway is part of the expiry, so that a stream is not ended before its token")
+    func leewayIsPart() async throws {
         let verified = try await verifier(leeway: .seconds(10)).verify(token(#"{"exp":1767323040}"#))
         #expect(verified.expiry == testTime.addingTimeInterval(5))
     }
 
-    @Test func `an expiry that no calendar has is in the year 9999`() async throws {
+    @Test("An expiry that no calendar has is in the year 9999")
+    func expiryThatNoCalendar() async throws {
         let verified = try await verifier().verify(token(#"{"exp":1e300}"#))
         #expect(verified.expiry?.timeText == "9999-12-31T23:59:59Z")
     }
 
     @Test(
+        "Text that is not a signed token is malformed",
         arguments: [
             "", ".", "..", "...", "a.b", "a.b.c", "a.b.c.d", "e30.e30.", "e30.e30.e30", "=.=.=", " e30.e30.e30",
             "e30=.e30.e30", "e30.e30.e30\n", "ey\u{0}.e30.e30", "é.é.é", "bnVsbA.e30.e30", "W10.e30.e30",
         ])
-    func `what is no signed token is malformed`(token: String) async throws {
+    func whatIsNoSignedToken(token: String) async throws {
         #expect(try await refusal(of: token, by: verifier())?.code == .malformed)
     }
 
     @Test(
+        "A header is understood or refused",
         arguments: [
             (#"{"alg":"HS256","crit":["exp"]}"#, .unsupported), (#"{"alg":"HS256","crit":[]}"#, .unsupported),
             (#"{"alg":"HS256","kid":7}"#, .malformed), (#"{"alg":7}"#, .malformed), (#"{"typ":"JWT"}"#, .malformed),
             (#"{"alg":"HS256","alg":"HS256"}"#, .malformed), (#"{"alg":"HS256"} {}"#, .malformed),
             (#"{"alg":"HS256","n":1e300,"m":-1e999}"#, .badSignature),
         ] as [(String, TokenRefusal.Code)])
-    func `a header is understood or refused`(header: String, code: TokenRefusal.Code) async throws {
+    func headerIsUnderstoodOrRefused(header: String, code: TokenRefusal.Code) async throws {
         #expect(try await refusal(of: token(header: header), by: verifier())?.code == code)
     }
 
-    @Test func `an encrypted token is refused as such`() async throws {
+    @Test("An encrypted token is refused as such")
+    func encryptedTokenIsRefused() async throws {
         #expect(try await refusal(of: "e30.e30.e30.e30.e30", by: verifier())?.code == .unsupported)
     }
 
-    @Test func `a token has 8192 bytes at most`() async throws {
+    @Test("A token has 8192 bytes at most")
+    func tokenHas8192Bytes() async throws {
         let verifier = try await verifier()
         func token(payload: Int) async throws -> String {
             try await MartletAuthTests.token(#"{"sub":"\#(String(repeating: "a", count: payload))"}"#)
@@ -105,6 +113,7 @@ import Testing
     }
 
     @Test(
+        "Claims of another type are refused",
         arguments: [
             (#"{"mercure":[]}"#, .claimMalformed), (#"{"mercure":"*"}"#, .claimMalformed),
             (#"{"mercure":{"publish":"*"}}"#, .claimMalformed), (#"{"mercure":{"publish":[1]}}"#, .claimMalformed),
@@ -112,7 +121,7 @@ import Testing
             (#"{"sub":7}"#, .claimMalformed), ("[]", .malformed), ("7", .malformed), ("{", .malformed),
             (#"{"sub":"a","sub":"b"}"#, .malformed), (#"{"mercure":null}"#, nil), (#"{"mercure":{}}"#, nil),
         ] as [(String, TokenRefusal.Code?)])
-    func `claims of another type are refused`(claims: String, code: TokenRefusal.Code?) async throws {
+    func claimsOfAnotherType(claims: String, code: TokenRefusal.Code?) async throws {
         let signature = HMAC<SHA256>.authenticationCode(
             for: Data("\(Base64URL.encode(#"{"alg":"HS256"}"#.utf8)).\(Base64URL.encode(claims.utf8))".utf8),
             using: SymmetricKey(data: Data(TestKeys.secret.utf8)))
@@ -120,7 +129,8 @@ import Testing
         #expect(try await refusal(of: token, by: verifier())?.code == code)
     }
 
-    @Test func `the claim mercure is read under both its names`() async throws {
+    @Test("The claim mercure is read under both its names")
+    func claimMercureIsReadUnder() async throws {
         let short = try await verifier().verify(
             token(#"{"mercure":{"publish":["a"],"subscribe":["*","b/{c}"],"payload":{"z":1,"a":[null]}}}"#))
         #expect(short.mercure?.publish == ["a"])

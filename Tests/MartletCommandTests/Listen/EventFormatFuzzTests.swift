@@ -7,7 +7,7 @@ import Testing
 @testable import MartletCommand
 
 @Suite("Random events of listen", .timeLimit(.minutes(60))) struct EventFormatFuzzTests {
-    @Test("Whatever an event has in it, nothing of it controls the terminal")
+    @Test("No part of an event controls the terminal")
     func events() async throws {
         var input = FuzzInput(pieces: [
             "\u{1B}[31m", "\u{9B}", "\u{7F}", "\0", "\u{202E}", "\u{2066}", "\n", "\t", "\r", "\"", "\\", "\u{301}",

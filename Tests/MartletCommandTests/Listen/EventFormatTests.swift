@@ -36,7 +36,7 @@ import Testing
         #expect(text == #"\u{08}  a\u{07}  \u{1B}[2J"# + "\t" + #"\u{009B}1m\u{7F}\0"# + "\n")
     }
 
-    @Test("What turns the direction of a text is escaped, and a separator before a combining mark separates")
+    @Test("Direction marks are escaped, and a separator before a combining mark separates")
     func directions() throws {
         let event = ServerSentEvent(data: "a\u{202E}b\n\u{301}c", id: "\u{2066}")
         #expect(

@@ -27,7 +27,8 @@ import Testing
         return try await command.report(on: token, environment: environment, now: now)
     }
 
-    @Test func `a report says what the token grants, and until when`() async throws {
+    @Test("A report says what the token grants, and until when")
+    func reportSaysWhatTheToken() async throws {
         let report = try await report(
             """
             {"sub":"alice","exp":1767326645,"nbf":1767323044,"mercure":{"publish":["orders/{id}","*"],
@@ -50,7 +51,8 @@ import Testing
                 """)
     }
 
-    @Test func `without a key the signature is not checked, and the report says so`() async throws {
+    @Test("Without a key the signature is not checked, and the report says so")
+    func withoutAKeyTheSignature() async throws {
         let report = try await report("{}")
         #expect(!report.isRefused)
         #expect(report.text.contains("Expires     never"))
@@ -59,17 +61,19 @@ import Testing
     }
 
     @Test(
+        "A report says why a hub refuses the token",
         arguments: [
             (#"{"exp":1767322985}"#, "KEY", "expired at 2026-01-02T03:03:05Z"), ("{}", "OTHER", "signature"),
             (#"{"nbf":1767326645}"#, "KEY", "not valid before"), (#"{"mercure":{"publish":"*"}}"#, "KEY", "array"),
         ])
-    func `a report says why a hub refuses the token`(claims: String, key: String, reason: String) async throws {
+    func reportSaysWhyAHub(claims: String, key: String, reason: String) async throws {
         let report = try await report(claims, "--key-env", key)
         #expect(report.isRefused)
         #expect(report.text.split(separator: "\n").last?.contains(reason) == true)
     }
 
-    @Test func `an audience and an issuer are shown, and checked where they are given`() async throws {
+    @Test("An audience and an issuer are shown, and checked where they are given")
+    func audienceAndAnIssuer() async throws {
         let claims = #"{"aud":["hub","\u001bother"],"iss":"https://login.example.com/"}"#
         let good = try await report(
             claims, "--key-env", "KEY", "--audience", "x", "--audience", "hub", "--issuer", "https://login.example.com/"
@@ -86,19 +90,21 @@ import Testing
         #expect(try await report(#"{"nonce":"n"}"#).text.contains("ID token"))
     }
 
-    @Test func `another algorithm than the key's is refused`() async throws {
+    @Test("Another algorithm than the key's is refused")
+    func anotherAlgorithmThanTheKey() async throws {
         let report = try await report("{}", "--key-env", "OTHER", "--alg", "HS384")
         #expect(report.text.contains("algorithm not allowed"))
     }
 
-    @Test(arguments: ["", "x", "a.b.c", "e30.e30.e30"])
-    func `what is no token is refused`(text: String) async throws {
+    @Test("Text that is not a token is refused", arguments: ["", "x", "a.b.c", "e30.e30.e30"])
+    func whatIsNoToken(text: String) async throws {
         let report = try await report(on: text)
         #expect(report.isRefused)
         #expect(report.text.contains("Refused"))
     }
 
-    @Test func `nothing in a token writes to the terminal other than text`() async throws {
+    @Test("Nothing in a token writes to the terminal other than text")
+    func nothingInATokenWrites() async throws {
         let report = try await report(
             #"{"sub":"\u001b[2J\nGood","mercure":{"publish":["a\u001b[2Jb*","\u202e\u2028"],"payload":"\u009b2J"}}"#)
         let kinds: [Unicode.GeneralCategory] = [.control, .format, .lineSeparator]
@@ -109,11 +115,12 @@ import Testing
     }
 
     @Test(
+        "A time is also said from now",
         arguments: [
             (0, "in 0 seconds"), (1, "in 1 second"), (-1, "1 second ago"), (59, "in 59 seconds"), (60, "in 1 minute"),
             (3600, "in 1 hour"), (-7200, "2 hours ago"), (86_400, "in 1 day"), (-864_000, "10 days ago"),
         ])
-    func `a time is also said from now`(seconds: Int, text: String) {
+    func timeIsAlsoSaid(seconds: Int, text: String) {
         #expect(TokenReport.time(now.addingTimeInterval(Double(seconds)), now: now).hasSuffix(", " + text))
     }
 }

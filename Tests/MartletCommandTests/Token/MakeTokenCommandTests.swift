@@ -23,7 +23,8 @@ import Testing
             .verify(token)
     }
 
-    @Test func `a token grants what the options say`() async throws {
+    @Test("A token grants what the options say")
+    func tokenGrantsWhatTheOptions() async throws {
         let token = try await verified(
             command(
                 "--publish", "orders/{id}", "--publish", "news", "--subscribe", "*", "--subject", "alice", "--for",
@@ -36,7 +37,8 @@ import Testing
         #expect(token.mercure?.payload?.text == #"{"n":1.0}"#)
     }
 
-    @Test func `a token without options grants nothing for an hour`() async throws {
+    @Test("A token without options grants nothing for an hour")
+    func tokenWithoutOptionsGrantsNothing() async throws {
         let token = try await verified(command())
         #expect(token.mercure == MercureClaim())
         #expect(token.subject == nil)
@@ -44,7 +46,8 @@ import Testing
         #expect(token.claims["aud"] == nil && token.claims["iss"] == nil)
     }
 
-    @Test func `a token says whom it is for, and who made it`() async throws {
+    @Test("A token says whom it is for, and who made it")
+    func tokenSaysWhom() async throws {
         let one = try await verified(command("--audience", "hub", "--issuer", "me"))
         #expect(one.claims["aud"] == .string("hub"))
         #expect(one.claims["iss"] == .string("me"))
@@ -52,7 +55,8 @@ import Testing
         #expect(two.claims["aud"] == .array([.string("hub"), .string("other")]))
     }
 
-    @Test func `the key may be in a file, and its last line end does not count`() async throws {
+    @Test("The key may be in a file, and its last line end does not count")
+    func keyMay() async throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID()).key").path()
         defer { try? FileManager.default.removeItem(atPath: path) }
         try "\(environment["KEY"] ?? "")\n".write(toFile: path, atomically: true, encoding: .utf8)
@@ -61,7 +65,8 @@ import Testing
         _ = try await verified(command)
     }
 
-    @Test func `a selector that is not what it looks like is warned of`() throws {
+    @Test("A selector that is not what it looks like is warned of")
+    func selectorThat() throws {
         let command = try command(
             "--publish", "orders/*", "--publish", "*", "--publish", "orders/{id}", "--subscribe", "a/**/b*",
             "--subscribe", "orders/{id", "--subscribe", "news", "--subscribe", "list{/path*}")
@@ -74,11 +79,12 @@ import Testing
     }
 
     @Test(
+        "Bad options are usage errors",
         arguments: [
             (["--alg", "none"], 2), (["--alg", "hs256"], 2), (["--for", "0"], 2), (["--for", "soon"], 2),
             (["--payload", "{"], 2), (["--key-file", "x"], 2), (["extra"], 2),
         ] as [([String], Int32)])
-    func `bad options are usage errors`(arguments: [String], exitCode: Int32) throws {
+    func badOptionsAreUsageErrors(arguments: [String], exitCode: Int32) throws {
         let error = #expect(throws: (any Error).self) {
             try RootCommand.parseAsRoot(["token", "--key-env", "KEY"] + arguments)
         }
@@ -86,6 +92,7 @@ import Testing
     }
 
     @Test(
+        "A key that cannot be used is a configuration error, and is not printed",
         arguments: [
             (["--key-env", "MISSING"], "no variable MISSING"), ([], "--key-file or --key-env"),
             (["--key-file", "/nowhere/key"], #""/nowhere/key" cannot be read"#),
@@ -94,7 +101,7 @@ import Testing
             (["--key-env", "KEY", "--alg", "HS512"], "64 or more"), (["--key-env", "SHORT"], "--key-env: "),
             (["--key-env", "PLACE"], "--key-env: The key looks like the path of a file"),
         ] as [([String], String)])
-    func `a key that cannot be used is a configuration error, and is not printed`(
+    func keyThatCannotBeUsed(
         arguments: [String], message: String
     ) async throws {
         let command = try #require(try RootCommand.parseAsRoot(["token"] + arguments) as? MakeTokenCommand)

@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test("Whoever is refused is not asked for a body, nor is a client that has none, or speaks HTTP/1.0")
+    @Test("No 100 Continue goes to a refused client, one without a body, or one of HTTP/1.0")
     func notAsked() async throws {
         try await TestServer.run { (server: TestServer) async throws in
             let origin = Self.post("Content-Length: 5\r\nOrigin: https://elsewhere.example\r\n")

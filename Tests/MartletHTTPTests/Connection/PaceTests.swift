@@ -148,7 +148,7 @@ import Testing
         #expect(client.application.problems.map(\.status) == [.requestTimeout])
     }
 
-    @Test("What is left of a body must come within a second after its answer, and little may be left")
+    @Test("The rest of a refused body must come within a second, and must be short")
     func refusedBody() throws {
         let long = try Client()
         try long.send(Self.post(ConnectionBounds.stretchBytes + 1))

@@ -10,35 +10,40 @@ import Testing
     private func json(_ text: String) throws -> JSONValue { try JSONValue(parsing: text.utf8) }
 
     @Test(
+        "JSON is read and written",
         arguments: [
             (" null ", "null"), ("true", "true"), ("false", "false"), ("-0.10e+5", "-0.10e+5"), ("0", "0"),
             (#""\u00e9\ud83d\ude00\/\b""#, #""é😀/\u0008""#), ("[ ]", "[]"), ("{ }", "{}"),
             (#"{"b":[1,{"c":null}],"a":"\\\"" }"#, #"{"a":"\\\"","b":[1,{"c":null}]}"#), ("\t[1 ,\r\n2]", "[1,2]"),
             ("123456789012345678901234567890.10", "123456789012345678901234567890.10"),
         ])
-    func `JSON is read and written`(text: String, written: String) throws {
+    func jsonIsReadAndWritten(text: String, written: String) throws {
         #expect(try json(text).text == written)
     }
 
     @Test(
+        "Text that is not JSON is refused",
         arguments: [
             "", " ", "nul", "nulll", "True", "01", "-", "1.", ".5", "1e", "+1", "0x1", "NaN", "\"", "\"\\x\"", "\"\n\"",
             "'a'", "[", "[1", "[1,", "[1,]", "[,]", "{", "{\"a\"", "{\"a\":", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "1 2",
             "[1]]", #""\ud83d""#, #""\ude00""#, #""\ud83d\u0041""#, #""\u12g4""#, #""\u+123""#, "\u{FEFF}1", "//\n1",
             #"{"a":1,"a":2}"#, #"{"a":1,"\u0061":2}"#, "\u{0}",
         ])
-    func `what is no JSON is refused`(text: String) {
+    func whatIsNoJSON(text: String) {
         #expect(throws: JSONError.self) { try json(text) }
     }
 
-    @Test(arguments: [(#"{"a":1,"b":2,"a":3}"#, 13), (#"[{"x":{"a":1,"\u0061":2}}]"#, 13)])
-    func `the error about a repeated member has its name and its offset`(text: String, offset: Int) throws {
+    @Test(
+        "The error about a repeated member has its name and its offset",
+        arguments: [(#"{"a":1,"b":2,"a":3}"#, 13), (#"[{"x":{"a":1,"\u0061":2}}]"#, 13)])
+    func errorAboutARepeatedMember(text: String, offset: Int) throws {
         let error = #expect(throws: JSONError.self) { try json(text) }
         #expect(error?.repeatedMember == "a" && error?.offset == offset)
         #expect(error?.description.contains("\"a\"") == false)
     }
 
-    @Test func `names of members are compared byte for byte`() throws {
+    @Test("Names of members are compared byte for byte")
+    func namesOfMembersAreCompared() throws {
         // U+212A is the letter K to Swift's ==.
         let value = try json(#"{"\u212Aey":1}"#)
         #expect(value["Key"] == nil)
@@ -47,13 +52,15 @@ import Testing
         #expect(throws: JSONError.self) { try json(#"{"\u00e9":1,"e\u0301":2}"#) }
     }
 
-    @Test func `bytes that are not UTF-8 are refused`() {
+    @Test("Bytes that are not UTF-8 are refused")
+    func bytesThatAreNotUTF() {
         for bytes: [UInt8] in [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82]] {
             #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22] + bytes + [0x22]) }
         }
     }
 
-    @Test func `values are nested 32 deep at most`() throws {
+    @Test("Values are nested 32 deep at most")
+    func valuesAreNested32Deep() throws {
         func nested(_ depth: Int) -> String {
             String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
         }
@@ -62,7 +69,8 @@ import Testing
         #expect(throws: JSONError.self) { try json(String(repeating: "{\"a\":", count: 100_000)) }
     }
 
-    @Test func `random texts are read as Foundation reads them`() throws {
+    @Test("Random texts are read as Foundation reads them")
+    func randomTextsAreRead() throws {
         var random = SeededGenerator(seed: 20_261_124)
         let pieces = [
             "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "1", "-2.5", "null", "true", " ", "0", "\\", "\"",

@@ -10,7 +10,8 @@ import Testing
         try FormFields(text.utf8, maximumCount: 5).all.map { [$0.name, $0.value] }
     }
 
-    @Test func `fields are decoded in their order, repetitions and all`() throws {
+    @Test("Fields are decoded in their order, repetitions and all")
+    func fieldsAreDecodedInTheir() throws {
         #expect(try parse("").isEmpty)
         #expect(try parse("&&").isEmpty)
         #expect(try parse("a=1&b=2&a=3") == [["a", "1"], ["b", "2"], ["a", "3"]])
@@ -19,18 +20,22 @@ import Testing
         #expect(try parse("a=%C3%A9\u{E9}&%61=1") == [["a", "\u{E9}\u{E9}"], ["a", "1"]])
     }
 
-    @Test(arguments: ["a=%", "a=%4", "a=%4g", "a=1&a=%zz", "a=%FF", "a=%C3", "a=%C0%80", "a=%ED%A0%80"])
-    func `bad encoding is refused and the field named`(text: String) {
+    @Test(
+        "Bad encoding is refused and the field named",
+        arguments: ["a=%", "a=%4", "a=%4g", "a=1&a=%zz", "a=%FF", "a=%C3", "a=%C0%80", "a=%ED%A0%80"])
+    func badEncodingIsRefused(text: String) {
         let problem = #expect(throws: Problem.self) { try parse(text) }
         #expect(problem?.status == .badRequest && problem?.field == "a")
     }
 
-    @Test func `the number of fields is bounded`() throws {
+    @Test("The number of fields is bounded")
+    func numberOfFieldsIsBounded() throws {
         #expect(try parse("a&a&a&a&a").count == 5)
         #expect(throws: Problem.self) { try parse("a&a&a&a&a&%") }
     }
 
-    @Test func `what an encoder writes is read back`() throws {
+    @Test("Encoded text is read back")
+    func whatAnEncoderWrites() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         for _ in 0..<2_000 {

@@ -6,6 +6,7 @@ import Testing
 
 @Suite struct HostAndPortTests {
     @Test(
+        "A host is read with its port",
         arguments: [
             ("localhost", "localhost", nil), ("LocalHost:8080", "localhost", 8080), ("a.b-c_d~e:1", "a.b-c_d~e", 1),
             ("example.com.", "example.com.", nil), ("example.com:", "example.com", nil),
@@ -13,12 +14,13 @@ import Testing
             ("a:65535", "a", 65_535), ("a:0080", "a", 80), ("[::1]", "::1", nil), ("[FE80::A]:443", "fe80::a", 443),
             ("[::ffff:127.0.0.1]:9", "::ffff:127.0.0.1", 9), ("xn--mnchen-3ya.de", "xn--mnchen-3ya.de", nil),
         ] as [(String, String, Int?)])
-    func `a host is read with its port`(text: String, host: String, port: Int?) throws {
+    func hostIsRead(text: String, host: String, port: Int?) throws {
         let read = try #require(HostAndPort(text))
         #expect(read.host == host && read.port == port)
     }
 
     @Test(
+        "Other texts are not a host",
         arguments: [
             "", ":", ":8080", ".", ".a", "a..b", "a b", " a", "a ", "a/b", "a?b", "a#b", "a\\b", "a@b", "user:pw@a",
             "a,b", "a;b", "a:b", "a:-1", "a:+1", "a:1:2", "a:65536", "a:99999999999999999999", "a:1a", "a:\u{661}",
@@ -26,7 +28,7 @@ import Testing
             "[::1", "::1]", "[]", "[a]", "[::1]a", "[::1]:a", "[::1]:65536", "[1.2.3.4]", "[::1%25lo]", "[v1.a]",
             "a\u{0}", "a\t", "a\u{7F}", "münchen.de", "a\u{301}", "\u{212A}", "%61", "*.a", "a'", "(a)", "a=b", "a&b",
         ])
-    func `other texts are not a host`(text: String) {
+    func otherTexts(text: String) {
         #expect(HostAndPort(text) == nil)
     }
 }

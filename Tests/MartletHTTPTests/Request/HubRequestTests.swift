@@ -5,14 +5,16 @@ import MartletHTTP
 import Testing
 
 @Suite struct HubRequestTests {
-    @Test func `a target is a path and a query, and neither is normalised`() throws {
+    @Test("A target is a path and a query, and neither is normalised")
+    func targetIsAPath() throws {
         let request = HubRequest(target: "/events//a%2Fb/?topic=a+b&topic=%26?")
         #expect(request.path == "/events//a%2Fb/")
         #expect(try request.query.values("topic") == ["a b", "&?"])
         #expect(try HubRequest(target: "/events").query.all.isEmpty)
     }
 
-    @Test func `a malformed query is an error when it is read, and names the field`() {
+    @Test("A malformed query is an error when it is read, and names the field")
+    func malformedQueryIsAnError() {
         let request = HubRequest(target: "/?a=1&b=%zz&c=%FF")
         let problem = #expect(throws: Problem.self) { try request.query }
         #expect(problem?.status == .badRequest && problem?.field == "b")
@@ -21,6 +23,7 @@ import Testing
     }
 
     @Test(
+        "A cookie is found by its name",
         arguments: [
             (["t=1"], "1"), (["a=2; t=1"], "1"), (["a=2;t=1;b=3"], "1"), (["a=2", "t=1"], "1"), (["t=a=b="], "a=b="),
             (["t=1; t=2"], "1"), (["t=; t=2"], "2"), (["t=\"1\""], "1"), (["t=\"1"], "\"1"), ([" t = 1 "], "1"),
@@ -29,13 +32,14 @@ import Testing
             (["t=1\u{37E}a=2"], "1\u{37E}a=2"),
             (["t=\"\u{301}1\""], "\u{301}1"), (["t= \u{301} "], "\u{301}"), (["a=\"; t=1"], "1"),
         ] as [([String], String?)])
-    func `a cookie is found by its name`(values: [String], value: String?) {
+    func cookieIsFound(values: [String], value: String?) {
         var headers: HTTPFields = [:]
         headers[values: .cookie] = values
         #expect(HubRequest(target: "/", headers: headers).cookie("t") == value)
     }
 
     @Test(
+        "A token is found also in a malformed query",
         arguments: [
             ("authorization=1", ["1"]), ("authorization=1&b=2&authorization=3", ["1", "3"]),
             ("%61uthorization=1", ["1"]), ("authorization", [""]), ("authorization=", [""]),
@@ -44,16 +48,17 @@ import Testing
             ("?", []), ("b?authorization=1", []), ("\u{301}authorization=1&authorization=\u{301}2", ["\u{301}2"]),
             ("b&\u{301}authorization=1", []),
         ])
-    func `a token is found also in a malformed query`(query: String, values: [String]) {
+    func tokenIsFoundAlso(query: String, values: [String]) {
         #expect(HubRequest(target: "/a?" + query).queryTokens == values)
     }
 
     @Test(
+        "Parameters are left out, and the others stay as they were written",
         arguments: [
             ("/a?t=1", "/a"), ("/a?t=1&b=2&t=3&c=%20+x", "/a?b=2&c=%20+x"), ("/a?%74=1&b", "/a?b"), ("/a%3F", "/a%3F"),
             ("/a?", "/a"), ("/a?tt=1", "/a?tt=1"), ("/a?%74=%zz&&b=%zz", "/a?b=%zz"),
         ])
-    func `parameters are left out, and the others stay as they were written`(target: String, rest: String) {
+    func parametersAreLeftOut(target: String, rest: String) {
         #expect(HubRequest(target: target).target(without: ["t"]) == rest)
     }
 }

@@ -16,7 +16,8 @@ import Testing
         return try HubRequest(method: .post, target: "/", headers: headers).idempotencyKey
     }
 
-    @Test func `a key is the same with quotes and without`() throws {
+    @Test("A key is the same with quotes and without")
+    func keyIsTheSame() throws {
         #expect(try key() == nil)
         for text in ["a", "8e03978e-40d5-43dd-bc93-6894a57f9324", "a \"b\" c", "\\", "a\\\"", "\u{E9}", "a,b;c=d"] {
             #expect(try key(text) == text)
@@ -26,8 +27,10 @@ import Testing
         #expect(try key("\" a \"") == " a ")
     }
 
-    @Test(arguments: [["\""], ["\"a"], ["\"a\"b"], ["\"a\";b=1"], ["\"a\\"], ["\"a\\b\""], ["\"a\\\""], ["a", "a"]])
-    func `what is neither is refused, and so are several keys`(values: [String]) {
+    @Test(
+        "Other values are refused, and so are several keys",
+        arguments: [["\""], ["\"a"], ["\"a\"b"], ["\"a\";b=1"], ["\"a\\"], ["\"a\\b\""], ["\"a\\\""], ["a", "a"]])
+    func whatIsNeitherIsRefused(values: [String]) {
         let problem = #expect(throws: Problem.self) {
             _ = try values.count == 1 ? key(values[0]) : key(values[0], values[1])
         }
@@ -35,8 +38,8 @@ import Testing
         #expect(problem?.field == "Idempotency-Key")
     }
 
-    @Test func `a publish that is repeated with its key is published once and answered as the first time`() async throws
-    {
+    @Test("A publish that is repeated with its key is published once and answered as the first time")
+    func publishThatIsRepeated() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             let headers = ["Idempotency-Key": "once"]
@@ -58,7 +61,8 @@ import Testing
         }
     }
 
-    @Test func `a batch that is repeated with its key is published once and answered as the first time`() async throws {
+    @Test("A batch that is repeated with its key is published once and answered as the first time")
+    func batchThatIsRepeated() async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a?topic=b")
             let headers = ["Idempotency-Key": "once", "Content-Type": "application/x-ndjson"]
@@ -76,8 +80,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [("/events/a", "2"), ("/events/b", "1"), ("/events/a?type=t", "1"), ("/events/a?private", "1")])
-    func `a key that is given with something else is refused`(path: String, body: String) async throws {
+    @Test(
+        "A key that is given with something else is refused",
+        arguments: [("/events/a", "2"), ("/events/b", "1"), ("/events/a?type=t", "1"), ("/events/a?private", "1")])
+    func keyThatIsGiven(path: String, body: String) async throws {
         try await TestServer.run { server in
             let headers = ["Idempotency-Key": "once"]
             #expect(try await server.request("POST", "/events/a", headers: headers, body: "1").status == 200)
@@ -88,7 +94,8 @@ import Testing
         }
     }
 
-    @Test func `nobody meets another in a key`() async throws {
+    @Test("Principals do not share idempotency keys")
+    func nobodyMeetsAnother() async throws {
         let principals = [nil, "", "o", "on", "=", "\n", "=\n", "=on", "\r", "on\n"]
         let keys = ["once", "nce", "ce", "=once", "=on"]
         let access = Access<BasicEventStreamRequestContext> { request, _, _ in
@@ -111,8 +118,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "\"\"", "\"a", "a\tb", "a\u{85}b", String(repeating: "k", count: 256)])
-    func `a bad key is refused and the field named, and nothing is published`(key: String) async throws {
+    @Test(
+        "A bad key is refused and the field named, and nothing is published",
+        arguments: ["", "\"\"", "\"a", "a\tb", "a\u{85}b", String(repeating: "k", count: 256)])
+    func badKeyIsRefused(key: String) async throws {
         try await TestServer.run { server in
             let source = try await TestEventSource(port: server.port, path: "/events/a")
             for (path, body) in [("/events/a", "1"), ("/events", #"{"topic":"a"}"#)] {
@@ -126,7 +135,8 @@ import Testing
         }
     }
 
-    @Test func `only the key counts for its limit, and not whose it is`() async throws {
+    @Test("Only the key counts for its limit, and not whose it is")
+    func onlyTheKeyCounts() async throws {
         let name = String(repeating: "p", count: 1000)
         let access = Access<BasicEventStreamRequestContext> { _, _, _ in Grant(principal: name, publish: [.every]) }
         try await TestServer.run(access: access) { server in
@@ -139,7 +149,8 @@ import Testing
         }
     }
 
-    @Test func `what keeps the events says whether it is worth trying again`() {
+    @Test("Errors of storage say whether a retry may help")
+    func whatKeepsTheEventsSays() {
         let full = Problem(MartletError(.storageFull, "Full."))
         #expect(full.status.code == 507 && full.headers[.retryAfter] == nil)
         let failed = Problem(MartletError(.storageFailed, "Away."))

@@ -54,8 +54,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a handler sends events, texts and values`(transport: Transport) async throws {
+    @Test("A handler sends events, texts and values", arguments: Transport.allCases)
+    func handlerSendsEventsTexts(transport: Transport) async throws {
         try await run(transport) { request, context, stream in
             try await stream.send(ServerSentEvent(event: "greeting", data: "hello\nworld", id: "1"))
             try await stream.send("text", event: "note", id: "2")
@@ -78,7 +78,8 @@ import Testing
         }
     }
 
-    @Test func `a handler is told what the client saw last`() async throws {
+    @Test("A handler is told what the client saw last")
+    func handlerIsTold() async throws {
         try await run { _, _, stream in
             try await stream.send(stream.lastEventID ?? "nothing")
         } _: { client, _ async throws in
@@ -88,8 +89,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a handler is cancelled when its client leaves, whatever it waits for`(transport: Transport) async throws {
+    @Test("A handler is cancelled when its client leaves, whatever it waits for", arguments: Transport.allCases)
+    func handlerIsCancelled(transport: Transport) async throws {
         let milestones = Milestones()
         try await run(transport) { _, _, stream in
             try await stream.send("hello")
@@ -109,8 +110,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `who sends faster than the client reads waits`(transport: Transport) async throws {
+    @Test("A handler that sends faster than its client reads waits", arguments: Transport.allCases)
+    func whoSendsFaster(transport: Transport) async throws {
         let sent = Mutex(0)
         try await run(transport) { _, _, stream in
             let data = String(repeating: "x", count: 64 * 1024)
@@ -128,8 +129,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `what a handler throws before it sends anything is the answer`(transport: Transport) async throws {
+    @Test("An error that a handler throws before it sends anything is the answer", arguments: Transport.allCases)
+    func whatAHandlerThrowsBefore(transport: Transport) async throws {
         // Its time does not pass, so that a busy machine has enough.
         let options = EventStreamOptions(clock: ManualClock())
         try await run(transport, options: options) { request, _, _ in
@@ -146,8 +147,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `what a handler throws later ends the stream properly`(transport: Transport) async throws {
+    @Test("An error that a handler throws later ends the stream properly", arguments: Transport.allCases)
+    func whatAHandlerThrowsLater(transport: Transport) async throws {
         try await run(transport) { _, _, stream in
             try await stream.send("first")
             throw CocoaError(.fileNoSuchFile)
@@ -159,7 +160,8 @@ import Testing
         }
     }
 
-    @Test func `what cannot be written is refused, and the stream goes on`() async throws {
+    @Test("An event that cannot be written is refused, and the stream goes on")
+    func whatCannotBeWritten() async throws {
         try await run { _, _, stream in
             await #expect(throws: EventStreamError.self) { try await stream.send("a", id: "1\n2") }
             await #expect(throws: EventStreamError.self) { try await stream.send("a", event: "x\rdata: forged") }
@@ -174,7 +176,8 @@ import Testing
         }
     }
 
-    @Test func `sending after the end is an error`() async throws {
+    @Test("Sending after the end is an error")
+    func sendingAfterTheEnd() async throws {
         let (writers, writer) = AsyncStream.makeStream(of: EventStreamWriter.self)
         try await run { _, _, stream in
             try await stream.send("only")
@@ -189,7 +192,8 @@ import Testing
         }
     }
 
-    @Test func `a silent stream shows that it is alive, and one that says something needs not`() async throws {
+    @Test("A silent stream shows that it is alive, and one that says something needs not")
+    func silentStreamShows() async throws {
         let clock = ManualClock()
         let options = EventStreamOptions(clock: clock)
         let (texts, text) = AsyncStream.makeStream(of: String.self)
@@ -217,7 +221,8 @@ import Testing
         }
     }
 
-    @Test func `the head does not wait for a handler that takes its time`() async throws {
+    @Test("The head does not wait for a handler that takes its time")
+    func headDoesNotWait() async throws {
         let clock = ManualClock()
         let options = EventStreamOptions(clock: clock)
         let (texts, text) = AsyncStream.makeStream(of: String.self)
@@ -235,7 +240,8 @@ import Testing
         }
     }
 
-    @Test func `a handler may open the stream before it has anything to send`() async throws {
+    @Test("A handler may open the stream before it has anything to send")
+    func handlerMayOpenTheStream() async throws {
         let (texts, text) = AsyncStream.makeStream(of: String.self)
         let options = EventStreamOptions(clock: ManualClock())
         try await run(options: options) { _, _, stream in
@@ -250,7 +256,8 @@ import Testing
         }
     }
 
-    @Test func `a client that takes nothing is disconnected`() async throws {
+    @Test("A client that takes nothing is disconnected")
+    func clientThatTakesNothing() async throws {
         let milestones = Milestones()
         try await run(options: EventStreamOptions(heartbeat: .milliseconds(200))) { _, _, stream in
             let data = String(repeating: "x", count: 1024 * 1024)
@@ -269,7 +276,8 @@ import Testing
         }
     }
 
-    @Test func `several tasks of a handler may send at once`() async throws {
+    @Test("Several tasks of a handler may send at once")
+    func severalTasksOfAHandler() async throws {
         try await run { _, _, stream in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for number in 0..<100 {
@@ -289,8 +297,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a server that shuts down ends the stream, and what was sent arrives`(transport: Transport) async throws {
+    @Test("A server that shuts down ends the stream, and what was sent arrives", arguments: Transport.allCases)
+    func serverThatShutsDownEnds(transport: Transport) async throws {
         let milestones = Milestones()
         func add(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("stream") { _, _, stream in
@@ -319,7 +327,8 @@ import Testing
         }
     }
 
-    @Test func `HEAD answers the head and does not run the handler`() async throws {
+    @Test("HEAD answers the head and does not run the handler")
+    func headAnswersTheHead() async throws {
         try await run { _, _, _ in
             Issue.record("the handler ran")
         } _: { client, _ async throws in

@@ -33,8 +33,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a client gets the topics that the application names, and private events that it grants`(
+    @Test(
+        "A client gets the topics that the application names, and private events that it grants",
+        arguments: Transport.allCases)
+    func clientGetsTheTopics(
         transport: Transport
     ) async throws {
         try await run(transport) { server, client in
@@ -51,8 +53,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a client goes on after what it saw last`(transport: Transport) async throws {
+    @Test("A client goes on after what it saw last", arguments: Transport.allCases)
+    func clientGoesOnAfter(transport: Transport) async throws {
         try await run(transport) { server, client in
             var ids: [String] = []
             for number in 0..<1000 { ids.append(try await server.hub.publish("\(number)", to: "orders/1")) }
@@ -66,8 +68,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `what the application refuses, and what the grant does not cover, is refused with its status`(
+    @Test(
+        "A refusal of the application and a topic outside the grant each have their status",
+        arguments: Transport.allCases)
+    func whatTheApplicationRefuses(
         transport: Transport
     ) async throws {
         try await run(transport) { server, client in
@@ -79,8 +83,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a client that leaves takes its stream along`(transport: Transport) async throws {
+    @Test("A client that leaves takes its stream along", arguments: Transport.allCases)
+    func clientThatLeavesTakes(transport: Transport) async throws {
         try await run(transport) { server, client in
             try await StreamClient.run(transport, port: server.port) { other async throws in
                 let stream = try await other.get("/orders/1?name=bob")
@@ -94,8 +98,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a stream ends with the right to it`(transport: Transport) async throws {
+    @Test("A stream ends with the right to it", arguments: Transport.allCases)
+    func streamEndsWithTheRight(transport: Transport) async throws {
         try await run(transport) { server, client in
             let (ann, bob) = (try await client.get("/orders/1?name=ann"), try await client.get("/orders/1?name=bob"))
             try await server.until { $0.streamCount == 2 }
@@ -106,8 +110,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `streams live through silence, and get old`(transport: Transport) async throws {
+    @Test("Streams live through silence, and get old", arguments: Transport.allCases)
+    func streamsLiveThroughSilence(transport: Transport) async throws {
         let hub = quickHub {
             $0.heartbeat = .milliseconds(50)
             $0.maximumConnectionAge = .milliseconds(1500)
@@ -121,8 +125,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases, [TestServer.Arrangement.outerGroup, .applicationServices])
-    func `a server that shuts down ends its streams`(
+    @Test(
+        "A server that shuts down ends its streams", arguments: Transport.allCases,
+        [TestServer.Arrangement.outerGroup, .applicationServices])
+    func serverThatShutsDownEnds(
         transport: Transport, arrangement: TestServer.Arrangement
     ) async throws {
         try await run(transport, arrangement: arrangement) { server, client in
@@ -135,7 +141,8 @@ import Testing
         }
     }
 
-    @Test func `a client that takes nothing holds up nobody, also where its connection has others`() async throws {
+    @Test("A client that takes nothing delays no other, even on the same connection")
+    func clientThatTakesNothingHolds() async throws {
         try await run(.http2) { server, client in
             // Both are streams of one connection.
             let (slow, quick) = (try await client.get("/orders/1?name=a"), try await client.get("/orders/1?name=b"))
@@ -149,7 +156,8 @@ import Testing
         }
     }
 
-    @Test func `HEAD answers the head`() async throws {
+    @Test("HEAD answers the head")
+    func headAnswersTheHead() async throws {
         let hub = quickHub()
         func add(_ router: Router<BasicEventStreamRequestContext>) {
             router.events("a", from: hub) { _, _ in HubStream("a") }

@@ -31,7 +31,8 @@ import Testing
         return try EventJSON.value(of: event.data ?? "")
     }
 
-    @Test func `a client sees a job from its beginning to its end, and is not to come back then`() async throws {
+    @Test("A client sees a job from its beginning to its end, and is not to come back then")
+    func clientSeesAJob() async throws {
         try await run { hub, client in
             try await hub.markJobQueued("import")
             var events = client.events("/jobs/import").makeAsyncIterator()
@@ -52,7 +53,8 @@ import Testing
         }
     }
 
-    @Test func `who comes late or comes back is given what he has not seen`() async throws {
+    @Test("A client that comes late or comes back receives the reports that it has not seen")
+    func whoComesLateOrComes() async throws {
         try await run { hub, client in
             await #expect(throws: Failure.self) { try await hub.job("import") { _ in throw Failure() } }
             var states: [JobReport.State] = []
@@ -70,7 +72,8 @@ import Testing
         }
     }
 
-    @Test func `a name that no job can have is refused`() async throws {
+    @Test("A name that no job can have is refused")
+    func nameThatNoJobCan() async throws {
         try await run { _, client in
             let name = String(repeating: "x", count: 4000)
             await #expect(throws: TestEvents.Refused(status: 400)) {

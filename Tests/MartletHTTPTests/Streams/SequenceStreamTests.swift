@@ -24,8 +24,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Transport.allCases)
-    func `a sequence of events, texts or values is a stream`(transport: Transport) async throws {
+    @Test("A sequence of events, texts or values is a stream", arguments: Transport.allCases)
+    func sequenceOfEventsTexts(transport: Transport) async throws {
         try await run(transport) { request in
             switch request.uri.query {
             case "events": ServerSentEvents([ServerSentEvent(data: "a", id: "1")].async)
@@ -50,7 +50,8 @@ import Testing
         }
     }
 
-    @Test func `a sequence that fails ends its stream properly`() async throws {
+    @Test("A sequence that fails ends its stream properly")
+    func sequenceThatFailsEnds() async throws {
         try await run { _ in
             ServerSentEvents(
                 AsyncThrowingStream<String, any Error> { continuation in
@@ -64,7 +65,8 @@ import Testing
         }
     }
 
-    @Test func `a sequence is let go when its client leaves`() async throws {
+    @Test("A sequence is let go when its client leaves")
+    func sequenceIsLetGo() async throws {
         let (terminations, terminated) = AsyncStream.makeStream(of: Void.self)
         try await run { _ in
             ServerSentEvents(
@@ -81,7 +83,8 @@ import Testing
         }
     }
 
-    @Test func `a test client says why there are no events`() async throws {
+    @Test("A test client says why there are no events")
+    func testClientSaysWhyThere() async throws {
         try await run { _ in
             Response(status: .forbidden)
         } _: { client, _ async throws in

@@ -21,8 +21,8 @@ import Testing
         try await TestServer.run(hub: hub, adding: add) { try await body($0, state) }
     }
 
-    @Test(arguments: [0, 1])
-    func `who comes is given the present value, and then each newer one`(shards: Int) async throws {
+    @Test("A new client receives the present value, and then each newer one", arguments: [0, 1])
+    func whoComesIsGiven(shards: Int) async throws {
         try await run(hub: quickHub { $0.shards = shards }) { server, state in
             let early = try await TestEventSource(port: server.port, path: "/level")
             for level in 1...3 { try await state.set(level) }
@@ -36,7 +36,8 @@ import Testing
         }
     }
 
-    @Test func `who comes back goes on, and is given the present value where he cannot`() async throws {
+    @Test("A client that comes back continues, or receives the present value if it cannot")
+    func whoComesBackGoes() async throws {
         try await run(hub: quickHub()) { server, state in
             var ids: [String] = []
             for level in 1...4 { ids.append(try await state.set(level)) }
@@ -53,7 +54,8 @@ import Testing
         }
     }
 
-    @Test func `a state that history has lost is still given`() async throws {
+    @Test("A state that history has lost is still given")
+    func stateThatHistoryHasLost() async throws {
         var retention = Retention()
         retention.events = 2
         try await run(hub: quickHub(retention: retention)) { server, state in
@@ -67,7 +69,8 @@ import Testing
         }
     }
 
-    @Test func `who may not have it is refused`() async throws {
+    @Test("A client without the right is refused")
+    func whoMay() async throws {
         try await run(hub: quickHub()) { server, _ in
             let answer = try await server.request("GET", "/secret")
             #expect(answer.status == 403)

@@ -11,7 +11,8 @@ import Testing
 
 /// Whatever comes in, the rules refuse it with an error of theirs, or what they make of it holds what they promise.
 @Suite struct ProtocolFuzzTests {
-    @Test func `any form is refused properly or published within the limits`() async {
+    @Test("Any form is refused properly or published within the limits")
+    func anyFormIsRefusedProperly() async {
         let limits = Limits()
         var input = FuzzInput()
         while await input.next() {
@@ -43,7 +44,8 @@ import Testing
         return fields.map { "\($0)=\($1.percentEncoded)" }.joined(separator: "&")
     }
 
-    @Test func `any query is refused properly or names a bounded number of topics, each once`() async {
+    @Test("Any query is refused properly or names a bounded number of topics, each once")
+    func anyQueryIsRefusedProperly() async {
         let limits = Limits()
         var input = FuzzInput()
         while await input.next() {
@@ -66,7 +68,8 @@ import Testing
         }
     }
 
-    @Test func `any path names no subscription, or has one spelling that names the same`() async {
+    @Test("Any path names no subscription, or has one spelling that names the same")
+    func anyPathNamesNoSubscription() async {
         var input = FuzzInput()
         while await input.next() {
             let text = SubscriptionPath.root + input.choose(["", "/"]) + input.text
@@ -80,7 +83,8 @@ import Testing
         }
     }
 
-    @Test func `any bytes are no list of connections, or one that is the same when it is written again`() async throws {
+    @Test("Any bytes are no list of connections, or one that is the same when it is written again")
+    func anyBytesAreNoList() async throws {
         var input = FuzzInput()
         while await input.next() {
             let bytes = [1] + input.choose([[], [1, 0x75, 0, 0], [1, 0x75, 1, 1, 0x61, 1, 1]]) + Array(input.bytes)
@@ -90,7 +94,8 @@ import Testing
         }
     }
 
-    @Test func `whether a topic is the hub's does not depend on how its letters are written`() async {
+    @Test("Whether a topic is the hub's does not depend on how its letters are written")
+    func whetherATopic() async {
         let everySubscription = TopicSelector(SubscriptionPath.root + "{/topic}{/subscriber}")
         var input = FuzzInput()
         while await input.next() {
@@ -117,7 +122,8 @@ import Testing
         return "\(text[..<index])%\(String(text.utf8[index], radix: 16))\(text[text.utf8.index(after: index)...])"
     }
 
-    @Test func `any text is a selector, which selects the topic of its name`() async {
+    @Test("Any text is a selector, which selects the topic of its name")
+    func anyTextIsASelector() async {
         var input = FuzzInput()
         var topics: [Topic] = ["a", "/.well-known/mercure/subscriptions/a/urn%3Auuid%3A1"]
         while await input.next() {
@@ -139,13 +145,13 @@ import Testing
 
     /// What has a cost that grows with the square of the size does not come to an end with these.
     @Test(
-        .timeLimit(.minutes(3)),
+        "A large input of one pattern is read to its end", .timeLimit(.minutes(3)),
         arguments: [
             "%", "%2", "%41", "+", "=", "&", "a=&", "topic=a&", "topic=%2e%2e/&", "/", "/..", "/a", "/%2e%2e", "\\",
             "{a}",
             "{", "}", "{/a*}", "{?a,b*}", " ", "\0", "\u{E9}", "?", ":", "//",
         ])
-    func `a large input of one pattern is read to its end`(pattern: String) throws {
+    func largeInputOfOnePattern(pattern: String) throws {
         let text = String(repeating: pattern, count: 128 * 1024 / pattern.utf8.count)
         for prefix in ["", "topic=", "topic=a&data="] {
             _ = try? SubscribeQuery(HubRequest(target: "/?" + prefix + text))

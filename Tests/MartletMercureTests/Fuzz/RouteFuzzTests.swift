@@ -15,7 +15,8 @@ import Testing
 @Suite struct RouteFuzzTests {
     private static let expected: Set<Int> = [200, 304, 400, 401, 403, 404, 413, 415, 422]
 
-    @Test func `no request has the routes fail`() async throws {
+    @Test("No request has the routes fail")
+    func noRequestHasTheRoutes() async throws {
         let hub = quickHub(retention: Retention(events: 1000)) { $0.windowBytes = 1024 * 1024 }
         let running = Task { try await hub.run() }
         let responder = Self.responder(of: hub)
@@ -81,7 +82,8 @@ import Testing
     }
 
     /// Through the parser of the server, so that what is no HTTP is among it.
-    @Test func `no bytes have the server fail`() async throws {
+    @Test("No bytes have the server fail")
+    func noBytesHaveTheServer() async throws {
         var options = MercureOptions()
         options.activeSubscriptions = true
         try await MercureServer.run(options: options) { mercure in

@@ -5,7 +5,8 @@ import Testing
 @testable import MartletMercure
 
 @Suite struct DiscoveryLinkTests {
-    @Test func `links are quoted`() throws {
+    @Test("Links are quoted")
+    func linksAreQuoted() throws {
         #expect(
             try DiscoveryLink(hub: "https://h/.well-known/mercure").value
                 == "<https://h/.well-known/mercure>; rel=\"mercure\"")
@@ -17,14 +18,16 @@ import Testing
         #expect(try DiscoveryLink(canonicalTopic: "/books/1").value == "</books/1>; rel=\"self\"")
     }
 
-    @Test(arguments: ["", "a\r\nb", "a>b", "<a", "a b", "a\"b", "\u{E9}", "a\0"])
-    func `what cannot be in a link is refused`(text: String) {
+    @Test(
+        "Text that cannot be in a link is refused",
+        arguments: ["", "a\r\nb", "a>b", "<a", "a b", "a\"b", "\u{E9}", "a\0"])
+    func whatCannot(text: String) {
         #expect(throws: MercureProblem.self) { try DiscoveryLink(hub: text) }
         #expect(throws: MercureProblem.self) { try DiscoveryLink(canonicalTopic: text) }
     }
 
-    @Test(arguments: ["a\r\nb", "\u{E9}", "a\0", "\u{7F}"])
-    func `what cannot be in an attribute is refused`(text: String) {
+    @Test("Text that cannot be in an attribute is refused", arguments: ["a\r\nb", "\u{E9}", "a\0", "\u{7F}"])
+    func whatCannotBeInAnAttribute(text: String) {
         #expect(throws: MercureProblem.self) { try DiscoveryLink(hub: "/h", lastEventID: text) }
         #expect(throws: MercureProblem.self) { try DiscoveryLink(hub: "/h", keySet: text) }
     }

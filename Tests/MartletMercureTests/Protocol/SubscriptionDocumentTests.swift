@@ -16,7 +16,8 @@ import Testing
         "subscriber":"urn:uuid:1","topic":"a/{\\"id\\"}\u{E9}","active":true,"payload":{"x":1}
         """
 
-    @Test func `the members of a document are in one order`() {
+    @Test("The members of a document are in one order")
+    func membersOfADocument() {
         let context = "\"@context\":\"https://mercure.rocks/\""
         #expect(document.json == "{\(context),\(members)}")
         #expect(document.json(lastEventID: "7") == "{\(context),\(members),\"lastEventID\":\"7\"}")
@@ -26,12 +27,14 @@ import Testing
         #expect(SubscriptionDocument.json([], at: .all, lastEventID: "7").hasSuffix("\"subscriptions\":[]}"))
     }
 
-    @Test func `texts are escaped as JSON asks`() {
+    @Test("Texts are escaped as JSON asks")
+    func textsAreEscapedAsJSON() {
         #expect("a\"\\/\n\r\t\u{0}\u{1F}\u{7F}\u{E9}".jsonQuoted == "\"a\\\"\\\\/\\n\\r\\t\\u0000\\u001f\u{7F}\u{E9}\"")
         #expect("\"\u{301}\r\n".jsonQuoted.unicodeScalars.elementsEqual("\"\\\"\u{301}\\r\\n\"".unicodeScalars))
     }
 
-    @Test func `paths are written and read back`() throws {
+    @Test("Paths are written and read back")
+    func pathsAreWrittenAndRead() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         for _ in 0..<2_000 {
@@ -47,6 +50,7 @@ import Testing
     }
 
     @Test(
+        "Other paths name no subscription",
         arguments: [
             "", "/", "/.well-known/mercure", "/.well-known/mercure/subscriptions/",
             "/.well-known/mercure/subscriptionsx",
@@ -54,20 +58,23 @@ import Testing
             "/.well-known/mercure/subscriptions/a/b/c", "/.well-known/mercure/subscriptions/%4",
             "/.well-known/mercure/subscriptions/%FF", "x/.well-known/mercure/subscriptions",
         ])
-    func `other paths name no subscription`(path: String) {
+    func otherPathsNameNoSubscription(path: String) {
         #expect(SubscriptionPath(path) == nil)
     }
 
-    @Test func `a path may be encoded in other ways, and is decoded once`() {
+    @Test("A path may be encoded in other ways, and is decoded once")
+    func pathMayBeEncoded() {
         let path = SubscriptionPath("/.well-known/mercure/subscriptions/a+b:%2561/%c3%a9")
         #expect(path == .one(selector: "a+b:%61", subscriber: "\u{E9}"))
     }
 
-    @Test func `the hub's own topics are in the reserved namespace`() {
+    @Test("The hub's own topics are in the reserved namespace")
+    func hubSOwnTopics() {
         #expect(ReservedNamespace.contains(document.path.text))
     }
 
-    @Test func `entity tags are the FNV-1a hash and found in lists`() {
+    @Test("Entity tags are the FNV-1a hash and found in lists")
+    func entityTagsAreTheFNV() {
         #expect(EntityTag.make(of: "") == "\"cbf29ce484222325\"")
         #expect(EntityTag.make(of: "a") == "\"af63dc4c8601ec8c\"")
         #expect(EntityTag.make(of: "foobar") == "\"85944171f73967e8\"")
@@ -76,7 +83,8 @@ import Testing
         for list in ["", "\"x\"", "af63dc4c8601ec8c"] { #expect(!EntityTag.matches(tag, ifNoneMatch: list)) }
     }
 
-    @Test func `subscribers are random UUIDs of version 4`() throws {
+    @Test("Subscribers are random UUIDs of version 4")
+    func subscribersAreRandomUUIDs() throws {
         var random = SeededGenerator(seed: 1)
         var again = SeededGenerator(seed: 1)
         var seen: Set<String> = []

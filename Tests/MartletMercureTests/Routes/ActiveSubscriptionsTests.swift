@@ -38,8 +38,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `each topic of a stream is announced when it begins and when its client leaves`(shards: Int) async throws {
+    @Test("Each topic of a stream is announced when it begins and when its client leaves", arguments: [0, 2])
+    func eachTopicOfAStream(shards: Int) async throws {
         let payload = Grant(seesAllPublic: true, payload: #"{"name":"Ada","team":"{}"}"#)
         try await Self.run(hub: quickHub { $0.shards = shards }, grants: ["ada": payload]) { mercure, watcher in
             let source = try await mercure.listen("topic=a/1&topic=b/%7Bid%7D&topic=a/1", token: "ada")
@@ -69,7 +69,8 @@ import Testing
         }
     }
 
-    @Test func `only who has a right to it hears of a subscription`() async throws {
+    @Test("Only who has a right to it hears of a subscription")
+    func onlyWhoHasARight() async throws {
         let grants = [
             "some": Grant(subscribe: [Self.root + "/a{/subscriber}"].selectors, seesAllPublic: true)
         ]
@@ -84,7 +85,8 @@ import Testing
         }
     }
 
-    @Test func `a subscription that was not made is not announced`() async throws {
+    @Test("A subscription that was not made is not announced")
+    func subscriptionThatWasNotMade() async throws {
         let grants = ["narrow": Grant(subscribe: ["a"].selectors)]
         try await Self.run(hub: quickHub { $0.limits.topicsPerSubscription = 2 }, grants: grants) { mercure, watcher in
             #expect(try await mercure.request("HEAD", "?topic=head").status == 200)
@@ -97,7 +99,8 @@ import Testing
         }
     }
 
-    @Test func `who is sent away by a hub that drains is not announced`() async throws {
+    @Test("A client that a draining hub sends away is not announced")
+    func whoIsSentAway() async throws {
         try await Self.run(hub: quickHub { $0.grace = .seconds(3600) }) { mercure, watcher in
             mercure.hub.beginDrain()
             let answer = try await mercure.request("GET", "?topic=a")
@@ -112,8 +115,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `whatever ends a stream ends its subscriptions`(shards: Int) async throws {
+    @Test("Any end of a stream ends its subscriptions", arguments: [0, 2])
+    func whateverEndsAStreamEnds(shards: Int) async throws {
         let grants = [
             "alice": Grant(principal: "alice", seesAllPublic: true),
             "short": Grant(seesAllPublic: true, end: Date(timeIntervalSinceNow: 1)),
@@ -144,8 +147,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `clients that leave before their streams are open leave nothing behind`(shards: Int) async throws {
+    @Test("Clients that leave before their streams are open leave nothing behind", arguments: [0, 2])
+    func clientsThatLeaveBeforeTheir(shards: Int) async throws {
         try await Self.run(hub: quickHub { $0.shards = shards }) { mercure, watcher in
             for number in 0..<60 {
                 let connection = try await TestConnection(port: mercure.server.port)
@@ -179,7 +182,8 @@ import Testing
         }
     }
 
-    @Test func `subscriptions are not in history, and their ids resume`() async throws {
+    @Test("Subscriptions are not in history, and their ids resume")
+    func subscriptionsAreNotInHistory() async throws {
         try await Self.run { mercure, watcher in
             let first = try await mercure.hub.publish("1", to: "a")
             try await mercure.server.until { $0.end.text == first }
@@ -198,7 +202,8 @@ import Testing
         }
     }
 
-    @Test func `who asks is told who is subscribed`() async throws {
+    @Test("The subscriptions document lists the subscribers")
+    func whoAsksIsTold() async throws {
         try await Self.run(grants: ["ada": Grant(seesAllPublic: true, payload: #"{"name":"Ada"}"#)]) { mercure, _ in
             let end = try await mercure.hub.publish("1", to: "x")
             _ = try await mercure.listen("topic=a/1&topic=b", token: "ada")
@@ -232,10 +237,11 @@ import Testing
     }
 
     @Test(
+        "An unknown subscription is not found",
         arguments: [
             "/a/urn%3Auuid%3A1", "/a/1/2", "/a//1", "/%zz", "/%FF", "//a",
         ])
-    func `what is not there is not found`(path: String) async throws {
+    func whatIsNotThere(path: String) async throws {
         try await Self.run { mercure, _ in
             _ = try await mercure.listen("topic=a")
             let response = try await mercure.request("GET", "/subscriptions\(path)", token: "watcher")
@@ -244,7 +250,8 @@ import Testing
         }
     }
 
-    @Test func `reading needs a grant for the path`() async throws {
+    @Test("Reading needs a grant for the path")
+    func readingNeedsAGrant() async throws {
         let one = Grant(subscribe: [Self.root + "/a"].selectors, seesAllPublic: true)
         try await Self.run(grants: ["one": one]) { mercure, _ in
             for (path, token, status) in [
@@ -259,7 +266,8 @@ import Testing
         }
     }
 
-    @Test func `a list says that nothing was published until something was`() async throws {
+    @Test("A list says that nothing was published until something was")
+    func listSaysThatNothing() async throws {
         try await Self.run { mercure, _ in
             func lastEventID(_ path: String = "") async throws -> String? {
                 try Self.document(try await mercure.request("GET", "/subscriptions\(path)", token: "watcher").body)
@@ -273,7 +281,8 @@ import Testing
         }
     }
 
-    @Test func `who may see no private events is told nothing, and the hub goes on`() async throws {
+    @Test("Clients that may see no private events receive no announcement, and the hub goes on")
+    func whoMaySeeNoPrivate() async throws {
         var options = MercureOptions()
         options.activeSubscriptions = true
         try await MercureServer.run(options: options) { mercure in
@@ -285,7 +294,8 @@ import Testing
         }
     }
 
-    @Test func `clients that watch their own subscriptions hear of them and of no others`() async throws {
+    @Test("Clients that watch their own subscriptions hear of them and of no others")
+    func clientsThatWatchTheirOwn() async throws {
         let grants = Dictionary(
             uniqueKeysWithValues: (0..<5).map { user in
                 (
@@ -304,7 +314,8 @@ import Testing
         }
     }
 
-    @Test func `an answer that would be too large is refused`() async throws {
+    @Test("An answer that would be too large is refused")
+    func answerThatWouldBeToo() async throws {
         let subscriber = "urn:uuid:00000000-0000-4000-8000-000000000000"
         let own = SubscriptionDocument(selector: Self.everySubscription, subscriber: subscriber, isActive: true)
         #expect(own.json.utf8.count <= own.mostBytes)
@@ -316,7 +327,8 @@ import Testing
         }
     }
 
-    @Test func `an answer that has not changed is not sent again`() async throws {
+    @Test("An answer that has not changed is not sent again")
+    func answerThatHasNotChanged() async throws {
         try await Self.run { mercure, watcher in
             func get(_ tag: String = "") async throws -> TestResponse {
                 let headers = tag.isEmpty ? [:] : ["If-None-Match": tag]
@@ -337,7 +349,8 @@ import Testing
         }
     }
 
-    @Test func `unless it is asked for nobody is told`() async throws {
+    @Test("Without the option, nothing is announced")
+    func unlessItIsAsked() async throws {
         try await MercureServer.run { mercure in
             let watcher = try await mercure.listen(Self.watching + "&topic=x", token: "all")
             _ = try await mercure.listen("topic=a")

@@ -8,7 +8,8 @@ import TestSupport
 import Testing
 
 @Suite struct MercureDiscoveryTests {
-    @Test func `pages say where the hub is, and what they are about`() async throws {
+    @Test("Pages say where the hub is, and what they are about")
+    func pagesSayWhereTheHub() async throws {
         let hub = quickHub()
         let discovery = try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(resumingFrom: hub) {
             request, _ in
@@ -34,7 +35,8 @@ import Testing
         }
     }
 
-    @Test func `the demo page can say it too`() async throws {
+    @Test("The demo page can say it too")
+    func demoPageCanSay() async throws {
         let hub = quickHub()
         let discovery = try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(url: "https://hub.example/h")
         try await TestServer.run(hub: hub) {
@@ -44,7 +46,8 @@ import Testing
         }
     }
 
-    @Test func `a URL that cannot be in a header is refused at once`() {
+    @Test("A URL that cannot be in a header is refused at once")
+    func urlThatCannot() {
         #expect(throws: (any Error).self) { try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(url: "a b") }
         #expect(throws: (any Error).self) {
             try MercureDiscoveryMiddleware<BasicEventStreamRequestContext>(contentType: "a\r\nb")

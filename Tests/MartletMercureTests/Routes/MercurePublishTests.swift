@@ -9,7 +9,8 @@ import TestSupport
 import Testing
 
 @Suite struct MercurePublishTests {
-    @Test func `the answer is the id and nothing else, and subscribers see it`() async throws {
+    @Test("The answer is the id and nothing else, and subscribers see it")
+    func answerIsTheId() async throws {
         try await MercureServer.run { mercure in
             let source = try await mercure.listen("topic=a")
             let generated = try await mercure.post("topic=a&data=1")
@@ -24,7 +25,8 @@ import Testing
         }
     }
 
-    @Test func `a form that is repeated with its key is published once, whatever the route`() async throws {
+    @Test("A form that is repeated with its key is published once, whatever the route")
+    func formThatIsRepeated() async throws {
         try await MercureServer.run { mercure in
             let source = try await mercure.listen("topic=a")
             let headers = ["Idempotency-Key": "once", "Authorization": "Bearer all"]
@@ -46,7 +48,8 @@ import Testing
         }
     }
 
-    @Test func `nobody meets another in a key`() async throws {
+    @Test("Principals do not share idempotency keys")
+    func nobodyMeetsAnother() async throws {
         let grants = [
             "alice": Grant(principal: "alice", publish: [.every]), "bob": Grant(principal: "bob", publish: [.every]),
         ]
@@ -62,8 +65,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "\"\"", "\"once", "a\tb", String(repeating: "k", count: 256)])
-    func `a bad key is refused and the field named`(key: String) async throws {
+    @Test(
+        "A bad key is refused and the field named",
+        arguments: ["", "\"\"", "\"once", "a\tb", String(repeating: "k", count: 256)])
+    func badKeyIsRefused(key: String) async throws {
         try await MercureServer.run { mercure in
             let response = try await mercure.request(
                 "POST", "", token: "all", headers: ["Idempotency-Key": key], body: "topic=a")
@@ -72,7 +77,8 @@ import Testing
         }
     }
 
-    @Test func `an update reaches once whoever subscribes to any of its topics`() async throws {
+    @Test("An update reaches each subscriber of any of its topics once")
+    func updateReachesOnceWhoeverSubscribes() async throws {
         try await MercureServer.run { mercure in
             let sources = [
                 try await mercure.listen("topic=a"), try await mercure.listen("topic=b"),
@@ -86,7 +92,8 @@ import Testing
         }
     }
 
-    @Test func `an update needs no data`() async throws {
+    @Test("An update needs no data")
+    func updateNeedsNoData() async throws {
         try await MercureServer.run { mercure in
             let source = try await mercure.listen("topic=a")
             let id = try await mercure.post("topic=a").body
@@ -95,7 +102,8 @@ import Testing
         }
     }
 
-    @Test func `data has its lines on the wire, whatever ends them`() async throws {
+    @Test("Data has its lines on the wire, whatever ends them")
+    func dataHasItsLines() async throws {
         try await MercureServer.run { mercure in
             let source = try await mercure.listen("topic=a")
             let id = try await mercure.post("topic=a&data=1%0A2%0D%0A3%0D4%0A%0A+5+%0A").body
@@ -106,6 +114,7 @@ import Testing
     }
 
     @Test(
+        "Bad forms are refused with a problem document that names the field",
         arguments: [
             ("", "topic"), ("data=1", "topic"), ("topic=", "topic"), ("topic=a&topic=%07", "topic"),
             ("topic=a%C2%80", "topic"), ("topic=a&id=%00", "id"), ("topic=a&id=a%0D", "id"),
@@ -116,7 +125,7 @@ import Testing
             ("topic=\(String(repeating: "t", count: 1025))", "topic"),
             ((0...1000).map { "topic=\($0)" }.joined(separator: "&"), "topic"),
         ])
-    func `bad forms are refused with a problem document that names the field`(
+    func badFormsAreRefused(
         form: String, field: String
     ) async throws {
         try await MercureServer.run { mercure in
@@ -127,7 +136,8 @@ import Testing
         }
     }
 
-    @Test func `an id that could be taken for the hub's own is refused`() async throws {
+    @Test("An id that could be taken for the hub's own is refused")
+    func idThatCouldBeTaken() async throws {
         try await MercureServer.run { mercure in
             let id = try await mercure.post("topic=a").body
             let response = try await mercure.post("topic=a&id=\(id)")
@@ -137,6 +147,7 @@ import Testing
     }
 
     @Test(
+        "No protocol publishes to the topics of the hub",
         arguments: [
             "/.well-known/mercure", "/.well-known/mercure/subscriptions/a/urn%3Auuid%3A1", "/.well-known/%6Dercure/x",
             "/a/../.well-known/mercure", "\\.well-known\\mercure", "https://another.example/.well-known/mercure",
@@ -144,7 +155,7 @@ import Testing
             "/.well-known/mercure/subscriptions/../..",
             "/.well-known/mercure/subscriptions/..%2F..%2F../urn%3Auuid%3A1",
         ])
-    func `nobody publishes to topics of the hub's own, whatever he speaks`(topic: String) async throws {
+    func nobodyPublishesToTopics(topic: String) async throws {
         try await MercureServer.run { mercure in
             let encoded = topic.utf8.map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
             let json = topic.replacing("\\", with: "\\\\")
@@ -166,7 +177,8 @@ import Testing
         }
     }
 
-    @Test func `bodies are accepted up to the limit and refused above`() async throws {
+    @Test("Bodies are accepted up to the limit and refused above")
+    func bodiesAreAcceptedUp() async throws {
         var options = MercureOptions()
         options.maximumBodyBytes = 100
         try await MercureServer.run(options: options) { mercure in
@@ -179,11 +191,12 @@ import Testing
     }
 
     @Test(
+        "The body is a form",
         arguments: [
             ("application/x-www-form-urlencoded; charset=utf-8", 200), ("Application/X-WWW-Form-Urlencoded", 200),
             (nil, 200), ("application/json", 415), ("multipart/form-data; boundary=x", 415), ("", 415),
         ] as [(String?, Int)])
-    func `the body is a form`(type: String?, status: Int) async throws {
+    func bodyIsAForm(type: String?, status: Int) async throws {
         try await MercureServer.run { mercure in
             let headers = type.map { ["Content-Type": $0] } ?? [:]
             let response = try await mercure.request("POST", "", token: "all", headers: headers, body: "topic=a")
@@ -191,7 +204,8 @@ import Testing
         }
     }
 
-    @Test func `every topic has to be granted, and the one that is not is named`() async throws {
+    @Test("Every topic has to be granted, and the one that is not is named")
+    func everyTopic() async throws {
         let grants = ["books": Grant(seesAllPublic: true, publish: ["books/{id}", "news"].selectors)]
         try await MercureServer.run(grants: grants) { mercure in
             #expect(try await mercure.post("topic=books/1&topic=news", token: "books").status == 200)
@@ -203,7 +217,8 @@ import Testing
         }
     }
 
-    @Test func `who may publish is asked before what`() async throws {
+    @Test("The right to publish is checked before the event")
+    func whoMayPublishIsAsked() async throws {
         let grants = ["reader": Grant(subscribe: [.every], seesAllPublic: true)]
         try await MercureServer.run(grants: grants, anonymous: nil) { mercure in
             for token in [nil, "unknown"] {
@@ -215,7 +230,8 @@ import Testing
         }
     }
 
-    @Test func `a publisher that leaves before the answer has published`() async throws {
+    @Test("A publisher that leaves before the answer has published")
+    func publisherThatLeavesBefore() async throws {
         try await MercureServer.run { mercure in
             let source = try await mercure.listen("topic=a")
             for number in 0..<50 {
@@ -230,7 +246,8 @@ import Testing
         }
     }
 
-    @Test func `a log that does not answer is not the client's fault`() async throws {
+    @Test("A log that does not answer is not the client's fault")
+    func logThatDoesNotAnswer() async throws {
         let hub = Hub(log: FailingLog(), configuration: quickHub().configuration, logger: quiet)
         try await MercureServer.run(hub: hub) { mercure in
             let publish = try await mercure.post("topic=a")
@@ -243,7 +260,8 @@ import Testing
         }
     }
 
-    @Test func `who subscribes while the log is away is told when to come again`() async throws {
+    @Test("A client that subscribes while the log is away is told when to return")
+    func whoSubscribesWhileTheLog() async throws {
         let away = FailingLog(throwing: MartletError(.storageFailed, ""))
         let hub = Hub(log: away, configuration: quickHub().configuration, logger: quiet)
         try await MercureServer.run(hub: hub) { mercure in

@@ -12,11 +12,12 @@ import Testing
 
 @Suite struct MercureSubscribeTests {
     @Test(
+        "Topics are selected by name, by template, or all",
         arguments: [
             ("topic=*", ["a", "b/1", "c"]), ("topic=b/%7Bid%7D", ["b/1"]), ("topic=a&topic=c", ["a", "c"]),
             ("topic=b/%7Bid&topic=c", ["c"]), ("topic=%7Bx%7D", ["a", "c"]), ("topic=A&topic=b/1", ["b/1"]),
         ])
-    func `topics are selected by name, by template, or all`(query: String, topics: [String]) async throws {
+    func topicsAreSelectedByName(query: String, topics: [String]) async throws {
         try await MercureServer.run { mercure in
             let source = try await mercure.listen(query)
             for topic: Topic in ["a", "b/1", "c"] { try await mercure.hub.publish(topic.name, to: topic) }
@@ -24,7 +25,8 @@ import Testing
         }
     }
 
-    @Test func `a stream begins with a comment and the id of its place`() async throws {
+    @Test("A stream begins with a comment and the id of its place")
+    func streamBeginsWithAComment() async throws {
         try await MercureServer.run { mercure in
             try await mercure.hub.publish("before", to: "a")
             let source = try await mercure.listen("topic=a")
@@ -38,6 +40,7 @@ import Testing
     }
 
     @Test(
+        "Bad queries are refused with a problem document that names the field",
         arguments: [
             ("", "topic"), ("?topic=", "topic"), ("?topic=%00", "topic"), ("?topic=%zz", "topic"),
             ("?topic=\(String(repeating: "t", count: 1025))", "topic"),
@@ -45,7 +48,7 @@ import Testing
             ("?topic=a&match_exact=b", "match_exact"), ("?topic=a&lastEventID=%0A", "lastEventID"),
             ("?topic=a&stream=", "stream"), ("?topic=a&since=yesterday", "since"), ("?topic=a&since=", "since"),
         ])
-    func `bad queries are refused with a problem document that names the field`(
+    func badQueriesAreRefused(
         query: String, field: String
     ) async throws {
         try await MercureServer.run { mercure in
@@ -57,14 +60,16 @@ import Testing
         }
     }
 
-    @Test func `the bound on topics is the hub's`() async throws {
+    @Test("The bound on topics is the hub's")
+    func boundOnTopics() async throws {
         try await MercureServer.run(hub: quickHub { $0.limits.topicsPerSubscription = 2 }) { mercure async throws in
             #expect(try await mercure.request("HEAD", "?topic=a&topic=b").status == 200)
             #expect(try await mercure.request("HEAD", "?topic=a&topic=b&topic=c").status == 400)
         }
     }
 
-    @Test func `a thousand topics fit into a subscription, and each of them is delivered`() async throws {
+    @Test("A thousand topics fit into a subscription, and each of them is delivered")
+    func thousandTopicsFitInto() async throws {
         try await MercureServer.run { mercure in
             let topics = (0..<1000).map { $0.isMultiple(of: 2) ? "topic=\($0)" : "topic=\($0)/%7Bx%7D" }
             let source = try await mercure.listen(topics.joined(separator: "&"))
@@ -76,7 +81,8 @@ import Testing
         }
     }
 
-    @Test func `a template more than the hub takes of those with the same text is refused`() async throws {
+    @Test("A template more than the hub takes of those with the same text is refused")
+    func templateMoreThanTheHub() async throws {
         try await MercureServer.run(hub: quickHub { $0.limits.templatesAlike = 2 }) { mercure in
             let source = try await mercure.listen("topic=%7Ba%7D/orders&topic=%7B%2Bb%7D/orders&topic=%7Bb%7D/bills")
             for method in ["GET", "HEAD"] {
@@ -91,7 +97,8 @@ import Testing
         }
     }
 
-    @Test func `who may subscribe is asked before to what`() async throws {
+    @Test("The right to subscribe is checked before the topics")
+    func whoMaySubscribeIsAsked() async throws {
         let grants = ["narrow": Grant(subscribe: ["a", "b/{id}"].selectors)]
         try await MercureServer.run(grants: grants, anonymous: nil) { mercure in
             for (query, token) in [("", nil), ("?topic=a", nil), ("?topic=%", "unknown"), ("?topic=c", "narrow")] {
@@ -104,8 +111,8 @@ import Testing
         }
     }
 
-    @Test func `private updates reach only who has a right to one of their topics, live and from history`() async throws
-    {
+    @Test("Private updates reach only who has a right to one of their topics, live and from history")
+    func privateUpdatesReach() async throws {
         let grants = [
             "a": Grant(subscribe: ["a"].selectors, seesAllPublic: true),
             "alternates": Grant(subscribe: ["alternate/{id}"].selectors, seesAllPublic: true),
@@ -131,7 +138,8 @@ import Testing
         }
     }
 
-    @Test func `history comes before what is live, in order`() async throws {
+    @Test("History comes before what is live, in order")
+    func historyComesBefore() async throws {
         try await MercureServer.run { mercure in
             for number in 0..<1500 { try await mercure.hub.publish("\(number)", to: "a") }
             let source = try await mercure.listen("topic=a&topic=b&lastEventID=earliest")
@@ -143,7 +151,8 @@ import Testing
         }
     }
 
-    @Test func `the head says after which id the stream goes on`() async throws {
+    @Test("The head says after which id the stream goes on")
+    func headSaysAfterWhichId() async throws {
         try await MercureServer.run { mercure in
             let own = try await mercure.hub.publish(Event(topic: "a", data: "1", id: "my own"))
             let generated = try await mercure.hub.publish("2", to: "a")
@@ -160,7 +169,8 @@ import Testing
         }
     }
 
-    @Test func `a stream may begin with what was published lately, and an id wins`() async throws {
+    @Test("A stream may begin with what was published lately, and an id wins")
+    func streamMayBegin() async throws {
         let clock = ManualClock()
         try await MercureServer.run(hub: quickHub(clock: clock)) { mercure in
             let old = try await mercure.hub.publish("old", to: "a")
@@ -182,7 +192,8 @@ import Testing
         }
     }
 
-    @Test func `a stream that cannot begin so early begins with a gap and all of history`() async throws {
+    @Test("A stream that cannot begin so early begins with a gap and all of history")
+    func streamThatCannotBeginSo() async throws {
         try await MercureServer.run(hub: quickHub(retention: Retention(events: 2))) { mercure in
             for data in ["1", "2"] { try await mercure.hub.publish(data, to: "a") }
             let last = try await mercure.hub.publish("3", to: "a")
@@ -196,8 +207,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `an unknown id is a gap, and all of history follows`(published: Int) async throws {
+    @Test("An unknown id is a gap, and all of history follows", arguments: [0, 2])
+    func unknownIdIsAGap(published: Int) async throws {
         try await MercureServer.run { mercure in
             for number in 0..<published { try await mercure.hub.publish("\(number)", to: "a") }
             let source = try await mercure.listen("topic=a&lastEventID=unknown")
@@ -210,8 +221,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["&lastEventID=", "&lastEventID=unknown", "&lastEventID=private-id", "&lastEventID=earliest"])
-    func `the id of a private update is told nobody who may not see it`(cursor: String) async throws {
+    @Test(
+        "The id of a private update reaches no client that may not see it",
+        arguments: ["&lastEventID=", "&lastEventID=unknown", "&lastEventID=private-id", "&lastEventID=earliest"])
+    func idOfAPrivateUpdate(cursor: String) async throws {
         try await MercureServer.run { mercure in
             try await mercure.hub.publish(Event(topic: "a", data: "secret", id: "private-id", isPrivate: true))
             let source = try await mercure.listen("topic=a" + cursor)
@@ -226,7 +239,8 @@ import Testing
         }
     }
 
-    @Test func `an empty id is none`() async throws {
+    @Test("An empty id is none")
+    func emptyIdIsNone() async throws {
         try await MercureServer.run { mercure in
             let id = try await mercure.hub.publish("before", to: "a")
             // Without an id a stream begins behind what the hub has read of its log.
@@ -239,7 +253,8 @@ import Testing
         }
     }
 
-    @Test func `HEAD answers the head of the stream and ends`() async throws {
+    @Test("HEAD answers the head of the stream and ends")
+    func headAnswersTheHead() async throws {
         try await MercureServer.run { mercure in
             let response = try await mercure.request("HEAD", "?topic=a")
             #expect(response.status == 200)
@@ -251,7 +266,8 @@ import Testing
         }
     }
 
-    @Test func `OPTIONS needs no credentials, and other methods are refused`() async throws {
+    @Test("OPTIONS needs no credentials, and other methods are refused")
+    func optionsNeedsNoCredentials() async throws {
         try await MercureServer.run(anonymous: nil) { mercure in
             let options = try await mercure.request("OPTIONS", "")
             #expect(options.status == 204)
@@ -262,7 +278,8 @@ import Testing
         }
     }
 
-    @Test func `pages of an allowed origin may read the answer and its id`() async throws {
+    @Test("Pages of an allowed origin may read the answer and its id")
+    func pagesOfAnAllowedOrigin() async throws {
         let origin = ["Origin": "https://app.example"]
         let allowed = try #require(OriginPattern("https://app.example"))
         try await MercureServer.run(anonymous: nil) {
@@ -287,8 +304,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 2])
-    func `a stream ends with the right to it`(shards: Int) async throws {
+    @Test("A stream ends with the right to it", arguments: [0, 2])
+    func streamEndsWithTheRight(shards: Int) async throws {
         let grants = ["short": Grant(seesAllPublic: true, end: Date(timeIntervalSinceNow: 0.5))]
         try await MercureServer.run(hub: quickHub { $0.shards = shards }, grants: grants) { mercure in
             let source = try await mercure.listen("topic=a", token: "short")
@@ -297,7 +314,8 @@ import Testing
         }
     }
 
-    @Test func `streams of a principal can be revoked`() async throws {
+    @Test("Streams of a principal can be revoked")
+    func streamsOfAPrincipalCan() async throws {
         let grants = ["alice": Grant(principal: "alice", seesAllPublic: true)]
         try await MercureServer.run(grants: grants) { mercure in
             let source = try await mercure.listen("topic=a&stream=tab", token: "alice")

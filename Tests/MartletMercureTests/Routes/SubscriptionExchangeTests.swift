@@ -12,7 +12,8 @@ import Testing
 
     private static let ada = Grant(seesAllPublic: true, payload: "{\n\"name\": \"Ada \\u00e9\"}")
 
-    @Test func `a subscription on one node is announced and listed on all`() async throws {
+    @Test("A subscription on one node is announced and listed on all")
+    func subscriptionOnOneNode() async throws {
         try await MercureCluster.run(3, grants: ["ada": Self.ada]) { cluster in
             let here = try await cluster[0].watch()
             let there = try await cluster[1].watch()
@@ -53,7 +54,8 @@ import Testing
         }
     }
 
-    @Test func `what a node has is announced where the hub has heard of it for the first time`() async throws {
+    @Test("The subscriptions of a node are announced when the hub first learns of it")
+    func whatANode() async throws {
         try await MercureCluster.run { cluster in
             let source = try await cluster[0].mercure.listen("topic=early")
             let watcher = try await cluster[1].watch()
@@ -64,7 +66,8 @@ import Testing
         }
     }
 
-    @Test func `the subscriptions of a node that dies end when they have expired`() async throws {
+    @Test("The subscriptions of a node that dies end when they have expired")
+    func subscriptionsOfANode() async throws {
         try await MercureCluster.run(3) { cluster in
             let watcher = try await cluster[1].watch()
             let sources = try await [
@@ -84,7 +87,8 @@ import Testing
         }
     }
 
-    @Test func `a node that stops takes its subscriptions away at once`() async throws {
+    @Test("A node that stops takes its subscriptions away at once")
+    func nodeThatStopsTakes() async throws {
         try await MercureCluster.run { cluster in
             let watcher = try await cluster[1].watch()
             let source = try await cluster[0].mercure.listen("topic=a")
@@ -101,7 +105,8 @@ import Testing
         }
     }
 
-    @Test func `while the board is away nothing is disturbed, and what is known of others expires`() async throws {
+    @Test("While the board is away nothing is disturbed, and what is known of others expires")
+    func whileTheBoardIsAway() async throws {
         try await MercureCluster.run { cluster in
             let watcher = try await cluster[1].watch()
             let source = try await cluster[0].mercure.listen("topic=a")
@@ -131,7 +136,8 @@ import Testing
         }
     }
 
-    @Test func `a board that has forgotten everything is told again`() async throws {
+    @Test("A board that has forgotten everything is told again")
+    func boardThatHasForgottenEverything() async throws {
         try await MercureCluster.run { cluster in
             let source = try await cluster[0].mercure.listen("topic=a")
             try await cluster.settle()
@@ -144,7 +150,8 @@ import Testing
         }
     }
 
-    @Test func `what has not changed is neither posted nor read again`() async throws {
+    @Test("Unchanged subscriptions are neither posted nor read again")
+    func whatHasNotChanged() async throws {
         try await MercureCluster.run { cluster in
             let source = try await cluster[0].mercure.listen("topic=a")
             try await cluster.settle()
@@ -158,7 +165,8 @@ import Testing
         }
     }
 
-    @Test func `only who has a right to it hears of a subscription on another node`() async throws {
+    @Test("Only who has a right to it hears of a subscription on another node")
+    func onlyWhoHasARight() async throws {
         let some = Grant(subscribe: [Self.root + "/a{/subscriber}"].selectors, seesAllPublic: true)
         let one = Grant(subscribe: [Self.root + "/a"].selectors, seesAllPublic: true)
         try await MercureCluster.run(grants: ["some": some, "one": one]) { cluster in
@@ -182,7 +190,8 @@ import Testing
         }
     }
 
-    @Test func `what has no room on the board is left out, and that is said once`() async throws {
+    @Test("Subscriptions that do not fit on the board are left out, with one warning")
+    func whatHasNoRoom() async throws {
         try await MercureCluster.run(maximumBytes: 151) { cluster in
             var sources: [TestEventSource] = []
             for number in 0..<4 {
@@ -196,7 +205,8 @@ import Testing
         }
     }
 
-    @Test func `what another version of a node says is ignored`() async throws {
+    @Test("Postings of another version are ignored")
+    func whatAnotherVersion() async throws {
         try await MercureCluster.run(1) { cluster in
             let node = NodeName()
             func post(_ version: UInt64, _ bytes: [UInt8]) async throws {
@@ -215,7 +225,8 @@ import Testing
         }
     }
 
-    @Test func `more nodes than are allowed are not known, and that is said once`() async throws {
+    @Test("More nodes than are allowed are not known, and that is said once")
+    func moreNodesThanAreAllowed() async throws {
         var configuration = ExchangeConfiguration()
         configuration.nodes = 1
         try await MercureCluster.run(1, exchange: configuration) { cluster in

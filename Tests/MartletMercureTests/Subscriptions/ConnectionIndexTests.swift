@@ -6,7 +6,8 @@ import Testing
 @testable import MartletMercure
 
 @Suite struct ConnectionIndexTests {
-    @Test func `connections are found by subscriber and by selector, in the order in which they began`() throws {
+    @Test("Connections are found by subscriber and by selector, in the order in which they began")
+    func connectionsAreFoundBySubscriber() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         var book = ConnectionIndex()
@@ -34,7 +35,8 @@ import Testing
         }
     }
 
-    @Test func `subscribers are told apart byte for byte`() {
+    @Test("Subscribers are told apart byte for byte")
+    func subscribersAreToldApartByte() {
         let entries = ["\u{E9}", "e\u{301}"].map {
             ActiveConnection.Entry(subscriber: $0, selectors: ["a"], payload: nil)
         }

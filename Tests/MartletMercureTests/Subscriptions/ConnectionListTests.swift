@@ -14,7 +14,8 @@ import Testing
             subscriber: SubscriberID.make(using: &random), selectors: texts, payload: payload, arrival: number)
     }
 
-    @Test func `what is written is read back, and so is a part of it`() throws {
+    @Test("A posting is read back, and so is a part of it")
+    func whatIsWrittenIsRead() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         for count in 0..<50 {
@@ -30,7 +31,8 @@ import Testing
         }
     }
 
-    @Test func `a list has room for what it has bytes for`() {
+    @Test("A list has room for what it has bytes for")
+    func listHasRoom() {
         let entries = ["a", "b"].map { ActiveConnection.Entry(subscriber: "u", selectors: [$0], payload: nil) }
         let (list, _) = ConnectionList.encode(entries, atMost: .max)
         #expect(list == [1, 1, 0x75, 1, 1, 0x61, 0, 1, 0x75, 1, 1, 0x62, 0])
@@ -40,11 +42,12 @@ import Testing
     }
 
     @Test(
+        "Other bytes are no list",
         arguments: [
             [], [0], [2], [1, 1], [1, 1, 0x75], [1, 1, 0x75, 1], [1, 1, 0x75, 1, 1, 0x61], [1, 1, 0x75, 0, 2],
             [1, 1, 0xFF, 0, 0], [1, 0x80, 0x80, 0x80, 0x80, 0x80, 0], [1, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0x61],
         ] as [[UInt8]])
-    func `other bytes are no list`(bytes: [UInt8]) {
+    func otherBytesAreNoList(bytes: [UInt8]) {
         #expect(throws: ConnectionList.Unreadable.self) { try ConnectionList.decode(bytes) }
     }
 }

@@ -19,7 +19,8 @@ import Testing
         return NodeTracker(own: own, configuration: configuration)
     }
 
-    @Test func `another version is read, until it was`() {
+    @Test("Another version is read, until it was")
+    func anotherVersionIsReadUntil() {
         var watch = Self.watch()
         #expect(watch.see([Self.own: 1, Self.b: 1, Self.a: 1], at: Self.at(0)).changed == [Self.a, Self.b])
         watch.read(1, of: Self.a)
@@ -28,7 +29,8 @@ import Testing
         #expect(watch.see([Self.b: 3, Self.a: 2], at: Self.at(2)).changed == [Self.a])
     }
 
-    @Test func `who is not there any more is gone once, and new when he is back`() {
+    @Test("A node that has left is gone once, and is new when it is back")
+    func whoIsNotThereAny() {
         var watch = Self.watch()
         _ = watch.see([Self.a: 1, Self.b: 1], at: Self.at(0))
         watch.read(1, of: Self.a)
@@ -37,7 +39,8 @@ import Testing
         #expect(watch.see([Self.a: 1], at: Self.at(3)).changed == [Self.a])
     }
 
-    @Test func `who was not seen for an expiry has expired`() {
+    @Test("A node that was not seen for an expiry has expired")
+    func whoWasNotSeen() {
         var watch = Self.watch()
         _ = watch.see([Self.a: 1, Self.b: 1], at: Self.at(0))
         watch.read(1, of: Self.a)
@@ -49,7 +52,8 @@ import Testing
         #expect(watch.see([Self.a: 1], at: Self.at(17)).changed == [Self.a])
     }
 
-    @Test func `no more nodes are known than are allowed`() {
+    @Test("No more nodes are known than are allowed")
+    func noMoreNodesAreKnown() {
         var watch = Self.watch(nodes: 2)
         #expect(watch.see([Self.b: 1, Self.own: 1, Self.c: 1], at: Self.at(0)).ignored == 0)
         let seen = watch.see([Self.a: 1, Self.b: 2, Self.own: 1, Self.c: 2], at: Self.at(1))

@@ -13,7 +13,8 @@ import Testing
         changes.map { ($0.isActive ? "+" : "-") + $0.entry.subscriber }
     }
 
-    @Test func `what has begun comes in its order, then what has ended, each once`() {
+    @Test("Begun subscriptions come in order, then ended ones, each once")
+    func whatHasBegunComes() {
         var changes = PendingAnnouncements()
         for number in [3, 1, 2] { changes.begin(Self.entry(number)) }
         changes.end(Self.entry(0))
@@ -23,7 +24,8 @@ import Testing
         #expect(Self.text(changes.take()) == ["-2"])
     }
 
-    @Test func `a connection that nobody has heard of ends unheard, and takes no room`() {
+    @Test("A connection that was never announced ends without an announcement, and takes no memory")
+    func connectionThatNobodyHasHeard() {
         var changes = PendingAnnouncements()
         for number in 0..<1_000 {
             changes.begin(Self.entry(number))

@@ -15,7 +15,8 @@ import Testing
         return PostingSchedule(configuration: configuration)
     }
 
-    @Test func `what has changed is posted, and what has not is renewed three times in an expiry`() {
+    @Test("Changes are posted, and unchanged postings are renewed three times in an expiry")
+    func whatHasChangedIsPosted() {
         var plan = Self.plan()
         #expect(plan.action(revision: 0, at: Self.at(0)) == .post)
         plan.posted(revision: 0, bytes: 0, at: Self.at(0))
@@ -29,7 +30,8 @@ import Testing
         #expect(plan.action(revision: 0, at: Self.at(6)) == .post)
     }
 
-    @Test func `a large posting is followed by another when its bytes are paid for, and renewed meanwhile`() {
+    @Test("A large posting is followed by another when its bytes are paid for, and renewed meanwhile")
+    func largePostingIsFollowed() {
         var plan = Self.plan()
         plan.posted(revision: 0, bytes: 400, at: Self.at(0))
         #expect(plan.action(revision: 1, at: Self.at(2.9)) == .nothing)

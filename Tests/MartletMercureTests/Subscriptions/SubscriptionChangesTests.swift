@@ -13,6 +13,7 @@ import Testing
     }
 
     @Test(
+        "Missing subscriptions have ended, and new ones have begun",
         arguments: [
             ([], [], [], []),
             ([], ["b", "a"], [], ["b", "a"]),
@@ -20,7 +21,7 @@ import Testing
             (["a", "b"], ["a", "b"], [], []),
             (["d", "a", "c", "b"], ["a", "b", "f", "e"], ["d", "c"], ["f", "e"]),
         ] as [([String], [String], [String], [String])])
-    func `what is gone has ended and what is new has begun`(
+    func whatIsGoneHasEnded(
         before: [String], now: [String], ended: [String], began: [String]
     ) {
         let changes = SubscriptionChanges(from: Self.connections(before), to: Self.connections(now))

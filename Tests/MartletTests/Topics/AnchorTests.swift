@@ -6,7 +6,8 @@ import Testing
 @testable import Martlet
 
 @Suite struct AnchorTests {
-    @Test func `pieces of a text have the anchors of their bytes, and no others`() throws {
+    @Test("Pieces of a text have the anchors of their bytes, and no others")
+    func piecesOfAText() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         for _ in 0..<200 {

@@ -7,7 +7,8 @@ import Testing
 @Suite struct TemplateCensusTests {
     private func templates(_ texts: String...) -> [TopicSelector] { texts.map { TopicSelector($0) } }
 
-    @Test func `so many templates with the same literal text are accepted, and one more is refused`() throws {
+    @Test("So many templates with the same literal text are accepted, and one more is refused")
+    func soManyTemplates() throws {
         var census = TemplateCensus(mostAlike: 2)
         try census.insert(templates("{a}/orders", "{+b}/orders", "users/7/{x}", "*", "a"))
         // The same again is no other.
@@ -19,7 +20,8 @@ import Testing
         try census.insert(templates("{c}/bills"))
     }
 
-    @Test func `a template counts for as long as any feed asks for it`() throws {
+    @Test("A template counts for as long as any feed asks for it")
+    func templateCountsForAsLong() throws {
         var census = TemplateCensus(mostAlike: 1)
         try census.insert(templates("{a}"))
         try census.insert(templates("{a}"))
@@ -31,7 +33,8 @@ import Testing
         #expect(census.count == 0)
     }
 
-    @Test func `templates of which the text between is different are not alike`() throws {
+    @Test("Templates of which the text between is different are not alike")
+    func templatesOfWhichTheText() throws {
         var census = TemplateCensus(mostAlike: 1)
         let (long, longer) = (String(repeating: "x", count: 20), String(repeating: "x", count: 40))
         for text in ["{a}1{b}", "{a}2{b}", "{a}1{b}2{c}", "{a}\(long){b}", "{a}\(longer){b}", "p{a}", "{a}s"] {

@@ -12,7 +12,8 @@ import Testing
         TemplateAutomaton(try #require(URITemplate(text)))
     }
 
-    @Test func `there is at most one state more than bytes in the template`() throws {
+    @Test("There is at most one state more than bytes in the template")
+    func thereIsAtMostOne() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         for _ in 0..<1_000 {
@@ -22,8 +23,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["{a}", "{/a}", "{a*}", "{+a}a", "{?a*}", "{/a,b,c}", "{;a,b}{/c}", "\u{E9}{a}"])
-    func `a long template has 65 words of states at most, and knows a topic that ends badly`(unit: String) throws {
+    @Test(
+        "A long template has 65 words of states at most, and knows a topic that ends badly",
+        arguments: ["{a}", "{/a}", "{a*}", "{+a}a", "{?a*}", "{/a,b,c}", "{;a,b}{/c}", "\u{E9}{a}"])
+    func longTemplateHas65Words(unit: String) throws {
         let text = String(repeating: unit, count: 4096 / unit.utf8.count)
         #expect(try automaton(text).stateCount <= 4097)
         let selector = TopicSelector(text)
@@ -33,7 +36,8 @@ import Testing
         }
     }
 
-    @Test func `all values of all expressions are taken at once`() throws {
+    @Test("All values of all expressions are taken at once")
+    func allValuesOfAllExpressions() throws {
         let simple = TopicSelector(String(repeating: "{a}", count: 1365))
         #expect(simple.matches(try Topic(String(repeating: "a", count: 4096))))
         #expect(simple.matches(try Topic(String(repeating: "%2F", count: 1365))))
@@ -46,7 +50,8 @@ import Testing
         #expect(!literals.matches(try Topic(String(repeating: "a", count: 1023))))
     }
 
-    @Test func `any number of expressions may stand for nothing`() throws {
+    @Test("Any number of expressions may stand for nothing")
+    func anyNumberOfExpressionsMay() throws {
         for unit in ["{a}", "{/a}", "{?a,b}"] {
             let selector = TopicSelector(String(repeating: unit, count: 500) + "!")
             #expect(selector.matches("!"))
@@ -59,8 +64,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 2, 62, 63, 64, 65, 127, 128, 2000])
-    func `an expression of n variables gives n values`(count: Int) throws {
+    @Test("An expression of n variables gives n values", arguments: [1, 2, 62, 63, 64, 65, 127, 128, 2000])
+    func expressionOfNVariablesGives(count: Int) throws {
         let names = (1...count).map { "v\($0)" }.joined(separator: ",")
         for (sign, separator) in [("/", "/"), (";", ";"), ("?", "&"), ("&", "&")] {
             let text = "{\(sign)\(names)}"
@@ -73,8 +78,8 @@ import Testing
     }
 
     /// Words hold 64 states; so every expression comes to stand across the edge of one.
-    @Test(arguments: 55...70)
-    func `an expression stands anywhere in the template`(length: Int) throws {
+    @Test("An expression stands anywhere in the template", arguments: 55...70)
+    func expressionStandsAnywhere(length: Int) throws {
         let literal = String(repeating: "x", count: length)
         for template in ["{/a,b}{c}{.d}y{?e*}", "{a}{b}{c}z", "{/a}{/b}{/c}"] {
             let model = TemplateModel(literal + template)

@@ -64,8 +64,8 @@ import Testing
         return try? Topic(Bool.random(using: &random) ? text : text.mutated(using: &random))
     }
 
-    @Test(arguments: [20, 200, 1_000])
-    func `the index finds the templates that select a topic, whatever comes and goes`(size: Int) throws {
+    @Test("The index finds the templates that select a topic, whatever comes and goes", arguments: [20, 200, 1_000])
+    func indexFindsTheTemplates(size: Int) throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         var indexed = Indexed()
@@ -89,7 +89,8 @@ import Testing
         #expect(indexed.candidateCount("users/7/inbox") == 0)
     }
 
-    @Test func `random templates are found as each of them selects`() throws {
+    @Test("Random templates are found as each of them selects")
+    func randomTemplatesAreFound() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         var indexed = Indexed()
@@ -104,6 +105,7 @@ import Testing
     }
 
     @Test(
+        "A topic is compared with few of many templates whose literal texts differ",
         arguments: [
             ("users/N/{x}", "users/7/inbox"),
             ("{+a}/N", "news/7"),
@@ -116,7 +118,7 @@ import Testing
             ),
             ("{+a}nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn/N", "nnnn/7"),
         ])
-    func `a topic is held against few of many templates that have literal text of their own`(
+    func topicIsHeldAgainstFew(
         template: String, topic: String
     ) throws {
         var index = TemplateIndex<Int>()
@@ -133,7 +135,8 @@ import Testing
         #expect(candidates.contains(7) || topic == "nnnn/7")
     }
 
-    @Test func `a visit ends when it has seen enough`() throws {
+    @Test("A visit ends when it has seen enough")
+    func visitEnds() throws {
         var index = TemplateIndex<Int>()
         for number in 0..<100 { index.insert(number, for: try #require(TopicSelector("{a}{+b\(number)}").template)) }
         var seen = 0

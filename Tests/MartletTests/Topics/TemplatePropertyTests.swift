@@ -7,8 +7,8 @@ import Testing
 
 /// What holds for any template, against a model of it that expands and matches by the letter of the RFC.
 @Suite struct TemplatePropertyTests {
-    @Test(arguments: TemplateExamples.all)
-    func `an example of the RFC expands and is selected`(template: String, expansion: String) throws {
+    @Test("An example of the RFC expands and is selected", arguments: TemplateExamples.all)
+    func exampleOfTheRFCExpands(template: String, expansion: String) throws {
         let model = TemplateModel(template)
         #expect(model.description == template)
         #expect(model.expand(TemplateExamples.values) == expansion)
@@ -16,7 +16,8 @@ import Testing
         #expect(TopicSelector(template).matches(try Topic(expansion)))
     }
 
-    @Test func `a template selects whatever it expands to`() throws {
+    @Test("A template selects whatever it expands to")
+    func templateSelectsWhateverItExpands() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         for _ in 0..<1_000 {
@@ -29,7 +30,8 @@ import Testing
         }
     }
 
-    @Test func `a template selects what the model does`() throws {
+    @Test("A template selects what the model does")
+    func templateSelectsWhatTheModel() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
         var selected = 0
@@ -47,8 +49,8 @@ import Testing
         #expect((1_000...3_500).contains(selected), "seed \(seed)")
     }
 
-    @Test(arguments: ["", "+", "#", ".", "/", ";", "?", "&"])
-    func `short topics are selected as by the model, all of them`(sign: String) throws {
+    @Test("Short topics are selected as by the model, all of them", arguments: ["", "+", "#", ".", "/", ";", "?", "&"])
+    func shortTopicsAreSelected(sign: String) throws {
         let pieces = ["a", "%2F", "%", ",", "=", "/", ".", ";", "&", "?", "#", ":", "\u{E9}"]
         var topics = [""]
         for _ in 0..<3 { topics += topics.flatMap { topic in pieces.map { topic + $0 } } }

@@ -4,15 +4,18 @@ import Martlet
 import Testing
 
 @Suite struct TopicSelectorTests {
-    @Test func `the wildcard selects every topic`() throws {
+    @Test("The wildcard selects every topic")
+    func wildcardSelectsEveryTopic() throws {
         let selector = TopicSelector("*")
         #expect(selector.isWildcard)
         #expect(selector.exactTopic == nil)
         for topic in ["*", "a", "/", "a/b c", "{id}", "\u{E9}", "50%"] as [Topic] { #expect(selector.matches(topic)) }
     }
 
-    @Test(arguments: ["a", "/", "orders/42", "**", " *", "*a", "a b", "50%", "\u{E9}", "a%2fb", "\u{1F426}"])
-    func `a text without a brace selects the topic of that name`(text: String) throws {
+    @Test(
+        "A text without a brace selects the topic of that name",
+        arguments: ["a", "/", "orders/42", "**", " *", "*a", "a b", "50%", "\u{E9}", "a%2fb", "\u{1F426}"])
+    func textWithoutABraceSelects(text: String) throws {
         let selector = TopicSelector(text)
         #expect(!selector.isWildcard)
         #expect(selector.exactTopic == (try Topic(text)))
@@ -23,14 +26,15 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "\n", "a\0", "{id}\u{85}"])
-    func `a text that is no topic and no template selects nothing`(text: String) {
+    @Test("A text that is no topic and no template selects nothing", arguments: ["", "\n", "a\0", "{id}\u{85}"])
+    func textThatIsNoTopic(text: String) {
         let selector = TopicSelector(text)
         #expect(selector.exactTopic == nil && !selector.isWildcard)
         for topic in ["a", " ", "*", "id", "{id}"] as [Topic] { #expect(!selector.matches(topic)) }
     }
 
     @Test(
+        "A text that is no valid template selects the topic of that name",
         arguments: [
             "{", "}", "{}", "{a", "a}", "a}b{c}", "{a}}", "{{a}", "{{a}}", "{a{b}}", "{a{b}c}", "{+}", "{#}", "{/}",
             "{=a}",
@@ -43,7 +47,7 @@ import Testing
             "\u{FFF9}{a}", "\u{FFFF}{a}", "\u{1FFFE}{a}", String(decoding: [0xEF, 0xB7, 0x90], as: UTF8.self) + "{a}",
             "\u{E0001}{a}",
         ])
-    func `a text that is no valid template selects the topic of that name`(text: String) throws {
+    func textThatIsNoValid(text: String) throws {
         let selector = TopicSelector(text)
         #expect(selector.exactTopic == (try Topic(text)))
         #expect(selector.matches(try Topic(text)))
@@ -52,20 +56,22 @@ import Testing
     }
 
     @Test(
+        "A valid template has no exact topic, and selects its own text",
         arguments: [
             "{a}", "{A_9}", "{_}", "{9}", "{a.b}", "{a.b.c,d}", "{%41}", "{a%4aB}", "{a.%41}", "{a:1}", "{a:9999}",
             "{a:1000,b*}",
             "{+a}", "{#a}", "{.a}", "{/a}", "{;a}", "{?a}", "{&a}", "{?a,b*,c:3}", "{a}{b}", "a%41{b}", "it's{a}",
             "!#$&'()*+,-./09:;=?@AZ[]_az~{a}", "\u{A0}\u{E9}\u{D7FF}\u{E000}\u{FFEF}\u{1F426}\u{E1000}\u{10FFFD}{a}",
         ])
-    func `a valid template has no exact topic, and selects its own text`(text: String) throws {
+    func validTemplateHasNoExact(text: String) throws {
         let selector = TopicSelector(text)
         #expect(selector.exactTopic == nil)
         #expect(!selector.isWildcard)
         #expect(selector.matches(try Topic(text)))
     }
 
-    @Test func `selectors are equal where their bytes are`() {
+    @Test("Selectors are equal where their bytes are")
+    func selectorsAreEqualWhereTheir() {
         let texts = ["*", "", "a", "{a}", "{b}", "\u{E9}{a}", "e\u{301}{a}", "\u{E9}", "e\u{301}", "{a", "{A}"]
         #expect(Set(texts.map { TopicSelector($0) }).count == texts.count)
         for text in texts {
@@ -73,7 +79,8 @@ import Testing
         }
     }
 
-    @Test func `templates of subscription topics select what is announced`() throws {
+    @Test("Templates of subscription topics select what is announced")
+    func templatesOfSubscriptionTopicsSelect() throws {
         let all = TopicSelector("/.well-known/mercure/subscriptions{/topic}{/subscriber}")
         for topic in [
             "/.well-known/mercure/subscriptions",

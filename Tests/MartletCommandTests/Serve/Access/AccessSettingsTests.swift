@@ -63,7 +63,7 @@ struct AccessSettingsTests {
         #expect(try #require(try await problem(file: "{\(members)}")).contains(advice))
     }
 
-    @Test("What can go together does")
+    @Test("Events that fit into one batch go together")
     func combinations() async throws {
         for settings in [
             ["publisher-key": "a", "anonymous": "true"],

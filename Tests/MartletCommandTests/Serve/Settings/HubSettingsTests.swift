@@ -236,7 +236,7 @@ struct HubSettingsTests {
         #expect(try await problem(environment: keys) == nil)
     }
 
-    @Test("What only streams needs no key of publishers, and may be open to others")
+    @Test("A hub that only streams needs no publisher key, and may be open to other machines")
     func readOnly() async throws {
         #expect(try await resolve(commandLine: ["read-only": "true", "host": "0.0.0.0"]).access.readOnly)
         let keys = ["MARTLET_SUBSCRIBER_KEY": "a", "MARTLET_READ_ONLY": "true"]

@@ -69,7 +69,7 @@ struct RedisAddressTests {
         #expect(LogLocation("sqlite:a\0b") == nil)
     }
 
-    @Test("What this build cannot do is said")
+    @Test("A missing feature of the build is an error that names it")
     func unsupported() async throws {
         #if Redis
         #expect(try await problem(commandLine: ["log": "redis://h"]) == nil)
