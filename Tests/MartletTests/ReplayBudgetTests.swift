@@ -129,6 +129,7 @@ struct ReplayBudgetTests {
             var number = 0
             while !herd.allSatisfy({ isLast("499", received: shard.network.sockets[$0]?.received) }) {
                 try await hub.publish(numbers: number..<number + 1, to: "live")
+                try await until { shard.hasGrown }
                 shard.pass()
                 // Who is live is first, and then come so many that the next one waits for a moment.
                 let sends = shard.network.takeSends()

@@ -119,6 +119,8 @@ final class FileLock: Sendable {
             return isHeld
         }
         guard isFirst else { return }
+        // A child process that this process is just starting has copies of the descriptors, and would keep the lock.
+        flock(locked, LOCK_UN)
         if locked != descriptor { Foundation.close(locked) }
         Foundation.close(descriptor)
         Self.inUse.withLock { _ = $0.remove(identity) }

@@ -44,6 +44,9 @@ final class SimulatedShard {
         return (socket, token)
     }
 
+    /// Whether feeds have grown since the last pass.
+    var hasGrown: Bool { listener.grown.withLock { !$0.isEmpty } }
+
     func takeAnswers() {
         for answer in answers.waiting.withLock({ waiting in
             defer { waiting = [] }
