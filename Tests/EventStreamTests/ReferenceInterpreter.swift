@@ -52,9 +52,9 @@ struct ReferenceInterpreter {
         case "data": data += value + "\n"
         case "id": if !value.unicodeScalars.contains("\0") { idBuffer = value }
         case "retry":
-            let onlyDigits = value.unicodeScalars.allSatisfy { ("0"..."9").contains($0) }
+            guard !value.isEmpty, value.unicodeScalars.allSatisfy({ ("0"..."9").contains($0) }) else { return }
             let time = value.unicodeScalars.reduce(0) { min($0 * 10 + Int($1.value) - 0x30, 2_147_483_647) }
-            if onlyDigits, !value.isEmpty { outcome.elements.append(.retry(milliseconds: time)) }
+            outcome.elements.append(.retry(milliseconds: time))
         default: break
         }
     }
