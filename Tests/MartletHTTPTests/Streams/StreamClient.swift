@@ -12,6 +12,7 @@ import TestSupport
 struct StreamClient: Sendable {
     private let client: HTTPClient
     private let base: String
+    private let transport: Transport
 
     /// Runs a closure with a client, whose connections are closed afterwards.
     static func run<Value: Sendable>(
@@ -22,7 +23,8 @@ struct StreamClient: Sendable {
         configuration.tlsConfiguration?.certificateVerification = .none
         configuration.httpVersion = transport == .http2 ? .automatic : .http1Only
         let client = HTTPClient(configuration: configuration)
-        let stream = StreamClient(client: client, base: "\(transport.scheme)://localhost:\(port)")
+        let stream = StreamClient(
+            client: client, base: "\(transport.scheme)://localhost:\(port)", transport: transport)
         let result: Result<Value, any Error>
         do { result = .success(try await TestConnection.withPatience { try await body(stream) }) } catch {
             result = .failure(error)
@@ -33,6 +35,8 @@ struct StreamClient: Sendable {
 
     func get(_ path: String, lastEventID: String? = nil) async throws -> ResponseEvents {
         var request = HTTPClientRequest(url: base + path)
+        // The server closes a connection of HTTP/1 after a handler's stream, which the next request must not meet.
+        if transport != .http2 { request.headers.add(name: "Connection", value: "close") }
         if let lastEventID { request.headers.add(name: "Last-Event-ID", value: lastEventID) }
         return ResponseEvents(try await client.execute(request, timeout: .minutes(1)))
     }
