@@ -4,7 +4,7 @@ extension RandomAccessCollection {
     /// The index of the first element for which a condition holds, or `endIndex`. Takes logarithmic time.
     ///
     /// - Parameter isBehind: If it holds for one element, it must hold for all elements after it.
-    package func partitioningIndex(where isBehind: (Element) throws -> Bool) rethrows -> Index {
+    @inlinable package func partitioningIndex(where isBehind: (Element) throws -> Bool) rethrows -> Index {
         var start = startIndex
         var count = count
         while count > 0 {

@@ -91,7 +91,7 @@ public final class Hub: Service {
 
     /// Ends all streams, spread over ``HubConfiguration/grace``; publishing goes on. Returns when the last is gone.
     ///
-    /// Each client is told when to come back; nothing is lost when it does. Call it before the server stops.
+    /// Each client receives the time to wait before it comes back, and misses nothing. Call it before the server stops.
     public func drain() async throws {
         beginDrain()
         try await fanOut.changed.wait { streamCount == 0 ? () : nil }

@@ -168,7 +168,7 @@ struct BitRows: Sendable {
     mutating func insert(_ bit: Int, row: Int) { self[bit / 64, row: row] |= 1 << UInt64(bit % 64) }
 }
 
-/// A row of bits in words of 64. The first word needs no memory of its own.
+/// A row of bits in words of 64. The first word is stored in place.
 struct BitRow {
     private var head: UInt64 = 0
     private var rest: [UInt64] = []

@@ -12,7 +12,7 @@ public struct TokenAuthenticator: Authenticator {
     /// - Parameters:
     ///   - subscriber: Verifies the tokens of subscribers. `nil`: every token of a subscriber is refused.
     ///   - publisher: Verifies the tokens of publishers. `nil`: every publish is refused.
-    ///   - rules: The places besides the header that may hold a token.
+    ///   - rules: The places other than the header that may hold a token.
     public init(
         subscriber: TokenVerifier?, publisher: TokenVerifier?, rules: CredentialRules = CredentialRules()
     ) {
@@ -58,7 +58,7 @@ extension TokenRefusal {
     }
 }
 
-/// The places besides the header `Authorization` that may hold a token.
+/// The places other than the header `Authorization` that may hold a token.
 public struct CredentialRules: Hashable, Sendable {
     /// The cookie of the Mercure protocol.
     public static let defaultCookieName = "mercureAuthorization"

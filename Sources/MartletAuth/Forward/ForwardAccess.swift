@@ -55,7 +55,7 @@ public struct ForwardAccess: Sendable {
 
     func grant(for request: HubRequest, to purpose: AccessPurpose) async throws -> Grant {
         let authorization = request.headers[values: .authorization]
-        // As with tokens, the header wins, and a cookie besides it is ignored.
+        // As with tokens, the header wins over a cookie.
         let cookies = authorization.isEmpty ? request.headers[values: .cookie] : []
         // A page must set a bearer token itself. A browser sends cookies and `Basic` credentials with the requests of all
         // pages.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Which events of a numbered sequence a subscriber has received.
 ///
 /// Memory is bounded: at most ``mostGaps`` runs of missing events are kept. If there are more, the oldest is written off:
@@ -45,8 +47,9 @@ struct SequenceLedger: Sendable {
         var ranges = gaps
         if let total, total > end { ranges.append(end..<total) }
         return ranges.reduce(writtenOff) { sum, range in
-            let isExcluded = excluded.partition(at: range.lowerBound)..<excluded.partition(at: range.upperBound)
-            return sum + range.count - isExcluded.count
+            let lower = excluded.partitioningIndex { $0 >= range.lowerBound }
+            let upper = excluded.partitioningIndex { $0 >= range.upperBound }
+            return sum + range.count - (upper - lower)
         }
     }
 
@@ -57,18 +60,5 @@ struct SequenceLedger: Sendable {
 
     private mutating func writeOffOldest() {
         if gaps.count > Self.mostGaps { writtenOff += gaps.removeFirst().count }
-    }
-}
-
-extension [UInt64] {
-    /// How many elements of the sorted array are less than `value`.
-    fileprivate func partition(at value: UInt64) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] < value { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -6,8 +6,8 @@ import Synchronization
 
 /// Writes to the streams of one event loop whose bytes have to pass a channel: TLS, HTTP/2, and platforms other than Linux.
 ///
-/// The loop is woken once for each group of events that were published. What is published while a pass runs goes out with
-/// the next pass.
+/// The loop is woken once for each group of published events. Events that are published while a pass runs go out with the
+/// next pass.
 final class ChannelShard: Shard {
     typealias Change = (inout Sinks<ChannelTransport>, ContinuousClock.Instant) -> Void
 

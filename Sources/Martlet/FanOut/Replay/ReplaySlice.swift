@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
 import NIOCore
 import Synchronization
 
@@ -44,15 +45,7 @@ final class ReplaySlice: Sendable {
     var byteCount: Int { bytes.count + blocks.count * MemoryLayout<Block>.stride }
 
     /// How many blocks are complete in so many of the bytes.
-    func count(in length: Int) -> Int {
-        var low = 0
-        var high = blocks.count
-        while low < high {
-            let middle = (low + high) / 2
-            if blocks[middle].end <= length { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    func count(in length: Int) -> Int { blocks.partitioningIndex { $0.end > length } }
 
     /// Where a reader stands that has received so many blocks, at least one.
     func cursor(after count: Int) -> Cursor { count == blocks.count ? end : .after(blocks[count - 1].position) }

@@ -2,7 +2,7 @@
 
 /// Writes to some of the subscribers of a node.
 protocol Shard: FeedListener {
-    /// Ends all streams, each at a moment of its own within the grace period.
+    /// Ends all streams, each at another moment within the grace period.
     func drain()
 }
 
@@ -24,7 +24,7 @@ struct ShardProgress {
 
     private var places: [ObjectIdentifier: Place] = [:]
 
-    /// A shard is told that feeds of its have grown.
+    /// Records that some feeds of a shard have grown, before the shard is called.
     ///
     /// - Parameters:
     ///   - before: The last number before they grew.

@@ -22,7 +22,7 @@ extension Sinks {
     /// When the next stream is to end; `nil` where none is.
     var nextEnd: ContinuousClock.Instant? { earliestEnd.time.map { start + $0 } }
 
-    /// Has a stream ended at a moment of its own within the grace period.
+    /// Ends a stream at a random moment within the grace period.
     mutating func endSoon(_ token: SinkToken, now: ContinuousClock.Instant) {
         end(token, at: now + .random(in: .zero...fanOut.configuration.grace), because: .drained)
     }

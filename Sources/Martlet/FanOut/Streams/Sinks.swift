@@ -78,7 +78,7 @@ struct Sinks<T: Transport> {
         }
     }
 
-    /// What was written since the last report to the metrics.
+    /// The deliveries and bytes since the last report to the metrics.
     struct Tally {
         var deliveries = 0
         /// How many of them came from history.
