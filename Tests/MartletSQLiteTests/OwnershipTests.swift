@@ -95,17 +95,15 @@ struct OwnershipTests {
             let log = folder.log("hub.db")
             _ = try await log.open()
             await log.close()
-            let other = Process()
-            other.executableURL = URL(filePath: "/usr/bin/env")
-            other.arguments = ["flock", folder.path("hub.db"), "sh", "-c", "echo locked; exec sleep 60"]
             let output = Pipe()
-            other.standardOutput = output
-            try other.run()
-            defer { other.terminate() }
+            let other = try ChildProcess(
+                ["flock", folder.path("hub.db"), "sh", "-c", "echo locked; exec sleep 60"],
+                output: output.fileHandleForWriting.fileDescriptor)
+            defer { other.kill() }
             #expect(output.fileHandleForReading.availableData == Data("locked\n".utf8))
             let error = try await refusal(of: folder)
             #expect(error.code == .inUse)
-            #expect(error.message.contains("in use by process \(other.processIdentifier)"))
+            #expect(error.message.contains("in use by process \(other.id)"))
         }
     }
 
@@ -148,7 +146,7 @@ struct OwnershipTests {
             switch kind {
             case "a named pipe": #expect(mkfifo(path, 0o600) == 0)
             case "a directory": #expect(mkdir(path, 0o700) == 0)
-            case "a socket": try folder.makeSocket("hub.db")
+            case "a socket": try await folder.makeSocket("hub.db")
             default: #expect(symlink("/dev/null", path) == 0)
             }
             let error = await #expect(throws: SQLiteLogError.self) { _ = try await folder.log("hub.db").open() }

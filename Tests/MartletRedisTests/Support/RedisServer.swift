@@ -19,7 +19,7 @@ final class RedisServer: Sendable {
     private let reserved: ReservedPort
     private let folder: URL
     private let options: [String]
-    private let process = Mutex<Process?>(nil)
+    private let process = Mutex<ChildProcess?>(nil)
 
     private init(options: [String]) throws {
         reserved = try ReservedPort()
@@ -43,13 +43,8 @@ final class RedisServer: Sendable {
 
     /// Starts it, where it does not run, and waits until it answers.
     func start() async throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments =
-            ["redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.path, "--save", ""] + options
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        let process = try ChildProcess(
+            ["redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.path, "--save", ""] + options)
         self.process.withLock { $0 = process }
         while process.isRunning {
             if (try? connect().run(RedisCommand("PING")) { $0.text }) == "PONG" { return }
@@ -60,21 +55,14 @@ final class RedisServer: Sendable {
 
     /// Ends it as a crash does.
     func kill() {
-        let process = process.withLock { process in
-            defer { process = nil }
-            return process
+        process.withLock { process in
+            process?.kill()
+            process = nil
         }
-        guard let process, process.isRunning else { return }
-        Foundation.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
     }
 
     /// Stops or resumes it, as a machine that does not answer.
-    func signal(_ signal: Int32) {
-        process.withLock { process in
-            if let process { _ = Foundation.kill(process.processIdentifier, signal) }
-        }
-    }
+    func signal(_ signal: Int32) { process.withLock { $0?.signal(signal) } }
 
     var configuration: RedisLogConfiguration {
         var configuration = RedisLogConfiguration(port: port)

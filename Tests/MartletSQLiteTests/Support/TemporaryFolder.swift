@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import TestSupport
 
 /// A folder that is there for one test.
 struct TemporaryFolder {
@@ -45,13 +46,9 @@ struct TemporaryFolder {
     }
 
     /// A socket by a relative name, as paths of sockets are short.
-    func makeSocket(_ name: String) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.currentDirectoryURL = url
-        process.arguments = ["python3", "-c", "import socket; socket.socket(socket.AF_UNIX).bind('\(name)')"]
-        try process.run()
-        process.waitUntilExit()
+    func makeSocket(_ name: String) async throws {
+        let code = "import os, socket; os.chdir('\(url.path)'); socket.socket(socket.AF_UNIX).bind('\(name)')"
+        _ = try await ChildProcess(["python3", "-c", code]).exitStatus()
     }
 
     func remove(_ name: String) { try? FileManager.default.removeItem(at: url.appending(path: name)) }
