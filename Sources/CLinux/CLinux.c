@@ -6,18 +6,50 @@
 #if defined(__linux__)
 
 #include <features.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
 
 int martlet_poller_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
+static int set(int poller, int operation, int descriptor, uint64_t token, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.u64 = token};
+    return epoll_ctl(poller, operation, descriptor, &event);
+}
+
 int martlet_poller_add(int poller, int descriptor, uint64_t token) {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = token};
-    return epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event);
+    return set(poller, EPOLL_CTL_ADD, descriptor, token, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int martlet_poller_add_reader(int poller, int descriptor, uint64_t token) {
+    return set(poller, EPOLL_CTL_ADD, descriptor, token, EPOLLIN | EPOLLRDHUP | EPOLLET);
+}
+
+int martlet_poller_rename(int poller, int descriptor, uint64_t token) {
+    return set(poller, EPOLL_CTL_MOD, descriptor, token, EPOLLIN | EPOLLRDHUP | EPOLLET);
+}
+
+int martlet_poller_watch_writing(int poller, int descriptor, uint64_t token) {
+    return set(poller, EPOLL_CTL_MOD, descriptor, token, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int martlet_poller_add_listener(int poller, int listener, uint64_t token) {
+    return set(poller, EPOLL_CTL_ADD, listener, token, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
+int martlet_poller_remove(int poller, int descriptor) { return set(poller, EPOLL_CTL_DEL, descriptor, 0, 0); }
+
+int martlet_accept(int listener, struct martlet_address *address) {
+    socklen_t size = sizeof address->bytes;
+    int accepted = accept4(listener, (struct sockaddr *)address->bytes, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    address->family = accepted < 0 ? 0 : ((struct sockaddr *)address->bytes)->sa_family;
+    return accepted;
 }
 
 int martlet_poller_wait(int poller, struct martlet_event *events, int capacity, int milliseconds) {

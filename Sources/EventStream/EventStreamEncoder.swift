@@ -69,6 +69,7 @@ extension ServerSentEvent {
     /// The event as one whole block; see ``EventStreamEncoder/encode(_:into:)`` for its form and the errors.
     public func encoded() throws(EventStreamError) -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(64 + (id?.utf8.count ?? 0) + (event?.utf8.count ?? 0) + (data?.utf8.count ?? 0))
         try EventStreamEncoder.encode(self, into: &bytes)
         return bytes
     }

@@ -20,10 +20,16 @@ extension RouterMethods where Context: EventStreamRequestContext {
     ///   - hub: The hub, which must run as a service of the application or around it.
     ///   - access: Decides what a client may do; by default ``Access/local``.
     ///   - maximumBodyBytes: The largest body of a publish or a batch, in bytes.
+    ///   - frontDoor: Answers plain requests to the routes in place of the router.
     @discardableResult
-    public func addHub(_ hub: Hub, access: Access<Context> = .local, maximumBodyBytes: Int = 1024 * 1024) -> Self {
+    public func addHub(
+        _ hub: Hub, access: Access<Context> = .local, maximumBodyBytes: Int = 1024 * 1024, frontDoor: FrontDoor? = nil
+    ) -> Self {
         let subscribe = SubscribeRoute<Context>(hub: hub, access: access)
-        let publish = PublishRoute<Context>(hub: hub, access: access, maximumBodyBytes: maximumBodyBytes)
+        let publish = PublishRoute<Context>(
+            hub: hub, access: access, maximumBodyBytes: maximumBodyBytes, logger: hub.logger)
+        frontDoor?.add(subscribe)
+        frontDoor?.add(publish)
         for path: RouterPath in ["events", "events/**"] {
             on(
                 path, answering: [.get: subscribe.respond, .head: subscribe.respond, .post: publish.respond],

@@ -37,12 +37,12 @@ package struct EventLoopService<Base: Service>: Service {
     }
 
     package func run() async throws {
-        try await withTaskExecutorPreference(Executor(eventLoops)) { try await base.run() }
+        try await withTaskExecutorPreference(EventLoopExecutor(eventLoops)) { try await base.run() }
     }
 }
 
 /// Runs a task on the event loop that wakes it, or otherwise on any event loop of the group.
-private final class Executor: TaskExecutor {
+final class EventLoopExecutor: TaskExecutor {
     private let eventLoops: any EventLoopGroup
 
     init(_ eventLoops: any EventLoopGroup) { self.eventLoops = eventLoops }

@@ -5,7 +5,7 @@ extension Sequence<UInt8> {
     package var isHTTPToken: Bool {
         var isEmpty = true
         for byte in self {
-            guard byte.isTokenByte else { return false }
+            guard byte.isHTTPTokenCharacter else { return false }
             isEmpty = false
         }
         return !isEmpty
@@ -17,7 +17,7 @@ extension Sequence<UInt8> {
 }
 
 extension UInt8 {
-    fileprivate var isTokenByte: Bool {
+    package var isHTTPTokenCharacter: Bool {
         switch Unicode.Scalar(self) {
         case "a"..."z", "A"..."Z", "0"..."9": true
         case "!", "#", "$", "%", "&", "'", "*", "+", "-", ".", "^", "_", "`", "|", "~": true

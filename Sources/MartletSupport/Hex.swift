@@ -2,7 +2,7 @@
 
 extension FixedWidthInteger where Self: UnsignedInteger {
     /// All hex digits of the number, leading zeros included, in lower case.
-    package var hexText: String {
+    @inlinable package var hexText: String {
         let digits = String(self, radix: 16)
         return String(repeating: "0", count: Self.bitWidth / 4 - digits.utf8.count) + digits
     }
@@ -10,7 +10,7 @@ extension FixedWidthInteger where Self: UnsignedInteger {
 
 extension UInt8 {
     /// The value of an ASCII hex digit; `nil` if the byte is none.
-    package var hexDigit: UInt8? {
+    @inlinable package var hexDigit: UInt8? {
         switch self {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
         case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10

@@ -4,7 +4,7 @@ extension Collection<UInt8> {
     /// Undoes percent-encoding (RFC 3986 section 2.1) once. `nil` where two hex digits do not follow a `%`.
     ///
     /// - Parameter plusIsSpace: Whether `+` stands for a space, as in forms.
-    package func percentDecoded(plusIsSpace: Bool = false) -> [UInt8]? {
+    @inlinable package func percentDecoded(plusIsSpace: Bool = false) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
         var rest = makeIterator()
@@ -25,7 +25,7 @@ extension Collection<UInt8> {
 
 extension UInt8 {
     /// Whether the byte is `unreserved` in RFC 3986 section 2.3.
-    package var isUnreserved: Bool {
+    @inlinable package var isUnreserved: Bool {
         switch Unicode.Scalar(self) {
         case "a"..."z", "A"..."Z", "0"..."9", "-", ".", "_", "~": true
         default: false
@@ -36,7 +36,7 @@ extension UInt8 {
 extension String {
     /// The text in which only `unreserved` of RFC 3986 section 2.3 stands as it is: a simple expansion by RFC 6570
     /// section 3.2.2. Hex digits are upper-case.
-    package var percentEncoded: String {
+    @inlinable package var percentEncoded: String {
         let digits = Array("0123456789ABCDEF".utf8)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(utf8.count)

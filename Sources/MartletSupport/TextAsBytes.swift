@@ -2,29 +2,30 @@
 
 // Text from outside is compared, split and cut byte by byte. Swift's own `==`, `split`, `first`, `hasPrefix` and
 // `lowercased` work on characters: a combining mark behind a separator hides it, and two spellings of one text are
-// equal (U+212A is `K`, U+037E is `;`). `scripts/lint` finds them.
+// equal (U+212A is `K`, U+037E is `;`). `scripts/lint` finds them. All is inlinable: generic code that is not specialised
+// costs many times as much, and every request passes here.
 
 extension StringProtocol {
     /// Whether two texts have the same bytes.
-    package func isExactly(_ other: some StringProtocol) -> Bool { utf8.elementsEqual(other.utf8) }
+    @inlinable package func isExactly(_ other: some StringProtocol) -> Bool { utf8.elementsEqual(other.utf8) }
 
-    package func startsExactly(with prefix: some StringProtocol) -> Bool { utf8.starts(with: prefix.utf8) }
+    @inlinable package func startsExactly(with prefix: some StringProtocol) -> Bool { utf8.starts(with: prefix.utf8) }
 
-    package func endsExactly(with suffix: some StringProtocol) -> Bool {
+    @inlinable package func endsExactly(with suffix: some StringProtocol) -> Bool {
         utf8.count >= suffix.utf8.count && utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
     }
 
-    package func containsExactly(_ byte: UInt8) -> Bool { utf8.contains(byte) }
+    @inlinable package func containsExactly(_ byte: UInt8) -> Bool { utf8.contains(byte) }
 
     /// The text behind a prefix; `nil` where the text does not begin with it.
-    package func cutting(prefix: some StringProtocol) -> SubSequence? {
+    @inlinable package func cutting(prefix: some StringProtocol) -> SubSequence? {
         startsExactly(with: prefix) ? self[utf8.index(startIndex, offsetBy: prefix.utf8.count)...] : nil
     }
 
     /// The parts between separators, empty ones included.
     ///
     /// - Parameter separator: ASCII, so that no part begins within a scalar.
-    package func splitExactly(at separator: UInt8, maxSplits: Int = .max) -> [SubSequence] {
+    @inlinable package func splitExactly(at separator: UInt8, maxSplits: Int = .max) -> [SubSequence] {
         var parts: [SubSequence] = []
         var start = startIndex
         while parts.count < maxSplits, let end = utf8[start...].firstIndex(of: separator) {
@@ -36,36 +37,42 @@ extension StringProtocol {
     }
 
     /// The texts before and behind the first separator; `nil` if there is none.
-    package func cutExactly(at separator: UInt8) -> (before: SubSequence, behind: SubSequence)? {
+    @inlinable package func cutExactly(at separator: UInt8) -> (before: SubSequence, behind: SubSequence)? {
         guard let index = utf8.firstIndex(of: separator) else { return nil }
         return (self[..<index], self[utf8.index(after: index)...])
     }
 
     /// The text without the spaces and tabs around it.
-    package var trimmingBlanks: SubSequence {
+    @inlinable package var trimmingBlanks: SubSequence {
         guard let start = utf8.firstIndex(where: { !$0.isBlank }) else { return self[endIndex...] }
         let blanks = utf8.reversed().prefix(while: \.isBlank).count
         return self[start..<utf8.index(startIndex, offsetBy: utf8.count - blanks)]
     }
 
     /// The text with `A` to `Z` in lower case, and nothing else changed.
-    package var asciiLowercased: String {
-        String(decoding: utf8.lazy.map(\.asciiLowercased), as: UTF8.self)
+    @inlinable package var asciiLowercased: String {
+        var text = String(self)
+        return text.withUTF8 { bytes in
+            String(unsafeUninitializedCapacity: bytes.count) { lower in
+                for index in bytes.indices { lower[index] = bytes[index].asciiLowercased }
+                return bytes.count
+            }
+        }
     }
 
     /// Whether two texts have the same bytes but for the case of ASCII letters.
-    package func isExactlyIgnoringCase(_ other: some StringProtocol) -> Bool {
+    @inlinable package func isExactlyIgnoringCase(_ other: some StringProtocol) -> Bool {
         utf8.lazy.map(\.asciiLowercased).elementsEqual(other.utf8.lazy.map(\.asciiLowercased))
     }
 }
 
 extension UInt8 {
-    package var asciiLowercased: UInt8 {
+    @inlinable package var asciiLowercased: UInt8 {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self
     }
 
     /// A space or a tab.
-    package var isBlank: Bool { self == 0x20 || self == 0x09 }
+    @inlinable package var isBlank: Bool { self == 0x20 || self == 0x09 }
 
-    package var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+    @inlinable package var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import EventStream
+import Foundation
 import Martlet
 import MartletTesting
 import TestSupport
@@ -31,6 +32,44 @@ import Testing
             let response = try await server.request("POST", "/events/a?id=my+own%2Fid", headers: headers, body: "1")
             #expect(response.body == "my own/id\n")
             #expect(try await source.next() == ServerSentEvent(event: "shipped", data: "1", id: "my own/id"))
+        }
+    }
+
+    @Test(
+        "Fields of an event that cannot be told apart publish nothing",
+        arguments: [
+            ("/events/a?private=true&private=false", "", "private"),
+            ("/events/a", "Event-Id: 1\r\nEvent-Id: 2\r\n", "Event-id"),
+            ("/events/a", "Event-Id: \u{FFFD}\r\n", "Event-id"),
+            ("/events/a", "Event-Type: \u{FFFD}\r\n", "Event-type"),
+            ("/events/a", "Idempotency-Key: caf\u{FFFD}\r\n", "Idempotency-Key"),
+        ], [true, false])
+    func unclearFields(of request: (path: String, fields: String, field: String), hasFrontDoor: Bool) async throws {
+        try await TestServer.run(hasFrontDoor: hasFrontDoor) { server in
+            let connection = try await TestConnection(port: server.port)
+            let head =
+                "POST \(request.path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\(request.fields)"
+                + "Content-Length: 1\r\n\r\n1"
+            // In the place of U+FFFD the byte that Latin-1 has for é.
+            let parts = head.components(separatedBy: "\u{FFFD}").map { Array($0.utf8) }
+            try await connection.send(Array(parts.joined(separator: [0xE9])))
+            let answer = TestResponse(try await connection.receiveAll())
+            try await connection.close()
+            #expect(answer.status == 400)
+            #expect(answer.body.contains("\"field\":\"\(request.field)\""))
+            #expect(await server.hub.lastEventID() == "earliest")
+        }
+    }
+
+    @Test(
+        "A batch with fields of a single event is refused: its lines have their own",
+        arguments: [("/events?private=true", [:]), ("/events?x=1", [:]), ("/events", ["Event-Private": "true"])])
+    func batchWithFields(path: String, fields: [String: String]) async throws {
+        try await TestServer.run { server in
+            let headers = Self.ndjson.merging(fields) { $1 }
+            let answer = try await server.request("POST", path, headers: headers, body: #"{"topic":"a"}"#)
+            #expect(answer.status == 400)
+            #expect(await server.hub.lastEventID() == "earliest")
         }
     }
 
@@ -118,7 +157,7 @@ import Testing
     {
         let log = ScriptedLog()
         let hub = Hub(log: log, logger: quiet)
-        try await TestServer.run(hub: hub) { server in
+        try await TestServer.run(hub: hub, hasFrontDoor: false) { server in
             let line = #"{"topic":"a","data":"1"}"#
             let most = CPUBoundWork.briefBytes / (line.utf8.count + 1)
             for lines in [1, most, most + 1, 20 * most] {

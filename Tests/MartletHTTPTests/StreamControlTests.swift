@@ -56,6 +56,10 @@ private func access(
             #expect(refused.status == 403)
             let empty = try await server.request("POST", "/revoke", headers: ["X-Who": "root"])
             #expect(empty.status == 400)
+            for several in ["principal=alice&principal=bob", "principal="] {
+                let unclear = try await server.request("POST", "/revoke?\(several)", headers: ["X-Who": "root"])
+                #expect(unclear.status == 400)
+            }
             let answer = try await server.request("POST", "/revoke?principal=alice", headers: ["X-Who": "root"])
             #expect(answer.body == "{\"ended\":1}\n")
             try await isEnded(alice)
@@ -202,6 +206,10 @@ private func access(
         try await TestServer.run(hub: hub, access: some) { server in
             let anonymous = try await server.request("POST", "/tickets?topic=a", headers: ["X-Who": "nobody"])
             #expect(anonymous.status == 403)
+            for topic in ["", "%00"] {
+                let no = try await server.request("POST", "/tickets?topic=\(topic)", headers: ["X-Who": "alice"])
+                #expect(no.status == 400)
+            }
             let answer = try await server.request("POST", "/tickets?topic=a", headers: ["X-Who": "alice"])
             let ticket = answer.body.split(separator: "\"").dropFirst(3).first ?? ""
             #expect(try await server.request("GET", "/events/a?ticket=\(ticket)").status == 401)

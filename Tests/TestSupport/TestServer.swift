@@ -25,6 +25,7 @@ package struct TestServer: Sendable {
         case applicationServices
     }
 
+    /// - Parameter hasFrontDoor: Whether the threads of the hub answer plain requests, as in `martlet serve`.
     package static func run<Value: Sendable>(
         hub: Hub = quickHub(),
         speaking server: HTTPServerBuilder? = nil,
@@ -33,22 +34,29 @@ package struct TestServer: Sendable {
         idleTimeout: Duration = .seconds(60),
         logger: Logger = quiet,
         access: Access<BasicEventStreamRequestContext> = .local,
+        hasFrontDoor: Bool = true,
         adding routes: (Router<BasicEventStreamRequestContext>) -> Void = { _ in },
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
         let tickets = Tickets()
+        let door = hasFrontDoor && server == nil ? FrontDoor() : nil
         let router = Router(context: BasicEventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         routes(router)
         router.addExamples(of: hub).addHealth(of: hub)
-            .addHub(hub, access: access.accepting(tickets))
+            .addHub(hub, access: access.accepting(tickets), frontDoor: door)
             .addStreamControl(of: hub, access: access, tickets: tickets)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         var application = Application(
             router: router,
-            server: server ?? .eventStreams(of: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout),
+            server: server
+                ?? .eventStreams(
+                    of: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, frontDoor: door),
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { port.yield($0.localAddress?.port ?? 0) }, logger: logger)
+            onServerRunning: { channel in
+                door?.open(on: channel, logger: logger)
+                port.yield(channel.localAddress?.port ?? 0)
+            }, logger: logger)
         let services: [any Service]
         switch arrangement {
         case .outerGroup:

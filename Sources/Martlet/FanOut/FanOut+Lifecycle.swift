@@ -36,7 +36,10 @@ extension FanOut {
     package func retry() -> Duration { .random(in: configuration.retry) }
 
     /// How old a new connection may get, different for every one.
-    func connectionAge() -> Duration { configuration.maximumConnectionAge * Double.random(in: 0.8...1) }
+    func connectionAge() -> Duration {
+        let most = configuration.maximumConnectionAge
+        return .random(in: most - most / 5...most)
+    }
 
     /// Returns once the hub runs. Throws `notRunning` when it has stopped, or waits too long for a log on a server.
     func waitUntilRunning() async throws {
@@ -48,7 +51,7 @@ extension FanOut {
         }
     }
 
-    private func waitForStart() async throws {
+    func waitForStart() async throws {
         try await changed.wait { () throws -> Void? in
             switch state.withLock({ $0.phase }) {
             case .starting: nil
@@ -90,6 +93,34 @@ extension FanOut {
                 metadata: ["error": "\(error)", "threads": "\(started.count)", "wanted": "\(shards.count)"])
         }
         return started
+    }
+    #endif
+
+    #if os(Linux)
+    /// Has the shards accept the connections of a listening socket, too. Returns whether any does.
+    func openDoor(_ listener: Int32, _ keeper: any DoorKeeper) -> Bool {
+        let shards = state.withLock { state in
+            guard state.phase == .running, !state.isDraining else { return [SocketShard]() }
+            if !state.keepers.contains(where: { $0 === keeper }) { state.keepers.append(keeper) }
+            return state.socketShards
+        }
+        for shard in shards { shard.open(listener, keeper) }
+        return !shards.isEmpty
+    }
+
+    /// Accepts no more connections of a keeper.
+    func closeDoor(_ keeper: any DoorKeeper) {
+        for shard in state.withLock({ $0.socketShards }) { shard.close(keeper) }
+    }
+
+    /// Accepts no more connections, and returns when those that were given to servers have ended, or after a while.
+    func closeDoors() async {
+        let keepers = state.withLock { state in
+            defer { state.keepers = [] }
+            return state.keepers
+        }
+        for keeper in keepers { closeDoor(keeper) }
+        for keeper in keepers { await keeper.close() }
     }
     #endif
 

@@ -15,6 +15,8 @@ import CLinux
 /// that are behind. A stream keeps a ``Subscription``; the rest is between it and its shard.
 package final class FanOut: Sendable {
     let log: any Log
+    /// The log, if it never has to wait.
+    let immediateLog: (any ImmediateLog)?
     let configuration: HubConfiguration
     let replayer: Replayer
     let state = Mutex(State())
@@ -56,6 +58,8 @@ package final class FanOut: Sendable {
         var socketShards: [SocketShard] = []
         /// Which of them the next stream goes to.
         var nextShard = 0
+        /// The keepers of the listeners that the shards accept connections from.
+        var keepers: [any DoorKeeper] = []
         #endif
     }
 
@@ -65,6 +69,7 @@ package final class FanOut: Sendable {
         startThread: @escaping WorkThread.Starter
     ) {
         self.log = log
+        immediateLog = log as? any ImmediateLog
         self.configuration = configuration
         self.logger = logger
         self.metrics = HubMetrics(metrics, hasSharedLog: log is any SharedLog)
@@ -78,12 +83,22 @@ package final class FanOut: Sendable {
     /// - Parameter start: The end of the log when it was opened.
     func run(after start: Position) async {
         await withTaskGroup { group in
-            group.addTask { await self.followLog(after: start) }
+            group.addTask(executorPreference: followingExecutor) { await self.followLog(after: start) }
             group.addTask { await self.replayer.run(self.log) }
             #if os(Linux)
             group.addTask { await self.trimHeap() }
             #endif
         }
+    }
+
+    /// Where events are read from the log: on the thread that accepts most of them, if they never have to be waited for. So
+    /// an event needs no second thread on its way from its publisher to its subscribers.
+    private var followingExecutor: (any TaskExecutor)? {
+        #if os(Linux)
+        immediateLog == nil ? nil : state.withLock { $0.socketShards.first }
+        #else
+        nil
+        #endif
     }
 
     /// Reads from the log what any node has published, and hands it on one group at a time.

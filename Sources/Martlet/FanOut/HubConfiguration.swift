@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Synchronization
+
 #if os(Linux)
 import CLinux
 #endif
@@ -53,9 +55,24 @@ public struct HubConfiguration: Sendable {
     #endif
 }
 
+/// Random numbers that need not be secret: splitmix64 by Steele, Lea and Flood (2014), which several threads share. The
+/// generator of the system is a system call for each number.
+private enum SharedRandom {
+    private static let state = Atomic(UInt64.random(in: .min ... .max))
+
+    /// From 0 up to 1.
+    static func fraction() -> Double {
+        var number = state.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
+        number = (number ^ (number >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        number = (number ^ (number >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Double((number ^ (number >> 31)) >> 11) / Double(1 << 53)
+    }
+}
+
 extension Duration {
+    /// A random duration, to spread what would happen at once.
     package static func random(in range: ClosedRange<Duration>) -> Duration {
-        let span = range.upperBound - range.lowerBound
-        return range.lowerBound + span * Double.random(in: 0...1)
+        let span = (range.upperBound - range.lowerBound).milliseconds
+        return range.lowerBound + .milliseconds(Int(Double(span) * SharedRandom.fraction()))
     }
 }

@@ -33,18 +33,37 @@ extension Hub {
     ///
     /// - Parameter scope: Whose key it is: in another scope the same key is another. `nil`: the program's own.
     package func publish(contentsOf events: [Event], once key: String?, in scope: String?) async throws -> [String] {
-        for event in events { try configuration.limits.check(event) }
-        try configuration.limits.check(idempotencyKey: key)
+        try check(events, key)
         try await waitUntilRunning()
         let positions: [Position]
         do {
-            // A key has no line feed, so the last one is where a scope ends.
-            let scopedKey = key.map { key in scope.map { "\($0)\n\(key)" } ?? key }
-            positions = try await log.append(events, once: scopedKey)
+            positions = try await log.append(events, once: Self.scoped(key, in: scope))
         } catch let error as MartletError where error.code == .overloaded {
             fanOut.metrics.overloaded(events.count)
             throw error
         }
+        return accepted(events, at: positions)
+    }
+
+    /// The same at once; `nil` if it would have to wait. Announce it with ``ImmediateLog/announceAppended()``.
+    package func publishNow(_ events: [Event], once key: String?, in scope: String?) throws -> [String]? {
+        guard let log = fanOut.immediateLog, fanOut.isRunning else { return nil }
+        try check(events, key)
+        guard let positions = try log.appendNow(events, once: Self.scoped(key, in: scope)) else { return nil }
+        return accepted(events, at: positions)
+    }
+
+    private func check(_ events: [Event], _ key: String?) throws {
+        for event in events { try configuration.limits.check(event) }
+        try configuration.limits.check(idempotencyKey: key)
+    }
+
+    /// A key has no line feed, so the last one is where a scope ends.
+    private static func scoped(_ key: String?, in scope: String?) -> String? {
+        key.map { key in scope.map { "\($0)\n\(key)" } ?? key }
+    }
+
+    private func accepted(_ events: [Event], at positions: [Position]) -> [String] {
         fanOut.metrics.published(events.count)
         return zip(events, positions).map { Record(position: $1, event: $0).id }
     }

@@ -46,29 +46,52 @@ extension Hub {
     ) async throws -> Subscription {
         try configuration.limits.check(selection)
         try await waitUntilRunning()
+        let place = try join(selection, terms)
+        do {
+            if let id {
+                return subscription(place, to: selection, from: try await log.resolve(id, for: selection))
+            } else if let age {
+                return subscription(place, to: selection, from: try await log.resolve(since: age, for: selection))
+            }
+            return subscription(place, to: selection, from: nil)
+        } catch {
+            fanOut.close(place.feed)
+            throw error
+        }
+    }
+
+    /// The same at once; `nil` if it would have to wait.
+    package func subscribeNow(
+        to selection: Selection, after id: String?, since age: Duration?, terms: LeaseTerms
+    ) throws -> Subscription? {
+        let log = fanOut.immediateLog
+        guard fanOut.isRunning, log != nil || (id == nil && age == nil) else { return nil }
+        try configuration.limits.check(selection)
+        let place = try join(selection, terms)
+        let start =
+            id.map { log?.resolveNow($0, for: selection) } ?? age.map { log?.resolveNow(since: $0, for: selection) }
+        return subscription(place, to: selection, from: start ?? nil)
+    }
+
+    private typealias Place = (feed: FeedID, tail: Mark, lease: Lease?)
+
+    private func join(_ selection: Selection, _ terms: LeaseTerms) throws -> Place {
         let lease = terms.isEmpty ? nil : Lease(terms, in: leases)
         if let lease { leases.insert(lease, for: selection) }
         let (feed, tail) = try fanOut.open(selection)
-        do {
-            let found: Resolution
-            if let id {
-                found = try await log.resolve(id, for: selection)
-            } else if let age {
-                found = try await log.resolve(since: age, for: selection)
-            } else {
-                return Subscription(
-                    fanOut: fanOut, selection: selection, feed: feed, start: .at(tail), position: tail.position,
-                    lease: lease)
-            }
-            if let reason = found.gap { fanOut.metrics.gap(reason) }
+        return (feed, tail, lease)
+    }
+
+    /// - Parameter start: `nil`: it starts at the live end.
+    private func subscription(_ place: Place, to selection: Selection, from start: Resolution?) -> Subscription {
+        guard let start else {
             return Subscription(
-                fanOut: fanOut, selection: selection, feed: feed, start: .after(found.position),
-                position: found.position,
-                gap: found.gap.map { Gap(reason: $0, from: found.position) }, lease: lease
-            )
-        } catch {
-            fanOut.close(feed)
-            throw error
+                fanOut: fanOut, selection: selection, feed: place.feed, start: .at(place.tail),
+                position: place.tail.position, lease: place.lease)
         }
+        if let reason = start.gap { fanOut.metrics.gap(reason) }
+        return Subscription(
+            fanOut: fanOut, selection: selection, feed: place.feed, start: .after(start.position),
+            position: start.position, gap: start.gap.map { Gap(reason: $0, from: start.position) }, lease: place.lease)
     }
 }

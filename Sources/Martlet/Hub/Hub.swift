@@ -22,6 +22,7 @@ public final class Hub: Service {
     public let configuration: HubConfiguration
     let fanOut: FanOut
     let leases = LeaseBook()
+    package var logger: Logger { fanOut.logger }
     private var metrics: HubMetrics { fanOut.metrics }
     /// How the log did when the gauges were set last, where the log is on a server.
     private let logHealth = Mutex<SharedLogHealth?>(nil)
@@ -72,7 +73,12 @@ public final class Hub: Service {
             group.addTask { await self.fanOut.run(after: end) }
             // Where the hub is the last to hear of a shutdown, streams that left their server are still here.
             try? await gracefulShutdown()
-            if !Task.isCancelled { try? await drain() }
+            if !Task.isCancelled {
+                try? await drain()
+                #if os(Linux)
+                await fanOut.closeDoors()
+                #endif
+            }
             group.cancelAll()
         }
         await stop()
@@ -102,6 +108,17 @@ public final class Hub: Service {
 
     /// Returns once the hub runs. Throws `notRunning` when it has stopped, or waits too long for a log on a server.
     package func waitUntilRunning() async throws { try await fanOut.waitUntilRunning() }
+
+    #if os(Linux)
+    /// Returns once the hub runs; throws `notRunning` if it has stopped.
+    package func waitForStart() async throws { try await fanOut.waitForStart() }
+
+    /// Has the threads of the hub accept the connections of a listening socket, too. Returns whether any does.
+    package func openDoor(_ listener: Int32, _ keeper: any DoorKeeper) -> Bool { fanOut.openDoor(listener, keeper) }
+
+    /// Accepts no more connections of a keeper.
+    package func closeDoor(_ keeper: any DoorKeeper) { fanOut.closeDoor(keeper) }
+    #endif
 
     // MARK: Its streams
 

@@ -74,11 +74,13 @@ public struct Limits: Sendable {
 
     /// Throws if the selection names no topics, too many, or one that is too long.
     public func check(_ selection: Selection) throws(MartletError) {
-        guard !selection.selectors.isEmpty, selection.selectors.count <= topicsPerSubscription else {
-            let message = "Name 1 to \(topicsPerSubscription) topics; these are \(selection.selectors.count)."
+        if let topic = selection.onlyTopic { return try check(topic.name) }
+        let selectors = selection.selectors
+        guard !selectors.isEmpty, selectors.count <= topicsPerSubscription else {
+            let message = "Name 1 to \(topicsPerSubscription) topics; these are \(selectors.count)."
             throw MartletError(.invalidSubscription, field: "topic", message)
         }
-        for selector in selection.selectors { try check(selector.text) }
+        for selector in selectors { try check(selector.text) }
     }
 
     private func checkPublished(_ topic: String) throws(MartletError) {

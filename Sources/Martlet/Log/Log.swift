@@ -78,6 +78,19 @@ extension Log {
     public func append(_ events: [Event]) async throws -> [Position] { try await append(events, once: nil) }
 }
 
+/// A log in this process that never has to wait, except for room.
+package protocol ImmediateLog: Log {
+    /// Accepts events as ``Log/append(_:once:)`` does, and does not wake the tail; `nil` if there is no room.
+    func appendNow(_ events: [Event], once key: String?) throws -> [Position]?
+
+    /// Wakes the tail if there is something for it.
+    func announceAppended()
+
+    func resolveNow(_ id: String, for selection: Selection) -> Resolution
+
+    func resolveNow(since age: Duration, for selection: Selection) -> Resolution
+}
+
 /// How much history a log keeps. The oldest events are removed as soon as one of the bounds is exceeded.
 public struct Retention: Hashable, Sendable {
     /// The most events.

@@ -9,7 +9,7 @@ import Synchronization
 /// removed; if there are too many of them, publishers wait.
 ///
 /// All methods may be called from anywhere, at the same time.
-public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
+public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duration {
     private struct State {
         var history: MemoryHistory<C.Instant>
         /// The offset up to which the tail was read; `nil` if the log was not opened.
@@ -55,12 +55,22 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position of this log,
     ///   `keyReused` if the key was used with other events, `overloaded` if the hub stays behind for too long.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
-        for case let id? in events.lazy.map(\.id) where epoch.offset(of: id) != nil {
-            throw MartletError.reservedID
-        }
+        try check(events)
         let offsets = try await gate.enter(tailed) { try self.tryAppend(events, once: key) }
         appended.fire()
         return offsets.map(epoch.position)
+    }
+
+    @_specialize(where C == ContinuousClock)
+    package func appendNow(_ events: [Event], once key: String?) throws -> [Position]? {
+        try check(events)
+        return try tryAppend(events, once: key)?.map(epoch.position)
+    }
+
+    package func announceAppended() { appended.fire() }
+
+    private func check(_ events: [Event]) throws(MartletError) {
+        for case let id? in events.lazy.map(\.id) where epoch.offset(of: id) != nil { throw .reservedID }
     }
 
     private func tryAppend(_ events: [Event], once key: String?) throws -> Range<UInt64>? {
@@ -105,6 +115,10 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     }
 
     public func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
+        resolveNow(id, for: selection)
+    }
+
+    package func resolveNow(_ id: String, for selection: Selection) -> Resolution {
         let now = clock.now
         return state.withLock { state in
             trim(&state, now: now)
@@ -113,6 +127,10 @@ public final class MemoryLog<C: Clock>: Log where C.Duration == Duration {
     }
 
     public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+        resolveNow(since: age, for: selection)
+    }
+
+    package func resolveNow(since age: Duration, for selection: Selection) -> Resolution {
         let now = clock.now
         return state.withLock { state in
             trim(&state, now: now)

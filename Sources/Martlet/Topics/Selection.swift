@@ -31,6 +31,9 @@ public struct Selection: Hashable, Sendable {
         self.init(selectors: Set(topics.map { TopicSelector($0) }), grants: includesPrivate ? [.every] : [])
     }
 
+    /// The topic, if one topic is all that is asked for, without its private events.
+    var onlyTopic: Topic? { if case .topic(let topic) = content { topic } else { nil } }
+
     /// The subscription asks for events whose topic any of these selects.
     public var selectors: Set<TopicSelector> {
         switch content {

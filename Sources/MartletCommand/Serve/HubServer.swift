@@ -124,8 +124,9 @@ struct HubServer {
         router.group().add(middleware: try MercureDiscoveryMiddleware()).addDemo(of: hub)
         var mercure = MercureOptions()
         mercure.activeSubscriptions = settings.access.subscriptions
-        router.addHub(hub, access: access.events)
-            .addMercure(of: hub, access: access.mercure, options: mercure, exchange: exchange)
+        let door = FrontDoor(allowing: origins, eventLoops: Self.eventLoops, answersOnEventLoops: true)
+        router.addHub(hub, access: access.events, frontDoor: door)
+            .addMercure(of: hub, access: access.mercure, options: mercure, exchange: exchange, frontDoor: door)
         // Clients that are not on this machine do not see the metrics here.
         if isLocal, settings.metricsPort == nil {
             router.addMetrics(as: PrometheusRegistry.contentType, metrics.render)
@@ -135,8 +136,8 @@ struct HubServer {
                 of: hub, access: access.control, tickets: access.tickets, onRevocation: access.forget)
         }
         let server = HTTPServerBuilder.eventStreams(
-            of: hub, maximumConnections: settings.maxConnections, idleTimeout: settings.idleTimeout)
-        return listener(router, server, on: settings.port) { [hub, logger, settings] port in
+            of: hub, maximumConnections: settings.maxConnections, idleTimeout: settings.idleTimeout, frontDoor: door)
+        return listener(router, server, on: settings.port, frontDoor: door) { [hub, logger, settings] port in
             let host = settings.host.utf8.contains(UInt8(ascii: ":")) ? "[\(settings.host)]" : settings.host
             let url = "http://\(host):\(port)"
             let state = hub.isReady ? "is ready" : "listens, and is ready once its log is there"
@@ -150,7 +151,7 @@ struct HubServer {
     /// A server on a port of the host. Every listener of the hub is made here, so each has its bounds.
     private func listener(
         _ router: Router<BasicEventStreamRequestContext>, _ server: HTTPServerBuilder, on port: Int,
-        onRunning: @escaping @Sendable (_ port: Int) -> Void
+        frontDoor: FrontDoor? = nil, onRunning: @escaping @Sendable (_ port: Int) -> Void
     ) -> some Service {
         // At `info`, the libraries report what only developers of the hub need.
         var quieter = logger
@@ -161,6 +162,7 @@ struct HubServer {
             configuration: .init(address: .hostname(settings.host, port: port), backlog: Self.backlog),
             onServerRunning: { [logger] channel in
                 AcceptPause.add(to: channel, logger: logger)
+                frontDoor?.open(on: channel, logger: logger)
                 onRunning(channel.localAddress?.port ?? port)
             },
             eventLoopGroupProvider: .shared(Self.eventLoops),

@@ -14,50 +14,68 @@ import Martlet
 /// `Context` is the request context of the router.
 public struct Access<Context>: Sendable {
     private let judge: @Sendable (HubRequest, Context, AccessPurpose) async throws -> Grant
+    /// The same rule, if it needs no context, so that a ``FrontDoor`` can ask it, too.
+    package let plain: PlainAccess?
 
     /// - Parameter judge: Returns what the client may do, or throws ``Problem`` if it may do nothing. It runs on the
     ///   executor of the request.
     public init(_ judge: @escaping @Sendable (HubRequest, Context, AccessPurpose) async throws -> Grant) {
         self.judge = judge
+        plain = nil
+    }
+
+    private init(_ plain: PlainAccess) {
+        judge = { request, _, purpose in try await plain.judge(request, purpose) }
+        self.plain = plain
     }
 
     /// Identifies the client, and then decides what it may do.
     public init<Principal>(_ authenticator: some Authenticator<Principal>, _ policy: some AccessPolicy<Principal>) {
-        self.init { request, _, purpose in
-            let principal = try await authenticator.principal(of: request, to: purpose)
-            return try await policy.grant(to: principal, for: purpose)
-        }
+        self.init(
+            .later { request, purpose in
+                let principal = try await authenticator.principal(of: request, to: purpose)
+                return try await policy.grant(to: principal, for: purpose)
+            })
     }
 
     /// Without credentials, clients may subscribe and receive public events. Programs on this machine may publish, and so
     /// may web pages that this server delivered. A request must name this machine in `Host` (`localhost`, `127.0.0.1`), and
     /// the server must listen on loopback only.
     public static var local: Access {
-        Access { request, _, purpose in
-            try LocalOnly.checkHost(request.authority, advice: "To serve other names, give the hub another access.")
-            if purpose == .publish { try LocalOnly.checkPublish(request) }
-            return Grant(seesAllPublic: true, publish: purpose == .publish ? [.every] : [])
-        }
+        Access(
+            .now { request, purpose in
+                try LocalOnly.checkHost(request.authority, advice: "To serve other names, give the hub another access.")
+                if purpose == .publish { try LocalOnly.checkPublish(request) }
+                return Grant(seesAllPublic: true, publish: purpose == .publish ? [.every] : [])
+            })
     }
 
     /// Every client may subscribe and receives public events. No client may publish over HTTP.
     public static var readOnly: Access {
-        Access { _, _, purpose in
-            try Self.refusePublishing(purpose)
-            return Grant(seesAllPublic: true)
-        }
+        Access(
+            .now { _, purpose in
+                try PlainAccess.refusePublishing(purpose)
+                return Grant(seesAllPublic: true)
+            })
     }
 
     /// The same access, but no client may publish over HTTP.
     public var withoutPublishing: Access {
-        Access { request, context, purpose in
-            try Self.refusePublishing(purpose)
-            return try await grant(for: request, context: context, to: purpose)
+        changed { _, purpose in
+            try PlainAccess.refusePublishing(purpose)
+            return nil
         }
     }
 
-    private static func refusePublishing(_ purpose: AccessPurpose) throws(Problem) {
-        guard purpose == .subscribe else { throw Problem(.forbidden, "Publishing is turned off here.") }
+    /// The same access behind another rule.
+    ///
+    /// - Parameter rule: Decides, or returns `nil` to leave the decision to this access.
+    func changed(_ rule: @escaping @Sendable (HubRequest, AccessPurpose) throws -> Grant?) -> Access {
+        if let plain { return Access(plain.changed(rule)) }
+        return Access { request, context, purpose in
+            if let grant = try rule(request, purpose) { return grant }
+            return try await judge(request, context, purpose)
+        }
     }
 
     package func grant(for request: HubRequest, context: Context, to purpose: AccessPurpose) async throws -> Grant {
@@ -65,6 +83,35 @@ public struct Access<Context>: Sendable {
         var grant = try await judge(request, context, purpose)
         grant.judged = start
         return grant
+    }
+}
+
+/// A rule that needs no context of a router.
+package enum PlainAccess: Sendable {
+    /// It never has to wait.
+    case now(@Sendable (HubRequest, AccessPurpose) throws -> Grant)
+    case later(@Sendable (HubRequest, AccessPurpose) async throws -> Grant)
+
+    func judge(_ request: HubRequest, _ purpose: AccessPurpose) async throws -> Grant {
+        switch self {
+        case .now(let judge): try judge(request, purpose)
+        case .later(let judge): try await judge(request, purpose)
+        }
+    }
+
+    fileprivate func changed(_ rule: @escaping @Sendable (HubRequest, AccessPurpose) throws -> Grant?) -> PlainAccess {
+        switch self {
+        case .now(let judge): .now { try rule($0, $1) ?? judge($0, $1) }
+        case .later(let judge):
+            .later { request, purpose in
+                if let grant = try rule(request, purpose) { return grant }
+                return try await judge(request, purpose)
+            }
+        }
+    }
+
+    fileprivate static func refusePublishing(_ purpose: AccessPurpose) throws(Problem) {
+        guard purpose == .subscribe else { throw Problem(.forbidden, "Publishing is turned off here.") }
     }
 }
 

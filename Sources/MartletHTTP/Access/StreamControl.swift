@@ -41,7 +41,12 @@ private struct StreamControl<Context: EventStreamRequestContext>: Sendable {
     func issueTicket(_ request: Request, context: Context) async throws -> Response {
         let request = HubRequest(request, on: context.channel)
         let grant = try await access.grant(for: request, context: context, to: .subscribe)
-        let topics = Set(try request.query.values("topic").map { TopicSelector($0) })
+        let topics = Set(
+            try request.query.values("topic").map { text in
+                let selector = TopicSelector(text)
+                // A text that no topic can have says why.
+                return selector.isExact ? TopicSelector(try Topic(text)) : selector
+            })
         try hub.configuration.limits.check(Selection(selectors: topics))
         let ticket = try tickets.issue(grant, for: topics)
         return .json(#"{"ticket":"\#(ticket)","expires":\#(tickets.lifetime.components.seconds)}"#)
@@ -71,9 +76,10 @@ private struct StreamControl<Context: EventStreamRequestContext>: Sendable {
         guard grant.publish.contains(.every) else {
             throw Problem(.forbidden, "Revoking streams needs the right to publish to every topic (*).")
         }
-        guard let principal = try request.query.text("principal") else {
+        let principals = try request.query.values("principal")
+        guard principals.count == 1, let principal = principals.first, !principal.isEmpty else {
             throw Problem(
-                .badRequest, "Name the principal whose streams are to end: ?principal=alice.", field: "principal")
+                .badRequest, "Name the one principal whose streams are to end: ?principal=alice.", field: "principal")
         }
         tickets.revoke(principal)
         forget(principal)

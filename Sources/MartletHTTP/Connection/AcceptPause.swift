@@ -47,12 +47,14 @@ package final class AcceptPause: ChannelInboundHandler {
         context.fireErrorCaught(error)
     }
 
+    static func log(_ error: IOError, to logger: Logger) {
+        logger.warning(
+            "New connections wait, because the process has no file descriptors left. Raise the limit (ulimit -n).",
+            metadata: ["error": "\(error)"])
+    }
+
     private func pause(_ context: ChannelHandlerContext, _ error: IOError) {
-        if !isShort {
-            logger.warning(
-                "New connections wait, because the process has no file descriptors left. Raise the limit (ulimit -n).",
-                metadata: ["error": "\(error)"])
-        }
+        if !isShort { Self.log(error, to: logger) }
         (isShort, isPaused) = (true, true)
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) {

@@ -5,6 +5,7 @@ import HummingbirdCore
 import MartletSupport
 import NIOCore
 import NIOHTTPTypes
+import Synchronization
 
 /// A connection of a server for event streams, as the tasks that answer its requests know it.
 struct Connection: ServerChildChannelValue {
@@ -25,11 +26,37 @@ struct Connection: ServerChildChannelValue {
             headers: [.retryAfter: "\(ConnectionLimit.retryAfter.components.seconds)"])
     }
 
-    let requests: Requests
     let isAboveLimit: Bool
     let handler: NIOLoopBound<ConnectionHandler>
+    private let owner: Owner
 
-    var channel: any Channel { requests.channel }
+    init(_ requests: Requests, isAboveLimit: Bool, handler: NIOLoopBound<ConnectionHandler>) {
+        owner = Owner(requests)
+        self.isAboveLimit = isAboveLimit
+        self.handler = handler
+    }
+
+    var channel: any Channel { owner.requests.channel }
+
+    /// The requests, for the one task that answers them and closes the connection.
+    func takeRequests() -> Requests {
+        owner.isTaken.store(true, ordering: .relaxed)
+        return owner.requests
+    }
+
+    /// Closes a connection that no task answers, because its server was cancelled when it came. SwiftNIO stops the program
+    /// otherwise.
+    private final class Owner: Sendable {
+        let requests: Requests
+        let isTaken = Atomic(false)
+
+        init(_ requests: Requests) { self.requests = requests }
+
+        deinit {
+            guard !isTaken.load(ordering: .relaxed) else { return }
+            Task { [requests] in try? await requests.executeThenClose { _, _ in } }
+        }
+    }
 
     /// Asks the client for the body, if it waits for that.
     func askForBody() {

@@ -63,6 +63,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let decoder: RequestDecoder
     private let output: OutputWatch
     private let hub: Hub
+    /// For the answers that no middleware sees.
+    private let crossOrigin: CrossOriginRules?
     private let logger: Logger
 
     private var context: ChannelHandlerContext?
@@ -92,7 +94,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     init(
         _ bounds: ConnectionBounds, limit: ConnectionLimit, isAboveLimit: Bool, decoder: RequestDecoder,
-        output: OutputWatch, hub: Hub, logger: Logger
+        output: OutputWatch, hub: Hub, crossOrigin: CrossOriginRules?, logger: Logger
     ) {
         self.bounds = bounds
         self.limit = limit
@@ -100,6 +102,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         self.decoder = decoder
         self.output = output
         self.hub = hub
+        self.crossOrigin = crossOrigin
         self.logger = logger
     }
 
@@ -226,7 +229,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func answerRefusal(_ context: ChannelHandlerContext) {
         guard exchanges.isEmpty, let (problem, request) = refusal else { return }
         let body = problem.document
-        var headers = HTTPHeaders(problem.allHeaders.map { ($0.name.canonicalName, $0.value) })
+        let fields = problem.allHeaders + (crossOrigin?.headers(for: request?.headers.first(name: "origin")) ?? [:])
+        var headers = HTTPHeaders(fields.map { ($0.name.canonicalName, $0.value) })
         headers.add(name: "content-length", value: "\(body.readableBytes)")
         headers.add(name: "connection", value: "close")
         let status = HTTPResponseStatus(statusCode: problem.status.code, reasonPhrase: problem.status.reasonPhrase)

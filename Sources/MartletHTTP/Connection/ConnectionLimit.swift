@@ -7,15 +7,6 @@ import Synchronization
 /// Counts the connections of a server, including those that its hub has taken over, and limits new ones. Above the limit,
 /// the server can still answer a refusal. Open connections stay open.
 final class ConnectionLimit: Sendable {
-    /// The decision about a new connection.
-    enum Admission {
-        case admitted
-        /// The first request is refused; see ``Connection/isAboveLimit``.
-        case refused
-        /// The connection is closed at once, and not counted.
-        case closed
-    }
-
     private let maximum: Int
     private let hub: Hub
     private let countsStreams: Bool
@@ -38,12 +29,12 @@ final class ConnectionLimit: Sendable {
     }
 
     /// Counts a connection until ``close(_:)``, unless the decision is to close it at once.
-    func open() -> Admission {
+    func open() -> ConnectionAdmission {
         // No stream is handed off meanwhile, so each connection counts once: as a channel or as a socket.
         let admission = hub.withSocketCount { sockets in
             if admitted.load(ordering: .relaxed) + (countsStreams ? sockets : 0) < maximum {
                 admitted.add(1, ordering: .relaxed)
-                return Admission.admitted
+                return ConnectionAdmission.admitted
             }
             guard refused.load(ordering: .relaxed) < Self.mostRefusals else { return .closed }
             refused.add(1, ordering: .relaxed)
@@ -53,7 +44,7 @@ final class ConnectionLimit: Sendable {
         return admission
     }
 
-    func close(_ admission: Admission) {
+    func close(_ admission: ConnectionAdmission) {
         switch admission {
         case .admitted: admitted.subtract(1, ordering: .relaxed)
         case .refused: refused.subtract(1, ordering: .relaxed)

@@ -21,76 +21,100 @@ extension HTTPServerBuilder {
     ///     with `Retry-After`, and the connection ends. Open connections stay. Far above it, new connections are closed at
     ///     once.
     ///   - idleTimeout: How long a connection stays open without a request, or with less than 64 KiB of a request.
+    ///   - frontDoor: Answers plain requests to the routes that were added with it. `nil`: the server answers all.
     public static func eventStreams(
-        of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60)
+        of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60), frontDoor: FrontDoor? = nil
     ) -> HTTPServerBuilder {
-        bounded(for: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, countsStreams: true)
+        bounded(
+            for: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, countsStreams: true,
+            frontDoor: frontDoor)
     }
 
     /// - Parameter countsStreams: Whether streams that the hub has taken over count as connections. Set it on the server that
     ///   has the routes of the streams.
     package static func bounded(
-        for hub: Hub, maximumConnections: Int, idleTimeout: Duration, countsStreams: Bool
+        for hub: Hub, maximumConnections: Int, idleTimeout: Duration, countsStreams: Bool, frontDoor: FrontDoor? = nil
     ) -> HTTPServerBuilder {
         let limit = ConnectionLimit(maximum: maximumConnections, hub: hub, countsStreams: countsStreams)
         let bounds = ConnectionBounds(
             idleTimeout: TimeAmount(idleTimeout), writeTimeout: TimeAmount(hub.configuration.writeTimeout))
         return HTTPServerBuilder { responder in
-            EventStreamChannel(
+            let server = EventStreamChannel(
                 responder: { request, writer, channel in
                     try await responder(request.asking(.current), writer, channel)
                 },
-                bounds: bounds, limit: limit, hub: hub)
+                bounds: bounds, limit: limit, hub: hub, frontDoor: frontDoor)
+            frontDoor?.serve(server)
+            return server
         }
     }
 }
 
-private struct EventStreamChannel: HTTPChannelHandler {
+struct EventStreamChannel: HTTPChannelHandler {
     let responder: Responder
     let bounds: ConnectionBounds
     let limit: ConnectionLimit
     let hub: Hub
-    let isListenerGuarded = Once()
+    let frontDoor: FrontDoor?
+    private let isListenerGuarded = Once()
+
+    init(
+        responder: @escaping Responder, bounds: ConnectionBounds, limit: ConnectionLimit, hub: Hub,
+        frontDoor: FrontDoor?
+    ) {
+        self.responder = responder
+        self.bounds = bounds
+        self.limit = limit
+        self.hub = hub
+        self.frontDoor = frontDoor
+    }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Connection> {
         channel.eventLoop.makeCompletedFuture {
             if isListenerGuarded.isFirst(), let listener = channel.parent {
                 AcceptPause.add(to: listener, logger: logger)
+                frontDoor?.open(on: listener, logger: logger)
             }
             let admission = limit.open()
             guard admission != .closed else {
                 channel.close(promise: nil)
                 throw ChannelError.ioOnClosedChannel
             }
-            let decoder = RequestDecoder()
-            let output = OutputWatch(timeout: bounds.writeTimeout, logger: logger)
-            let handler = ConnectionHandler(
-                bounds, limit: limit, isAboveLimit: admission == .refused, decoder: decoder, output: output, hub: hub,
-                logger: logger)
-            channel.closeFuture.assumeIsolated().whenComplete { _ in handler.leaveLimit() }
-            let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandlers([
-                output, HTTPResponseEncoder(), ByteToMessageHandler(decoder), handler,
-                HTTP1ToHTTPServerCodec(secure: false),
-            ])
-            return Connection(
-                requests: try NIOAsyncChannel(
-                    wrappingChannelSynchronously: channel,
-                    configuration: .init(isOutboundHalfClosureEnabled: true)),
-                isAboveLimit: admission == .refused,
-                handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
+            return try makeConnection(channel, admission, logger)
         }
+    }
+
+    /// Prepares the channel of a connection that is counted already. Call it on the event loop.
+    func makeConnection(_ channel: any Channel, _ admission: ConnectionAdmission, _ logger: Logger) throws -> Connection
+    {
+        let decoder = RequestDecoder()
+        let output = OutputWatch(timeout: bounds.writeTimeout, logger: logger)
+        let handler = ConnectionHandler(
+            bounds, limit: limit, isAboveLimit: admission == .refused, decoder: decoder, output: output, hub: hub,
+            crossOrigin: frontDoor?.crossOrigin, logger: logger)
+        channel.closeFuture.assumeIsolated().whenComplete { _ in handler.leaveLimit() }
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandlers([
+            output, HTTPResponseEncoder(), ByteToMessageHandler(decoder), handler,
+            HTTP1ToHTTPServerCodec(secure: false),
+        ])
+        return Connection(
+            try NIOAsyncChannel(
+                wrappingChannelSynchronously: channel,
+                configuration: .init(isOutboundHalfClosureEnabled: true)),
+            isAboveLimit: admission == .refused,
+            handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
     }
 
     func handle(value connection: Connection, logger: Logger) async {
         await Connection.$current.withValue(connection) {
-            await handleHTTP(asyncChannel: connection.requests, logger: logger)
+            await handleHTTP(asyncChannel: connection.takeRequests(), logger: logger)
         }
     }
 }
 
 /// Tells its first caller from the others.
-private final class Once: Sendable {
+final class Once: Sendable {
     private let hasBeen = Atomic(false)
 
     func isFirst() -> Bool { !hasBeen.exchange(true, ordering: .relaxed) }

@@ -8,19 +8,18 @@ import MartletSupport
 import NIOCore
 
 /// Publishes the body of a request: to the topic that the path names, or as a batch.
-struct PublishRoute<Context: EventStreamRequestContext>: Sendable {
+struct PublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRoute {
     let hub: Hub
     let access: Access<Context>
     let maximumBodyBytes: Int
+    let logger: Logger
 
     func respond(to message: Request, context: Context) async throws -> Response {
         let request = HubRequest(message, on: context.channel)
         let grant = try await access.grant(for: request, context: context, to: .publish)
         if let topic = try request.topic {
             let fields = try EventFields(request)
-            let event = Event(
-                topic: topic, data: try await text(of: message), id: fields.id, type: fields.type, retry: fields.retry,
-                key: fields.key, isPrivate: fields.isPrivate)
+            let event = fields.event(topic, data: try await text(of: message))
             try grant.checkPublishing(to: event.topics)
             let key = try request.idempotencyKey
             let ids = try await unlessUnavailable(context.logger) {
@@ -28,6 +27,7 @@ struct PublishRoute<Context: EventStreamRequestContext>: Sendable {
             }
             return .text(ids[0])
         }
+        try EventFields.checkNone(in: request)
         guard request.mediaType == "application/x-ndjson" else {
             throw Problem(
                 .unsupportedMediaType,
@@ -54,9 +54,26 @@ struct PublishRoute<Context: EventStreamRequestContext>: Sendable {
         }
     }
 
+    func event(in request: HubRequest, body: UnsafeRawBufferPointer) throws -> Event? {
+        guard let topic = try request.topic, body.count <= maximumBodyBytes else { return nil }
+        return try EventFields(request).event(topic, data: Self.text(of: body))
+    }
+
+    func text(ofAnswer id: String) -> String { id + "\n" }
+
+    var prefix: StaticString { "/events" }
+
+    func doorRequest(for request: HubRequest, body: UnsafeRawBufferPointer, reply: DoorReply) -> (any DoorRequest)? {
+        guard request.method == .post, let access = access.plain else { return nil }
+        return DoorPublish(self, access, request, body: body, reply, logger)
+    }
+
     private func text(of message: Request) async throws -> String {
-        let bytes = try await message.body(upTo: maximumBodyBytes)
-        guard let text = String(validating: bytes.readableBytesView, as: UTF8.self) else {
+        try Self.text(of: try await message.body(upTo: maximumBodyBytes).readableBytesView)
+    }
+
+    private static func text(of bytes: some Collection<UInt8>) throws(Problem) -> String {
+        guard let text = String(validating: bytes, as: UTF8.self) else {
             throw Problem(.badRequest, "The body is not UTF-8. Send text, encoded as UTF-8.", field: "data")
         }
         return text
@@ -81,14 +98,32 @@ private struct EventFields {
             let known = Self.names.joined(separator: ", ")
             throw Problem(.badRequest, "There is no parameter \(unknown.name), only \(known).", field: unknown.name)
         }
-        func value(_ name: String) -> String? {
-            query.values(name).last ?? HTTPField.Name("Event-\(name)").flatMap { request.headers[$0] }
+        func value(_ name: String) throws(Problem) -> String? {
+            let values = query.values(name)
+            guard values.count <= 1 else {
+                throw Problem(.badRequest, "There is more than one \(name). Send one.", field: name)
+            }
+            return if let value = values.first { value } else { try request.text(of: Self.header(name)) }
         }
-        id = value("id")
-        type = value("type")
-        key = value("key")
+        id = try value("id")
+        type = try value("type")
+        key = try value("key")
         retry = try value("retry").map(Self.retry)
         isPrivate = try value("private").map(Self.flag) ?? false
+    }
+
+    private static func header(_ name: String) -> HTTPField.Name { HTTPField.Name("Event-\(name)")! }
+
+    /// Refuses the fields of a single event on a batch, whose lines have their own.
+    static func checkNone(in request: HubRequest) throws(Problem) {
+        let parameter = try request.query.all.first?.name
+        let field = parameter ?? names.lazy.map(header).first { request.headers.contains($0) }?.rawName
+        guard let field else { return }
+        throw Problem(.badRequest, "A batch has no \(field). Write the fields into its lines.", field: field)
+    }
+
+    func event(_ topic: Topic, data: String) -> Event {
+        Event(topic: topic, data: data, id: id, type: type, retry: retry, key: key, isPrivate: isPrivate)
     }
 
     private static func retry(_ text: String) throws(Problem) -> Int {

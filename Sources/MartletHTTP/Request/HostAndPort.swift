@@ -47,11 +47,13 @@ package struct HostAndPort: Hashable, Sendable {
     }
 
     private static func isName(_ host: String) -> Bool {
-        var labels = host.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        if labels.count > 1, labels.last?.isEmpty == true { labels.removeLast() }
-        return labels.allSatisfy { label in
-            !label.isEmpty && label.allSatisfy { $0.isUnreserved }
+        let dot = UInt8(ascii: ".")
+        var (last, isName) = (dot, true)
+        for byte in host.utf8 {
+            isName = isName && (byte == dot ? last != dot : byte.isUnreserved)
+            last = byte
         }
+        return isName && !host.isEmpty
     }
 }
 

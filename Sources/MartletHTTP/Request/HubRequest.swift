@@ -64,6 +64,9 @@ extension HubRequest {
     /// The values of ``tokenParameter``, also in a query that is malformed elsewhere.
     package var queryTokens: [String] { fields.values(Self.tokenParameter) }
 
+    /// Whether the request has a ticket, which is used up when it is judged.
+    package var hasTicket: Bool { !fields.values("ticket").isEmpty }
+
     /// Whether the request may carry credentials. (The grant tells whether it carries a ticket.)
     var hasCredentials: Bool {
         headers.contains(.authorization) || headers.contains(.cookie) || !queryTokens.isEmpty
@@ -127,14 +130,31 @@ extension HubRequest {
     ///   string. The hub checks the length of the key.
     package var idempotencyKey: String? {
         get throws(Problem) {
-            let values = headers[values: .idempotencyKey]
-            guard values.count <= 1 else { throw .badKey("There is more than one Idempotency-Key. Send one.") }
-            guard let value = values.first, value.unicodeScalars.first == "\"" else { return values.first }
+            let value = try text(of: .idempotencyKey)
+            guard let value, value.unicodeScalars.first == "\"" else { return value }
             guard let key = Self.content(of: value) else {
                 throw .badKey("The Idempotency-Key begins with a quote and is no string. Close it, or send it bare.")
             }
             return key
         }
+    }
+
+    /// The value of a field that is there once; `nil` if it is not there.
+    ///
+    /// - Throws: ``Problem`` of status 400 if it is there several times, or if it is not UTF-8. The server has replaced
+    ///   such bytes with U+FFFD, so that two different values could look the same.
+    func text(of name: HTTPField.Name) throws(Problem) -> String? {
+        let values = headers[values: name]
+        guard values.count <= 1 else {
+            throw Problem(.badRequest, "There is more than one \(name.rawName). Send one.", field: name.rawName)
+        }
+        guard let value = values.first else { return nil }
+        guard value.utf8.firstRange(of: "\u{FFFD}".utf8) == nil else {
+            throw Problem(
+                .badRequest, "The \(name.rawName) is not UTF-8. Encode it as UTF-8, or send ASCII.",
+                field: name.rawName)
+        }
+        return value
     }
 
     /// The text between the quotes of a structured string; `nil` if the text is none.

@@ -38,8 +38,18 @@ extension Hub {
         }
     }
 
+    /// The subscription at once; `nil` if it has to wait.
+    func subscribeNow(to stream: HubStream, for request: HubRequest) throws -> Subscription? {
+        guard stream.state == nil else { return nil }
+        try stream.grant.checkSubscribing(to: stream.topics)
+        return try subscribeNow(
+            to: Selection(selectors: stream.topics, grants: stream.grant.subscribe),
+            after: try request.lastEventID?.id, since: try request.since,
+            terms: stream.grant.terms(name: try request.streamName, companion: stream.companion))
+    }
+
     /// - Returns: the subscription, and an event that the client receives before all others.
-    private func subscribe(
+    func subscribe(
         to stream: HubStream, for request: HubRequest, _ logger: Logger
     ) async throws -> (Subscription, first: ServerSentEvent?) {
         try stream.grant.checkSubscribing(to: stream.topics)
@@ -106,7 +116,7 @@ extension HTTPFields {
     }
 
     /// The same head, with the position where the stream starts.
-    fileprivate static func eventStream(
+    static func eventStream(
         _ subscription: Subscription, to request: HubRequest, _ grant: Grant
     ) -> HTTPFields {
         var fields = eventStream(to: request, grant)
@@ -158,7 +168,7 @@ extension Subscription {
             handOff: connection.leaveLimit)
     }
 
-    private func opening(retry: Duration) -> [WireBytes] {
+    func opening(retry: Duration) -> [WireBytes] {
         guard let gap else { return [.opening(after: position, retry: retry)] }
         return [.opening(after: nil, retry: retry), .gap(gap)]
     }

@@ -4,18 +4,29 @@ import Hummingbird
 import Martlet
 
 /// Streams the topics that the path and the query of a request name.
-struct SubscribeRoute<Context: EventStreamRequestContext>: Sendable {
+struct SubscribeRoute<Context: EventStreamRequestContext>: StreamingRoute, DoorRoute {
     let hub: Hub
     let access: Access<Context>
 
     func respond(to request: Request, context: Context) async throws -> Response {
         let request = HubRequest(request, on: context.channel)
         return try await hub.respond(to: request, context: context) {
-            let grant = try await access.grant(for: request, context: context, to: .subscribe)
-            var topics: Set<TopicSelector> = []
-            if let topic = try request.topic { topics.insert(TopicSelector(topic)) }
-            for value in try request.query.values("topic") { topics.insert(TopicSelector(try Topic(value))) }
-            return HubStream(topics: topics, grant: grant)
+            try stream(
+                for: request, grant: try await access.grant(for: request, context: context, to: .subscribe))
         }
+    }
+
+    func stream(for request: HubRequest, grant: Grant) throws -> HubStream {
+        var topics: Set<TopicSelector> = []
+        if let topic = try request.topic { topics.insert(TopicSelector(topic)) }
+        for value in try request.query.values("topic") { topics.insert(TopicSelector(try Topic(value))) }
+        return HubStream(topics: topics, grant: grant)
+    }
+
+    var prefix: StaticString { "/events" }
+
+    func doorRequest(for request: HubRequest, body: UnsafeRawBufferPointer, reply: DoorReply) -> (any DoorRequest)? {
+        guard request.method == .get, let access = access.plain, !request.hasTicket else { return nil }
+        return DoorSubscribe(self, access, request, reply)
     }
 }

@@ -2,15 +2,18 @@
 
 import HTTPTypes
 import Hummingbird
+import Logging
 import Martlet
 import MartletHTTP
+import MartletSupport
 import NIOCore
 
 /// Publishes a form, and answers with the id of the event.
-struct MercurePublishRoute<Context: EventStreamRequestContext>: Sendable {
+struct MercurePublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRoute {
     let hub: Hub
     let access: Access<Context>
     let maximumBodyBytes: Int
+    let logger: Logger
 
     func respond(to message: Request, context: Context) async throws -> Response {
         let request = HubRequest(message, on: context.channel)
@@ -30,17 +33,39 @@ struct MercurePublishRoute<Context: EventStreamRequestContext>: Sendable {
             body: ResponseBody(byteBuffer: ByteBuffer(string: ids[0])))
     }
 
+    func event(in request: HubRequest, body: UnsafeRawBufferPointer) throws -> Event? {
+        guard body.count <= min(maximumBodyBytes, CPUBoundWork.briefBytes) else { return nil }
+        try checkMediaType(of: request)
+        return try event(in: body)
+    }
+
+    func text(ofAnswer id: String) -> String { id }
+
+    var prefix: StaticString { "/.well-known/mercure" }
+
+    func doorRequest(for request: HubRequest, body: UnsafeRawBufferPointer, reply: DoorReply) -> (any DoorRequest)? {
+        guard request.method == .post, request.path.isExactly("/.well-known/mercure"), let access = access.plain else {
+            return nil
+        }
+        return DoorPublish(self, access, request, body: body, reply, logger)
+    }
+
     private func event(in message: Request, _ request: HubRequest) async throws -> Event {
+        try checkMediaType(of: request)
+        let body = try await message.body(upTo: maximumBodyBytes)
+        return try await CPUBoundWork.run(through: body.readableBytes) { try event(in: body.readableBytesView) }
+    }
+
+    private func checkMediaType(of request: HubRequest) throws(Problem) {
         guard [nil, "application/x-www-form-urlencoded"].contains(request.mediaType) else {
             throw Problem(
                 .unsupportedMediaType, "Post a form: application/x-www-form-urlencoded.", field: "Content-Type")
         }
-        let body = try await message.body(upTo: maximumBodyBytes)
+    }
+
+    private func event(in form: some Collection<UInt8>) throws -> Event {
         let limits = hub.configuration.limits
-        return try await CPUBoundWork.run(through: body.readableBytes) {
-            let fields = try FormFields(
-                body.readableBytesView, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
-            return try PublishForm.event(of: fields, limits: limits)
-        }
+        let fields = try FormFields(form, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
+        return try PublishForm.event(of: fields, limits: limits)
     }
 }

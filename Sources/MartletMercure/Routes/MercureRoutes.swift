@@ -23,15 +23,18 @@ extension RouterMethods where Context: EventStreamRequestContext {
     ///   - access: Decides what a client may do. It finds the token: in a header, a cookie, or the parameter `authorization`.
     ///   - exchange: Exchanges active subscriptions with other nodes. It must belong to the same hub and run as a service.
     ///     `nil`: there are no other nodes.
+    ///   - frontDoor: Answers plain requests to the routes in place of the router.
     @discardableResult
     public func addMercure(
         of hub: Hub, access: Access<Context>, options: MercureOptions = MercureOptions(),
-        exchange: SubscriptionExchange? = nil
+        exchange: SubscriptionExchange? = nil, frontDoor: FrontDoor? = nil
     ) -> Self {
         let active = options.activeSubscriptions ? exchange?.active ?? ActiveSubscriptions(of: hub) : nil
         let subscribe = MercureSubscribeRoute<Context>(hub: hub, access: access, active: active)
         let publish = MercurePublishRoute<Context>(
-            hub: hub, access: access, maximumBodyBytes: options.maximumBodyBytes)
+            hub: hub, access: access, maximumBodyBytes: options.maximumBodyBytes, logger: hub.logger)
+        frontDoor?.add(subscribe)
+        frontDoor?.add(publish)
         on(
             ".well-known/mercure",
             answering: [.get: subscribe.respond, .head: subscribe.respond, .post: publish.respond],

@@ -42,7 +42,7 @@ import Testing
             let handler = ConnectionHandler(
                 ConnectionBounds(idleTimeout: .seconds(60), writeTimeout: .seconds(30)),
                 limit: ConnectionLimit(maximum: 1, hub: hub, countsStreams: true), isAboveLimit: isAboveLimit,
-                decoder: decoder, output: output, hub: hub, logger: quiet)
+                decoder: decoder, output: output, hub: hub, crossOrigin: nil, logger: quiet)
             try channel.pipeline.syncOperations.addHandlers([
                 output, HTTPResponseEncoder(), ByteToMessageHandler(decoder), handler, application,
             ])

@@ -80,6 +80,8 @@ struct FakeTransport: Transport {
 
     func send(_ bytes: UnsafeRawBufferPointer, to socket: Int32) -> SendResult { network.send(bytes, to: socket) }
     func discardInput(of socket: Int32) -> Bool { network.sockets[socket]?.isBroken == false }
+
+    func watchWriting(_ socket: Int32, _ token: SinkToken) {}
     func finish(_ socket: Int32) { network.finish(socket) }
     func close(_ socket: Int32) { network.close(socket) }
 }

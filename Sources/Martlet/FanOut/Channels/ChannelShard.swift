@@ -169,6 +169,9 @@ struct ChannelTransport: Transport {
     /// The channel drops what its client sends.
     func discardInput(of socket: Int32) -> Bool { true }
 
+    /// Channels always say it.
+    func watchWriting(_ socket: Int32, _ token: SinkToken) {}
+
     func finish(_ socket: Int32) { sinks[Int(socket)]?.finish() }
 
     mutating func close(_ socket: Int32) {

@@ -72,14 +72,18 @@ package struct WireBytes: Sendable {
 
     package init(_ event: ServerSentEvent) throws(EventStreamError) {
         let bytes = try event.encoded()
-        let prefix = String(bytes.count, radix: 16) + "\r\n"
+        let digits = max(1, (Int.bitWidth - bytes.count.leadingZeroBitCount + 3) / 4)
         var chunk = ByteBuffer()
-        chunk.reserveCapacity(prefix.utf8.count + bytes.count + 2)
-        chunk.writeString(prefix)
+        chunk.reserveCapacity(digits + bytes.count + 4)
+        for digit in (0..<digits).reversed() {
+            let value = UInt8(truncatingIfNeeded: bytes.count >> (4 * digit) & 0xF)
+            chunk.writeInteger(value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10)
+        }
+        chunk.writeStaticString("\r\n")
         chunk.writeBytes(bytes)
         chunk.writeStaticString("\r\n")
         self.chunk = chunk
-        self.prefixLength = prefix.utf8.count
+        self.prefixLength = digits + 2
         self.isEvent = event.data != nil
     }
 

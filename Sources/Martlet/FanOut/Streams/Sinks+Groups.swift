@@ -145,9 +145,10 @@ extension Sinks {
         let sent = sent(count, of: blocks, from: .at(from), framing)
         tally.add(count, deliveries: sent.events)
         leaveGroup(index)
-        var straggler = Straggler(cursor: sent.cursor, blockedSince: now)
+        var straggler = Straggler(cursor: sent.cursor)
         straggler.unsent = sent.rest
         stragglers[index] = straggler
+        block(index, now: now)
     }
 
     /// Moves the stragglers that waited for the group to come this far.

@@ -28,10 +28,10 @@ extension Sinks {
             isEvent = block.isEvent
         }
 
-        /// The rest of an event that was begun.
-        init(rest bytes: ByteBuffer) {
+        /// The rest of what was begun.
+        init(rest bytes: ByteBuffer, isEvent: Bool = true) {
             self.bytes = bytes
-            isEvent = true
+            self.isEvent = isEvent
             isBegun = true
         }
 
@@ -60,10 +60,7 @@ extension Sinks {
         /// Why its stream ends, where it does.
         var reason = StreamEnd.client
 
-        init(cursor: Cursor, blockedSince: ContinuousClock.Instant? = nil) {
-            self.cursor = cursor
-            self.blockedSince = blockedSince
-        }
+        init(cursor: Cursor) { self.cursor = cursor }
 
         /// Lets go of the slice, to read it again from the first event that was not begun. Returns whether one was.
         mutating func dropSlice() -> Bool {
@@ -272,8 +269,12 @@ extension Sinks {
     }
 
     /// The socket of a straggler is full.
-    private mutating func block(_ index: Int32, now: ContinuousClock.Instant) {
+    mutating func block(_ index: Int32, now: ContinuousClock.Instant) {
         stragglers[index]?.blockedSince = now
+        if !members[Int(index)].watchesWriting {
+            members[Int(index)].watchesWriting = true
+            transport.watchWriting(members[Int(index)].socket, token(of: index))
+        }
         holdBack(index)
     }
 

@@ -29,6 +29,17 @@ struct ShardMail {
     var slices: [(SinkToken, Result<ReplaySlice, any Error>)] = []
 
     var isEmpty: Bool { !isDraining && grown.isEmpty && changedLeases.isEmpty && slices.isEmpty }
+
+    mutating func add(_ other: ShardMail) {
+        guard !isEmpty else {
+            self = other
+            return
+        }
+        isDraining = isDraining || other.isDraining
+        grown += other.grown
+        changedLeases += other.changedLeases
+        slices += other.slices
+    }
 }
 
 /// The subscribers of a shard: a state machine on one thread, which does its input and output through a transport.
@@ -48,6 +59,8 @@ struct Sinks<T: Transport> {
         /// Why it is ended then.
         var reason = StreamEnd.age
         var framing = Framing.chunked
+        /// Whether it is said when its socket takes bytes again.
+        var watchesWriting = false
     }
 
     /// An object, because it is looked at for every delivery, and copying it would touch all that it holds.
@@ -146,12 +159,15 @@ struct Sinks<T: Transport> {
 
     // MARK: Coming and going
 
-    /// Takes over a socket. Nothing is written to it before ``resume(_:now:)`` says that it takes bytes.
+    /// Takes over a socket. A member that stands where its group stands joins it at once. Nothing is written to another
+    /// before ``resume(_:now:)`` says that its socket takes bytes.
     ///
-    /// - Parameter leaseChanged: Called from any thread when the lease of the stream has changed.
+    /// - Parameters:
+    ///   - rest: What was to be written before, and was not taken by the socket.
+    ///   - leaseChanged: Called from any thread when the lease of the stream has changed.
     mutating func add(
-        _ subscription: Subscription, socket: Int32, framing: Framing, now: ContinuousClock.Instant,
-        leaseChanged: @escaping @Sendable (SinkToken) -> Void
+        _ subscription: Subscription, socket: Int32, framing: Framing, rest: [UInt8] = [],
+        now: ContinuousClock.Instant, leaseChanged: @escaping @Sendable (SinkToken) -> Void
     ) -> SinkToken {
         if count == 0 { schedule = Schedule(heartbeat: fanOut.configuration.heartbeat, now: now) }
         let group = groupIndex(of: subscription.feed) ?? makeGroup(subscription)
@@ -163,8 +179,14 @@ struct Sinks<T: Transport> {
         members[Int(index)].place = -1
         members[Int(index)].end = .never
         members[Int(index)].framing = framing
+        members[Int(index)].watchesWriting = false
         if let lease = subscription.lease { leases[index] = (lease, .never, .age) }
-        stragglers[index] = Straggler(cursor: subscription.start)
+        if rest.isEmpty, case .at(let mark) = subscription.start, groups[Int(group)]?.mark.sequence == mark.sequence {
+            place(index)
+        } else {
+            stragglers[index] = Straggler(cursor: subscription.start)
+            if !rest.isEmpty { stragglers[index]?.unsent = [Unsent(rest: ByteBuffer(bytes: rest), isEvent: false)] }
+        }
         let token = token(of: index)
         end(token, at: now + fanOut.connectionAge(), because: .age)
         if let lease = subscription.lease {
@@ -214,7 +236,8 @@ struct Sinks<T: Transport> {
         let group = members[Int(index)].group
         transport.close(members[Int(index)].socket)
         members[Int(index)].socket = -1
-        members[Int(index)].generation &+= 1
+        // Without the highest bit: the poller has other tokens there.
+        members[Int(index)].generation = (members[Int(index)].generation + 1) & 0x7FFF_FFFF
         members[Int(index)].end = .never
         free.append(index)
         leases[index] = nil
@@ -230,6 +253,11 @@ struct Sinks<T: Transport> {
 
     mutating func joinGroup(_ index: Int32) {
         stragglers[index] = nil
+        place(index)
+    }
+
+    /// Puts a member into its group's list.
+    private mutating func place(_ index: Int32) {
         let member = members[Int(index)]
         switch member.framing {
         case .chunked:

@@ -12,6 +12,9 @@ protocol Transport {
     /// sends, where the connection is broken, and where it sends without end.
     mutating func discardInput(of socket: Int32) -> Bool
 
+    /// A socket has not taken everything. From now on it is said when it takes bytes again.
+    mutating func watchWriting(_ socket: Int32, _ token: SinkToken)
+
     /// Says that nothing more will be sent (a FIN).
     mutating func finish(_ socket: Int32)
 

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import HTTPTypes
+import Hummingbird
+package import Logging
+package import Martlet
+import NIOCore
+
+/// A route that answers with streams of a hub.
+package protocol StreamingRoute: Sendable {
+    var hub: Hub { get }
+
+    /// Says what a client receives. An error is the answer.
+    func stream(for request: HubRequest, grant: Grant) throws -> HubStream
+
+    /// Changes the head of the stream.
+    func finish(_ headers: inout HTTPFields, for request: HubRequest) throws
+}
+
+extension StreamingRoute {
+    package func finish(_ headers: inout HTTPFields, for request: HubRequest) throws {}
+}
+
+/// A route that publishes one event in each request.
+package protocol PublishingRoute: Sendable {
+    var hub: Hub { get }
+
+    /// The event that a request publishes; `nil` if it publishes something else.
+    ///
+    /// - Throws: ``Problem`` or another answer. The rights to the topics are not checked.
+    func event(in request: HubRequest, body: UnsafeRawBufferPointer) throws -> Event?
+
+    /// The body of the answer.
+    func text(ofAnswer id: String) -> String
+}
+
+/// Begins a stream.
+package struct DoorSubscribe: DoorRequest {
+    private let route: any StreamingRoute
+    private let access: PlainAccess
+    private let request: HubRequest
+    private let reply: DoorReply
+
+    package init(_ route: any StreamingRoute, _ access: PlainAccess, _ request: HubRequest, _ reply: DoorReply) {
+        self.route = route
+        self.access = access
+        self.request = request
+        self.reply = reply
+    }
+
+    package func answerNow() throws -> DoorAnswer? {
+        guard case .now(let judge) = access else { return nil }
+        guard !route.hub.isDraining else { throw NotAtTheDoor() }
+        let start = ContinuousClock.now
+        var grant = try judge(request, .subscribe)
+        grant.judged = start
+        let stream = try route.stream(for: request, grant: grant)
+        return try route.hub.subscribeNow(to: stream, for: request).map { try answer($0, stream) }
+    }
+
+    package func answer() async throws -> DoorAnswer {
+        let start = ContinuousClock.now
+        var grant = try await access.judge(request, .subscribe)
+        grant.judged = start
+        let stream = try route.stream(for: request, grant: grant)
+        let subscription =
+            if let now = try route.hub.subscribeNow(to: stream, for: request) { now } else {
+                try await route.hub.subscribe(to: stream, for: request, route.hub.logger).0
+            }
+        // The server says when to come back.
+        guard !route.hub.isDraining else { throw NotAtTheDoor() }
+        return try answer(subscription, stream)
+    }
+
+    private func answer(_ subscription: Subscription, _ stream: HubStream) throws -> DoorAnswer {
+        var headers = HTTPFields.eventStream(subscription, to: request, stream.grant)
+        try route.finish(&headers, for: request)
+        let opening = reply.stream(headers, subscription.opening(retry: route.hub.retry()))
+        stream.companion?.streamBegins()
+        return .stream(subscription, opening: opening, framing: reply.framing)
+    }
+}
+
+/// Publishes one event.
+package struct DoorPublish: DoorRequest {
+    private let route: any PublishingRoute
+    private let access: PlainAccess
+    private let request: HubRequest
+    private let event: Event
+    private let reply: DoorReply
+    private let logger: Logger
+
+    /// `nil` if the server has to answer: it publishes something else, or it is refused.
+    package init?(
+        _ route: any PublishingRoute, _ access: PlainAccess, _ request: HubRequest, body: UnsafeRawBufferPointer,
+        _ reply: DoorReply, _ logger: Logger
+    ) {
+        guard let event = try? route.event(in: request, body: body) else { return nil }
+        self.route = route
+        self.access = access
+        self.request = request
+        self.event = event
+        self.reply = reply
+        self.logger = logger
+    }
+
+    package func answerNow() throws -> DoorAnswer? {
+        guard case .now(let judge) = access else { return nil }
+        let grant = try judge(request, .publish)
+        try grant.checkPublishing(to: event.topics)
+        let key = try request.idempotencyKey
+        return try route.hub.publishNow([event], once: key, in: grant.keyScope).map { answer($0[0]) }
+    }
+
+    package func answer() async throws -> DoorAnswer {
+        let grant = try await access.judge(request, .publish)
+        try grant.checkPublishing(to: event.topics)
+        let key = try request.idempotencyKey
+        if let ids = try route.hub.publishNow([event], once: key, in: grant.keyScope) { return answer(ids[0]) }
+        // From here on the event may have been published, so the server must not try again.
+        do {
+            let ids = try await unlessUnavailable(logger) {
+                try await route.hub.publish(contentsOf: [event], once: key, in: grant.keyScope)
+            }
+            return answer(ids[0])
+        } catch let error as MartletError {
+            return answer(Problem(error))
+        } catch let problem as Problem {
+            return answer(problem)
+        }
+    }
+
+    private func answer(_ id: String) -> DoorAnswer {
+        let headers: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
+        return .bytes(reply.bytes(.ok, headers, route.text(ofAnswer: id).utf8))
+    }
+
+    private func answer(_ problem: Problem) -> DoorAnswer {
+        .bytes(reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView))
+    }
+}
