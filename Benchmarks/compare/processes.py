@@ -216,6 +216,14 @@ class Generators:
 
     martlet: Path
     herd: Path
+    publishers: Path
+
+    def publish(self, server: RunningServer, *, connections: int, seconds: float) -> dict[str, Any]:
+        """What `publishers` prints: publishers that wait for each answer."""
+        command: list[object] = [self.publishers, "--port", server.port, "--path", server.server.publish_path]
+        command += ["--connections", connections, "--bytes", EVENT_BYTES, "--seconds", seconds]
+        answer: dict[str, Any] = json.loads(output(pinned(GENERATOR_CORE, command)))
+        return answer
 
     def bench(self, server: RunningServer, path: str, *, subscribers: int, rate: int, seconds: float) -> dict[str, Any]:
         """What `martlet bench` reports. It has a time limit, after which it is ended."""

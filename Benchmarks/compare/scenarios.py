@@ -127,6 +127,23 @@ def accept(load: Load) -> Metrics:
     return {"cpu": second.cpu, "first": first.cpu, "arrivals": second.arrivals, "cut": first.closed + second.closed}
 
 
+# How many publish at the same time.
+PUBLISHERS = 16
+
+
+def publish(load: Load) -> Metrics:
+    """Publishers that each wait for their answer, and one subscriber, as servers do less for topics without any."""
+    with Herd(load.generators.herd, load.server, load.path, 1, 1):
+        before = load.server.usage
+        report = load.generators.publish(load.server, connections=PUBLISHERS, seconds=load.seconds)
+        after = load.server.usage
+    return {
+        "cpu": (after.cpu - before.cpu) * 1e6 / max(report["accepted"], 1),
+        "accepted": report["accepted"] / report["seconds"],
+        "refused": report["refused"],
+    }
+
+
 def private(load: Load) -> Metrics:
     """The events are published by a generator that is one more subscriber, of the common topic only."""
     report: dict[str, dict[str, float]] = {}
@@ -195,6 +212,7 @@ def scenarios(martlet: Path, before: Path, folder: Path) -> dict[str, Scenario]:
     """
     floor, hub, nchan, node, starlette = Floor(folder), Martlet(martlet), Nchan(), Node(), Starlette()
     older = Martlet(before, name="before")
+    hub_with_file = Martlet(martlet, log="sqlite:hub.db")
     coalescing = Floor(folder, mode="coalesce")
     peers: list[Server] = [hub, older, nchan, node, starlette]
 
@@ -228,6 +246,12 @@ def scenarios(martlet: Path, before: Path, folder: Path) -> dict[str, Scenario]:
             "accept: processor time to accept a subscriber, at 4 000 a second", 5000, candidates(floor, *peers), accept,
             [median("CPU µs/subscriber", "cpu"), spread("range", "cpu"), ratio("floor", "cpu"), ratio("nchan", "cpu"), ratio("before", "cpu"),
              median("first herd: µs", "first"), median("accepted/s", "arrivals", ".0f"), worst("cut", "cut")]),
+        "publish": Scenario(
+            f"publish: {PUBLISHERS} publishers over keep-alive, each waits for its answer, 200 B, one subscriber", 1,
+            candidates(hub, older, nchan, node) + [Candidate("martlet, SQLite", hub_with_file, hub_with_file.path)],
+            publish,
+            [median("CPU µs/publish", "cpu", ".1f"), spread("range", "cpu", ".1f"), ratio("nchan", "cpu"),
+             ratio("before", "cpu"), median("accepted/s", "accepted", ",.0f"), worst("refused", "refused")]),
         "private": Scenario(
             "private: the common topic only, and besides it an own topic each; 10 events/s of 200 B to the common one",
             5000,

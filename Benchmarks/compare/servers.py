@@ -45,12 +45,14 @@ class Martlet:
     path: str = "/events/bench"
     own_path: str = "/events/own-%d"
     publish_path: str = "/events/bench"
+    log: str = "memory"
 
     def prepare(self) -> str:
         return output([self.binary, "--version"])
 
     def command(self, port: int, folder: Path) -> list[object]:
-        return [self.binary, "serve", "--port", port, "--log-level", "error"]
+        kept = [] if self.log == "memory" else ["--log", self.log.replace(":", f":{folder}/", 1)]
+        return [self.binary, "serve", "--port", port, "--log-level", "error", *kept]
 
 
 @dataclass

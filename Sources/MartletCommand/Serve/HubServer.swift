@@ -124,7 +124,8 @@ struct HubServer {
         router.group().add(middleware: try MercureDiscoveryMiddleware()).addDemo(of: hub)
         var mercure = MercureOptions()
         mercure.activeSubscriptions = settings.access.subscriptions
-        let door = FrontDoor(allowing: origins, eventLoops: Self.eventLoops, answersOnEventLoops: true)
+        let door = FrontDoor(
+            allowing: origins, eventLoops: Self.eventLoops, answersOnEventLoops: true, onlyLocalHosts: isLocal)
         router.addHub(hub, access: access.events, frontDoor: door)
             .addMercure(of: hub, access: access.mercure, options: mercure, exchange: exchange, frontDoor: door)
         // Clients that are not on this machine do not see the metrics here.

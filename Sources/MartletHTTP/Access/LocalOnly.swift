@@ -15,7 +15,7 @@ enum LocalOnly {
     ///
     /// - Parameter advice: How to serve other names, as a sentence.
     static func checkHost(_ authority: String?, advice: String) throws(Problem) {
-        guard let authority else { return }
+        guard let authority, !isPlainlyLocal(authority) else { return }
         if let host = HostAndPort(authority)?.host,
             Loopback.contains(host) || !host.utf8.contains(where: Self.isInAddress)
         {
@@ -25,6 +25,16 @@ enum LocalOnly {
             .forbidden,
             "Only localhost and addresses such as 127.0.0.1 are served, and this Host is another. \(advice)",
             field: "Host")
+    }
+
+    /// Whether it is written as almost always.
+    private static func isPlainlyLocal(_ authority: String) -> Bool {
+        for host in ["localhost", "127.0.0.1"] {
+            guard let rest = authority.cutting(prefix: host)?.utf8 else { continue }
+            return rest.isEmpty
+                || (rest.first == UInt8(ascii: ":") && rest.count <= 6 && rest.dropFirst().allSatisfy(\.isDigit))
+        }
+        return false
     }
 
     /// A dot or a colon: a name without them is a single label, and no address.

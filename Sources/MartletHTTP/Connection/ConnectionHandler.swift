@@ -358,6 +358,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
             if isQuiescing { exchanges[0].closes = true }
             if let incoming, !isWorthReading(incoming) { exchanges[0].closes = true }
         }
+        // The connection ends with a stream, as clients that keep connections have to know.
+        if answer.isEventStream, !exchanges[0].isHead, !answer.headers.contains(name: "content-length") {
+            exchanges[0].closes = true
+        }
         if exchanges[0].isHTTP10 { answer.version = .http1_0 }
         if exchanges[0].closes { answer.headers.replaceOrAdd(name: "connection", value: "close") }
         if exchanges[0].isHead, answer.isEventStream { answer.headers.remove(name: "content-length") }

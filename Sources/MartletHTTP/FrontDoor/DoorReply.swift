@@ -3,6 +3,7 @@
 package import HTTPTypes
 import Martlet
 import NIOCore
+import NIOHTTP1
 import Synchronization
 
 #if canImport(Glibc)
@@ -29,7 +30,7 @@ package struct DoorReply: Sendable {
         var headers = headers
         headers[.contentLength] = String(body.count)
         headers[.xContentTypeOptions] = "nosniff"
-        var bytes = head(status, headers)
+        var bytes = head(status, headers, closes: closes)
         bytes += "\r\n".utf8
         bytes += body
         return bytes
@@ -37,7 +38,8 @@ package struct DoorReply: Sendable {
 
     /// The head of a stream, and its first blocks.
     func stream(_ headers: HTTPFields, _ blocks: [WireBytes]) -> [UInt8] {
-        var bytes = head(.ok, headers)
+        // The connection ends with the stream.
+        var bytes = head(.ok, headers, closes: true)
         if !isHTTP10 { bytes += "transfer-encoding: chunked\r\n".utf8 }
         bytes += "\r\n".utf8
         for block in blocks { block.framed(as: framing).withUnsafeReadableBytes { bytes.append(contentsOf: $0) } }
@@ -45,14 +47,15 @@ package struct DoorReply: Sendable {
     }
 
     /// All but the empty line.
-    private func head(_ status: HTTPResponse.Status, _ headers: HTTPFields) -> [UInt8] {
+    private func head(_ status: HTTPResponse.Status, _ headers: HTTPFields, closes: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
         bytes += isHTTP10 ? "HTTP/1.0 ".utf8 : "HTTP/1.1 ".utf8
         if status == .ok {
             bytes += "200 OK\r\n".utf8
         } else {
-            bytes += "\(status.code) \(status.reasonPhrase)\r\n".utf8
+            // The server says it in its own words, too.
+            bytes += "\(status.code) \(HTTPResponseStatus(statusCode: status.code).reasonPhrase)\r\n".utf8
         }
         for field in headers { bytes.append(field) }
         for field in extra { bytes.append(field) }

@@ -27,6 +27,7 @@ public final class FrontDoor: Sendable {
     private let isOpened = Once()
     let crossOrigin: CrossOriginRules?
     let eventLoops: any EventLoopGroup
+    private let onlyLocalHosts: Bool
     /// Whether what goes on to the server is answered on the event loops, as by ``EventLoopService``.
     let answersOnEventLoops: Bool
 
@@ -40,9 +41,13 @@ public final class FrontDoor: Sendable {
         self.init(allowing: origins, eventLoops: eventLoops, answersOnEventLoops: false)
     }
 
+    /// - Parameter onlyLocalHosts: Whether requests that name another machine in `Host` go on to the server, as behind
+    ///   ``LocalHostMiddleware``.
     package init(
-        allowing origins: [OriginPattern], eventLoops: any EventLoopGroup, answersOnEventLoops: Bool
+        allowing origins: [OriginPattern], eventLoops: any EventLoopGroup, answersOnEventLoops: Bool,
+        onlyLocalHosts: Bool = false
     ) {
+        self.onlyLocalHosts = onlyLocalHosts
         crossOrigin = origins.isEmpty ? nil : CrossOriginRules(allowed: origins)
         self.eventLoops = eventLoops
         self.answersOnEventLoops = answersOnEventLoops
@@ -57,7 +62,8 @@ public final class FrontDoor: Sendable {
     package func open(on listener: any Channel, logger: Logger) {
         #if os(Linux)
         guard isOpened.isFirst(), let server = server.withLock({ $0 }) else { return }
-        let desk = DoorDesk(routes: routes.withLock { $0 }, crossOrigin: crossOrigin)
+        let desk = DoorDesk(
+            routes: routes.withLock { $0 }, crossOrigin: crossOrigin, onlyLocalHosts: onlyLocalHosts)
         let keeper = HubDoorKeeper(desk, server, on: self, logger: logger)
         listener.closeFuture.whenComplete { _ in keeper.listenerClosed() }
         Task { await keeper.open(on: listener) }
@@ -85,8 +91,10 @@ struct DoorDesk: Sendable {
     private let routes: [any DoorRoute]
     private let prefixes: [StaticString]
     private let crossOrigin: CrossOriginRules?
+    private let onlyLocalHosts: Bool
 
-    init(routes: [any DoorRoute], crossOrigin: CrossOriginRules?) {
+    init(routes: [any DoorRoute], crossOrigin: CrossOriginRules? = nil, onlyLocalHosts: Bool = false) {
+        self.onlyLocalHosts = onlyLocalHosts
         self.routes = routes
         self.crossOrigin = crossOrigin
         prefixes = routes.map(\.prefix)
@@ -97,6 +105,8 @@ struct DoorDesk: Sendable {
         case .incomplete: return .incomplete
         case .other: return .other
         case .complete(let plain, let length):
+            let isExpected = !onlyLocalHosts || (try? LocalOnly.checkHost(plain.authority, advice: "")) != nil
+            guard isExpected else { return .other }
             let request = HubRequest(
                 method: plain.method, target: plain.target, authority: plain.authority, headers: plain.headers,
                 remoteAddress: peer)

@@ -196,10 +196,25 @@ private struct Scanner {
             throw .other
         default: break
         }
-        guard fields.others.count < PlainRequest.fieldCount,
-            let name = HTTPField.Name(text(from: name.lowerBound, to: name.upperBound))
-        else { throw .other }
+        guard fields.others.count < PlainRequest.fieldCount, let name = fieldName(name) else { throw .other }
         fields.others.append(HTTPField(name: name, value: text(from: value.lowerBound, to: value.upperBound)))
+    }
+
+    /// The names of most fields are there already.
+    private func fieldName(_ range: Range<Int>) -> HTTPField.Name? {
+        switch range.count {
+        case 6 where isName(range, "accept"): .accept
+        case 6 where isName(range, "cookie"): .cookie
+        case 10 where isName(range, "user-agent"): .userAgent
+        case 12 where isName(range, "content-type"): .contentType
+        case 13 where isName(range, "cache-control"): .cacheControl
+        case 13 where isName(range, "authorization"): .authorization
+        case 13 where isName(range, "last-event-id"): .lastEventID
+        case 14 where isName(range, "content-length"): .contentLength
+        case 15 where isName(range, "accept-encoding"): .acceptEncoding
+        case 15 where isName(range, "accept-language"): .acceptLanguage
+        default: HTTPField.Name(text(from: range.lowerBound, to: range.upperBound))
+        }
     }
 
     /// - Parameter text: In lower case.

@@ -615,8 +615,10 @@ struct Door<T: DoorTransport> {
     }
 
     private func index(of token: DoorToken) -> Int32? {
-        guard connections.indices.contains(Int(token.index)) else { return nil }
-        let connection = connections[Int(token.index)]
-        return connection.generation == token.generation && connection.socket >= 0 ? token.index : nil
+        let index = Int(token.index)
+        guard index < connections.count, connections[index].generation == token.generation,
+            connections[index].socket >= 0
+        else { return nil }
+        return token.index
     }
 }
