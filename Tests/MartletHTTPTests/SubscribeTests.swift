@@ -33,7 +33,7 @@ import Testing
             #expect(response.header("cache-control") == "no-cache, no-transform")
             #expect(response.header("x-accel-buffering") == "no")
             #expect(response.header("x-content-type-options") == "nosniff")
-            #expect(response.header("connection") == nil)
+            #expect(response.header("connection") == "close")
             #expect(response.header("content-length") == nil)
             #expect(response.header("martlet-gap") == nil)
             #expect(try await source.nextElement() == .comment(""))

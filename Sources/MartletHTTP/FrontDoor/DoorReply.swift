@@ -27,10 +27,7 @@ package struct DoorReply: Sendable {
     /// A whole answer.
     package func bytes(_ status: HTTPResponse.Status, _ headers: HTTPFields, _ body: some Collection<UInt8>) -> [UInt8]
     {
-        var headers = headers
-        headers[.contentLength] = String(body.count)
-        headers[.xContentTypeOptions] = "nosniff"
-        var bytes = head(status, headers, closes: closes)
+        var bytes = head(status, headers, length: body.count, closes: closes)
         bytes += "\r\n".utf8
         bytes += body
         return bytes
@@ -39,7 +36,7 @@ package struct DoorReply: Sendable {
     /// The head of a stream, and its first blocks.
     func stream(_ headers: HTTPFields, _ blocks: [WireBytes]) -> [UInt8] {
         // The connection ends with the stream.
-        var bytes = head(.ok, headers, closes: true)
+        var bytes = head(.ok, headers, length: nil, closes: true)
         if !isHTTP10 { bytes += "transfer-encoding: chunked\r\n".utf8 }
         bytes += "\r\n".utf8
         for block in blocks { block.framed(as: framing).withUnsafeReadableBytes { bytes.append(contentsOf: $0) } }
@@ -47,7 +44,11 @@ package struct DoorReply: Sendable {
     }
 
     /// All but the empty line.
-    private func head(_ status: HTTPResponse.Status, _ headers: HTTPFields, closes: Bool) -> [UInt8] {
+    ///
+    /// - Parameter length: That of the body; `nil` for a stream, whose fields are complete.
+    private func head(
+        _ status: HTTPResponse.Status, _ headers: HTTPFields, length: Int?, closes: Bool
+    ) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
         bytes += isHTTP10 ? "HTTP/1.0 ".utf8 : "HTTP/1.1 ".utf8
@@ -57,7 +58,13 @@ package struct DoorReply: Sendable {
             // The server says it in its own words, too.
             bytes += "\(status.code) \(HTTPResponseStatus(statusCode: status.code).reasonPhrase)\r\n".utf8
         }
-        for field in headers { bytes.append(field) }
+        var isGuarded = length == nil
+        for field in headers {
+            bytes.append(field)
+            if field.name == .xContentTypeOptions { isGuarded = true }
+        }
+        if let length { bytes += "Content-Length: \(length)\r\n".utf8 }
+        if !isGuarded { bytes += "X-Content-Type-Options: nosniff\r\n".utf8 }
         for field in extra { bytes.append(field) }
         bytes += "Date: ".utf8
         DateText.append(to: &bytes)

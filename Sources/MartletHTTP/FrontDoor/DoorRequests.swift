@@ -104,6 +104,8 @@ package struct DoorPublish: DoorRequest {
         self.logger = logger
     }
 
+    private static let headers: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
+
     package func answerNow() throws -> DoorAnswer? {
         guard case .now(let judge) = access else { return nil }
         let grant = try judge(request, .publish)
@@ -131,8 +133,7 @@ package struct DoorPublish: DoorRequest {
     }
 
     private func answer(_ id: String) -> DoorAnswer {
-        let headers: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
-        return .bytes(reply.bytes(.ok, headers, route.text(ofAnswer: id).utf8))
+        .bytes(reply.bytes(.ok, Self.headers, route.text(ofAnswer: id).utf8))
     }
 
     private func answer(_ problem: Problem) -> DoorAnswer {

@@ -97,7 +97,8 @@ private struct Scanner {
         try take("\r\n")
         var fields = Fields()
         while try !isAtEnd() { try field(&fields) }
-        guard next <= PlainRequest.headBytes, let host = fields.host, HostAndPort(host) != nil else { throw .other }
+        guard next <= PlainRequest.headBytes, let host = fields.host else { throw .other }
+        guard LocalOnly.isPlainlyLocal(host) || HostAndPort(host) != nil else { throw .other }
         if isPost {
             guard let length = fields.length, !fields.closes else { throw .other }
             guard length <= 1 << 20 else { throw .other }

@@ -90,6 +90,7 @@ private struct EventFields {
     private(set) var isPrivate = false
 
     private static let names = ["id", "type", "retry", "key", "private"]
+    private static let headers = Dictionary(uniqueKeysWithValues: names.map { ($0, HTTPField.Name("Event-\($0)")!) })
 
     init(_ request: HubRequest) throws(Problem) {
         let query = try request.query
@@ -99,11 +100,11 @@ private struct EventFields {
             throw Problem(.badRequest, "There is no parameter \(unknown.name), only \(known).", field: unknown.name)
         }
         func value(_ name: String) throws(Problem) -> String? {
-            let values = query.values(name)
+            let values = query.all.isEmpty ? [] : query.values(name)
             guard values.count <= 1 else {
                 throw Problem(.badRequest, "There is more than one \(name). Send one.", field: name)
             }
-            return if let value = values.first { value } else { try request.text(of: Self.header(name)) }
+            return if let value = values.first { value } else { try request.text(of: Self.headers[name]!) }
         }
         id = try value("id")
         type = try value("type")
@@ -112,12 +113,10 @@ private struct EventFields {
         isPrivate = try value("private").map(Self.flag) ?? false
     }
 
-    private static func header(_ name: String) -> HTTPField.Name { HTTPField.Name("Event-\(name)")! }
-
     /// Refuses the fields of a single event on a batch, whose lines have their own.
     static func checkNone(in request: HubRequest) throws(Problem) {
         let parameter = try request.query.all.first?.name
-        let field = parameter ?? names.lazy.map(header).first { request.headers.contains($0) }?.rawName
+        let field = parameter ?? names.lazy.map({ headers[$0]! }).first { request.headers.contains($0) }?.rawName
         guard let field else { return }
         throw Problem(.badRequest, "A batch has no \(field). Write the fields into its lines.", field: field)
     }

@@ -61,6 +61,8 @@ public struct FormFields: Sendable {
     static func decode(
         _ text: some Collection<UInt8>, plusIsSpace: Bool = false, field: String
     ) throws(Problem) -> String {
+        let isPlain = !text.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }
+        if isPlain, let decoded = String(validating: text, as: UTF8.self) { return decoded }
         guard let bytes = text.percentDecoded(plusIsSpace: plusIsSpace) else {
             let message = "The \(field) has a % that no two hex digits follow. Write %25 for a percent sign."
             throw Problem(.badRequest, message, field: field)

@@ -70,9 +70,17 @@ package enum Loopback {
     /// Whether only this machine can reach the address. A Unix domain socket counts as such.
     package static func contains(_ address: SocketAddress) -> Bool {
         switch address {
-        case .v4: address.ipAddress?.startsExactly(with: "127.") == true
-        case .v6: address.ipAddress.map { $0.isExactly("::1") || $0.startsExactly(with: "::ffff:127.") } == true
-        case .unixDomainSocket: true
+        // The address is behind the port, and in IPv6 behind the flow, too (netinet/in.h).
+        case .v4(let address):
+            return withUnsafeBytes(of: address.address) { $0[4] == 127 }
+        case .v6(let address):
+            return withUnsafeBytes(of: address.address) { bytes in
+                let (start, end) = (bytes[8..<20], bytes[20..<24])
+                let isMapped = start.elementsEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF])
+                return isMapped ? end.first == 127 : start.allSatisfy { $0 == 0 } && end.elementsEqual([0, 0, 0, 1])
+            }
+        case .unixDomainSocket:
+            return true
         }
     }
 }

@@ -120,8 +120,8 @@ extension HTTPFields {
         _ subscription: Subscription, to request: HubRequest, _ grant: Grant
     ) -> HTTPFields {
         var fields = eventStream(to: request, grant)
-        fields[.lastEventID] = subscription.position.text
-        if let gap = subscription.gap { fields[.gap] = gap.reason.rawValue }
+        fields.append(HTTPField(name: .lastEventID, value: subscription.position.text))
+        if let gap = subscription.gap { fields.append(HTTPField(name: .gap, value: gap.reason.rawValue)) }
         return fields
     }
 }

@@ -20,7 +20,7 @@ private enum Reading: Hashable {
         var method = "GET"
         var target = "/events/a"
         var authority = "localhost"
-        /// Each as `name: value`.
+        /// Each as `name: value`, with the name in lower case.
         var fields: [String] = []
         var body: [UInt8] = []
         var closes = false
@@ -38,7 +38,8 @@ private enum Reading: Hashable {
                 .complete(
                     Parts(
                         method: request.method.rawValue, target: request.target, authority: request.authority,
-                        fields: request.headers.map { "\($0.name.rawName): \($0.value)" }, body: Array(request.body),
+                        fields: request.headers.map { "\($0.name.canonicalName): \($0.value)" },
+                        body: Array(request.body),
                         closes: request.closes, isHTTP10: request.isHTTP10),
                     length: length)
             }
@@ -84,38 +85,38 @@ private enum Reading: Hashable {
         },
         Plain("GET /events/a HTTP/1.0\r\nHost: localhost\r\n\r\n") { ($0.closes, $0.isHTTP10) = (true, true) },
         Plain("GET /events/a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n") {
-            ($0.closes, $0.isHTTP10, $0.fields) = (true, true, ["Connection: keep-alive"])
+            ($0.closes, $0.isHTTP10, $0.fields) = (true, true, ["connection: keep-alive"])
         },
-        Plain(get + "Connection: close\r\n\r\n") { ($0.closes, $0.fields) = (true, ["Connection: close"]) },
+        Plain(get + "Connection: close\r\n\r\n") { ($0.closes, $0.fields) = (true, ["connection: close"]) },
         Plain(get + "connection:CLOSE \r\n\r\n") { ($0.closes, $0.fields) = (true, ["connection: CLOSE"]) },
-        Plain(get + "Connection: Keep-Alive\r\n\r\n") { $0.fields = ["Connection: Keep-Alive"] },
+        Plain(get + "Connection: Keep-Alive\r\n\r\n") { $0.fields = ["connection: Keep-Alive"] },
         Plain("GET /events/a HTTP/1.1\r\nAccept: text/event-stream\r\nhOsT:example.com:8080\r\n\r\n") {
-            ($0.authority, $0.fields) = ("example.com:8080", ["Accept: text/event-stream"])
+            ($0.authority, $0.fields) = ("example.com:8080", ["accept: text/event-stream"])
         },
         Plain(get + "X:   a  b: c,\"d\"  \r\nx:\r\nX:  \r\n!#$%&'*+-.^_`|~9: ~\r\n\r\n") {
-            $0.fields = ["X: a  b: c,\"d\"", "x: ", "X: ", "!#$%&'*+-.^_`|~9: ~"]
+            $0.fields = ["x: a  b: c,\"d\"", "x: ", "x: ", "!#$%&'*+-.^_`|~9: ~"]
         },
         Plain(
             get + "Last-Event-ID: k3v9x2ma-1\r\nCookie: a=b; c=d\r\nCookie: e=f\r\nAuthorization: Bearer a.b.c\r\n\r\n"
         ) {
             $0.fields = [
-                "Last-Event-ID: k3v9x2ma-1", "Cookie: a=b; c=d", "Cookie: e=f", "Authorization: Bearer a.b.c",
+                "last-event-id: k3v9x2ma-1", "cookie: a=b; c=d", "cookie: e=f", "authorization: Bearer a.b.c",
             ]
         },
         // Names that only begin like those of the fields that the parser looks at, or are as long.
         Plain(get + "Hosts: a\r\nHos: b\r\nDate: c\r\nConnections: d\r\nExpects: e\r\nUpgrades: f\r\n\r\n") {
-            $0.fields = ["Hosts: a", "Hos: b", "Date: c", "Connections: d", "Expects: e", "Upgrades: f"]
+            $0.fields = ["hosts: a", "hos: b", "date: c", "connections: d", "expects: e", "upgrades: f"]
         },
         Plain(post + "Content-Length: 5\r\n\r\nhello") {
-            ($0.method, $0.fields, $0.body) = ("POST", ["Content-Length: 5"], Array("hello".utf8))
+            ($0.method, $0.fields, $0.body) = ("POST", ["content-length: 5"], Array("hello".utf8))
         },
         Plain(post + "content-length: 0000005\r\nConnection: keep-alive\r\n\r\nhello") {
             ($0.method, $0.body) = ("POST", Array("hello".utf8))
-            $0.fields = ["content-length: 0000005", "Connection: keep-alive"]
+            $0.fields = ["content-length: 0000005", "connection: keep-alive"]
         },
-        Plain(post + "Content-Length: 0\r\n\r\n") { ($0.method, $0.fields) = ("POST", ["Content-Length: 0"]) },
+        Plain(post + "Content-Length: 0\r\n\r\n") { ($0.method, $0.fields) = ("POST", ["content-length: 0"]) },
         Plain(post + "Content-Length: 9\r\n\r\n\0\r\n\r\n\u{E9}\t\n") {
-            ($0.method, $0.fields) = ("POST", ["Content-Length: 9"])
+            ($0.method, $0.fields) = ("POST", ["content-length: 9"])
             $0.body = [0, 0x0D, 0x0A, 0x0D, 0x0A, 0xC3, 0xA9, 0x09, 0x0A]
         },
     ]
@@ -381,7 +382,8 @@ extension PlainRequestTests {
         let request = try HTTPRequest(head, secure: false, splitCookie: false)
         return Reading.Parts(
             method: request.method.rawValue, target: request.path ?? "", authority: request.authority ?? "",
-            fields: request.headerFields.map { "\($0.name.rawName): \($0.value)" }, body: body, closes: head.isLast,
+            fields: request.headerFields.map { "\($0.name.canonicalName): \($0.value)" }, body: body,
+            closes: head.isLast,
             isHTTP10: head.isHTTP10)
     }
 }

@@ -396,8 +396,9 @@ extension SocketAddress {
     fileprivate init?(_ address: martlet_address) {
         let found: SocketAddress? = withUnsafeBytes(of: address.bytes) { bytes in
             switch address.family {
-            case AF_INET: SocketAddress(bytes.loadUnaligned(as: sockaddr_in.self))
-            case AF_INET6: SocketAddress(bytes.loadUnaligned(as: sockaddr_in6.self))
+            // The host would only be for people.
+            case AF_INET: SocketAddress(bytes.loadUnaligned(as: sockaddr_in.self), host: "")
+            case AF_INET6: SocketAddress(bytes.loadUnaligned(as: sockaddr_in6.self), host: "")
             case AF_UNIX: try? SocketAddress(unixDomainSocketPath: "")
             default: nil
             }
