@@ -66,7 +66,7 @@ static void receive(struct publisher *publisher) {
     if (count <= 0) fail("recv");
     publisher->received += count;
     if (!is_answered(publisher)) return;
-    if (!strncmp(publisher->answer, "HTTP/1.1 200", 12)) accepted++;
+    if (!strncmp(publisher->answer, "HTTP/1.1 2", 10)) accepted++;
     else refused++;
     publish(publisher);
 }

@@ -66,6 +66,8 @@ struct HubServer {
     /// - Throws: An error if the log cannot be opened, the hub cannot listen, or a service fails.
     func run() async throws {
         let services = try services()
+        try await BindError.checkIsFree(settings.host, Self.eventLoops)
+        defer { settings.host.removeSocket() }
         // An unusable file is an error before the first client is served. For a server that is away the hub waits, and is
         // not ready until then.
         if !(log is any SharedLog) { _ = try await log.open() }
@@ -98,14 +100,16 @@ struct HubServer {
         let router = Router(context: BasicEventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         router.addHealth(of: hub)
-        if Loopback.contains(settings.host) {
+        if settings.host.isLocal {
             router.add(middleware: LocalHostMiddleware(advice: "To read the metrics under another name, set host."))
         }
         router.addMetrics(as: PrometheusRegistry.contentType, metrics.render)
         let server = HTTPServerBuilder.bounded(
             for: hub, maximumConnections: Self.operationsConnections, idleTimeout: settings.idleTimeout,
             countsStreams: false)
-        return listener(router, server, on: port) { [logger] in logger.info("Metrics are on port \($0)") }
+        return listener(router, server, on: .hostname(settings.host.interface, port: port)) { [logger] in
+            logger.info("Metrics are on port \($0)")
+        }
     }
 
     /// The server for subscribers and publishers.
@@ -115,7 +119,7 @@ struct HubServer {
         if !origins.isEmpty { router.add(middleware: CrossOriginMiddleware(allowing: origins)) }
         router.add(middleware: ProblemMiddleware())
         router.addHealth(of: hub)
-        let isLocal = settings.access.isOpen && Loopback.contains(settings.host)
+        let isLocal = settings.access.isOpen && settings.host.isLocal
         if isLocal {
             router.add(
                 middleware: LocalHostMiddleware(
@@ -138,20 +142,19 @@ struct HubServer {
         }
         let server = HTTPServerBuilder.eventStreams(
             of: hub, maximumConnections: settings.maxConnections, idleTimeout: settings.idleTimeout, frontDoor: door)
-        return listener(router, server, on: settings.port, frontDoor: door) { [hub, logger, settings] port in
-            let host = settings.host.utf8.contains(UInt8(ascii: ":")) ? "[\(settings.host)]" : settings.host
-            let url = "http://\(host):\(port)"
+        return listener(router, server, on: settings.host.bindAddress(port: settings.port), frontDoor: door) {
+            [hub, logger, settings] port in
             let state = hub.isReady ? "is ready" : "listens, and is ready once its log is there"
             logger.info(
-                "Martlet \(state). Open \(url)/ or: curl -N \(url)/events/demo",
+                "Martlet \(state). \(settings.host.invitation(port: port))",
                 metadata: ["max-connections": "\(settings.maxConnections)", "log": "\(settings.log.text)"]
             )
         }
     }
 
-    /// A server on a port of the host. Every listener of the hub is made here, so each has its bounds.
+    /// A server on an address. Every listener of the hub is made here, so each has its bounds.
     private func listener(
-        _ router: Router<BasicEventStreamRequestContext>, _ server: HTTPServerBuilder, on port: Int,
+        _ router: Router<BasicEventStreamRequestContext>, _ server: HTTPServerBuilder, on address: BindAddress,
         frontDoor: FrontDoor? = nil, onRunning: @escaping @Sendable (_ port: Int) -> Void
     ) -> some Service {
         // At `info`, the libraries report what only developers of the hub need.
@@ -160,11 +163,11 @@ struct HubServer {
         let application = Application(
             router: router,
             server: server,
-            configuration: .init(address: .hostname(settings.host, port: port), backlog: Self.backlog),
+            configuration: .init(address: address, backlog: Self.backlog),
             onServerRunning: { [logger] channel in
                 AcceptPause.add(to: channel, logger: logger)
                 frontDoor?.open(on: channel, logger: logger)
-                onRunning(channel.localAddress?.port ?? port)
+                onRunning(channel.localAddress?.port ?? 0)
             },
             eventLoopGroupProvider: .shared(Self.eventLoops),
             logger: quieter

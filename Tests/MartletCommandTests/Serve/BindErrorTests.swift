@@ -24,6 +24,23 @@ struct BindErrorTests {
         #expect(error?.description == text)
     }
 
+    @Test(
+        "For a socket, too",
+        arguments: [
+            (ENOENT, "the folder of /run/a does not exist; make it or choose another --host"),
+            (
+                EACCES,
+                "this user may not make the socket /run/a; choose a --host in a folder that it may write to"
+            ),
+        ]
+    )
+    func socketMessage(code: CInt, text: String) {
+        var settings = HubSettings.example
+        settings.host = .unix(path: "/run/a")
+        #expect(BindError(IOError(errnoCode: code, reason: "bind"), settings: settings)?.description == text)
+        #expect(BindError(IOError(errnoCode: EPIPE, reason: "write"), settings: settings) == nil)
+    }
+
     @Test("Other errors are not about listening")
     func other() {
         #expect(BindError(IOError(errnoCode: EPIPE, reason: "write"), settings: .example) == nil)

@@ -88,10 +88,10 @@ extension HubSettings {
         if access.readOnly, demo {
             throw SettingsError("demo publishes, and read-only forbids it; leave one of them out")
         }
-        guard Loopback.contains(host) || !access.isOpen || access.readOnly else {
+        guard host.isLocal || !access.isOpen || access.readOnly else {
             throw SettingsError(
                 """
-                anyone who can reach \(host) could publish, since no keys are configured; set publisher-key and \
+                anyone who can reach \(host.text) could publish, since no keys are configured; set publisher-key and \
                 subscriber-key, or set --host 127.0.0.1 and put a reverse proxy in front that passes on GET only
                 """)
         }

@@ -6,7 +6,7 @@ import MartletSQLite
 
 /// The settings of `martlet serve`: valid values, with their defaults. ``HubSettings/table`` has the option for each.
 struct HubSettings: Equatable, Sendable {
-    var host = "127.0.0.1"
+    var host = ListenAddress.interface("127.0.0.1")
     var port = 8080
     var maxConnections: Int
     var maxConnectionAge = HubConfiguration().maximumConnectionAge

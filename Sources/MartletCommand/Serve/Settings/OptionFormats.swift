@@ -8,17 +8,16 @@ import MartletOutgoing
 import MartletSQLite
 import MartletSupport
 
-extension SettingFormat<String> {
-    /// The address or name of this host to listen on.
-    static var host: Self {
+extension SettingFormat<ListenAddress> {
+    static var listenAddress: Self {
         Self(
             valueName: "host",
-            expectation: "a host name or address",
-            parse: { $0.isEmpty || $0.unicodeScalars.contains(where: \.isBlankOrControl) ? nil : $0 },
-            describe: { $0 }
-        )
+            expectation: "a host name or address, or unix: and a path of at most \(ListenAddress.pathBytes) bytes",
+            parse: { ListenAddress($0) }, describe: \.text)
     }
+}
 
+extension SettingFormat<String> {
     /// The path of a file.
     static var file: Self {
         Self(
@@ -48,10 +47,6 @@ extension SettingFormat<String> {
             valueName: "name", expectation: "a name of letters, digits and !#$%&'*+-.^_`|~",
             parse: { $0.utf8.isHTTPToken ? $0 : nil }, describe: { $0 })
     }
-}
-
-extension Unicode.Scalar {
-    fileprivate var isBlankOrControl: Bool { properties.isWhitespace || properties.generalCategory == .control }
 }
 
 /// The form `file:PATH`, which stands for the content of a file.

@@ -14,7 +14,7 @@ extension HubSettings {
     static let variablePrefix = "MARTLET_"
 
     private static let listening = [
-        Setting("host", \.host, .host, help: "The interface to listen on"),
+        Setting("host", \.host, .listenAddress, help: "The interface to listen on, or unix: and the path of a socket"),
         Setting("port", \.port, .count(0...65_535), help: "The port to listen on; 0 chooses a free one"),
         Setting(
             "max-connections", \.maxConnections, .count(1...mostConnections),

@@ -42,7 +42,7 @@ struct HubSettingsTests {
 
     private static var values: HubSettings {
         var settings = HubSettings(descriptorLimit: 4096)
-        settings.host = "localhost"
+        settings.host = .interface("localhost")
         settings.port = 0
         settings.heartbeat = .milliseconds(500)
         settings.log = .sqlite(path: "hub.db")
@@ -85,7 +85,7 @@ struct HubSettingsTests {
     @Test("The defaults are the documented ones")
     func defaults() async throws {
         let settings = try await resolve()
-        #expect(settings.host == "127.0.0.1")
+        #expect(settings.host == .interface("127.0.0.1"))
         #expect(settings.port == 8080)
         #expect(settings.heartbeat == .seconds(15))
         #expect(settings.log == .memory)
