@@ -218,9 +218,9 @@ class Generators:
     herd: Path
     publishers: Path
 
-    def publish(self, server: RunningServer, *, connections: int, seconds: float) -> dict[str, Any]:
+    def publish(self, server: RunningServer, path: str, *, connections: int, seconds: float) -> dict[str, Any]:
         """What `publishers` prints: publishers that wait for each answer."""
-        command: list[object] = [self.publishers, "--port", server.port, "--path", server.server.publish_path]
+        command: list[object] = [self.publishers, "--port", server.port, "--path", path]
         command += ["--connections", connections, "--bytes", EVENT_BYTES, "--seconds", seconds]
         answer: dict[str, Any] = json.loads(output(pinned(GENERATOR_CORE, command)))
         return answer

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,8 @@ def publish(load: Load) -> Metrics:
     """Publishers that each wait for their answer, and one subscriber, as servers do less for topics without any."""
     with Herd(load.generators.herd, load.server, load.path, 1, 1):
         before = load.server.usage
-        report = load.generators.publish(load.server, connections=PUBLISHERS, seconds=load.seconds)
+        report = load.generators.publish(
+            load.server, load.server.server.publish_path, connections=PUBLISHERS, seconds=load.seconds)
         after = load.server.usage
     return {
         "cpu": (after.cpu - before.cpu) * 1e6 / max(report["accepted"], 1),
@@ -204,6 +205,46 @@ def replay(load: Load) -> Metrics:
     }
 
 
+# How many subscribers are live, how many others come in a second, and how many publish.
+WATCHERS, ARRIVALS, SENDERS = 1000, 4000, 64
+
+
+def crowd(load: Load) -> Metrics:
+    """Events go to live subscribers: first undisturbed, then while others connect, then while others publish."""
+    publish = load.server.server.publish_path
+
+    def live(meanwhile: Callable[[Future[dict[str, Any]]], None]) -> dict[str, Any]:
+        with ThreadPoolExecutor() as executor:
+            measuring = executor.submit(
+                lambda: load.generators.bench(
+                    load.server, publish, subscribers=WATCHERS, rate=100, seconds=load.seconds))
+            meanwhile(measuring)
+            return measuring.result()
+
+    def arrive(measuring: Future[dict[str, Any]]) -> None:
+        time.sleep(1)
+        count = int(ARRIVALS * (load.seconds - 0.5))
+        # Many that leave at once would keep the generator from reading, so they stay until it has ended.
+        with Herd(load.generators.herd, load.server, f"{load.path}other", count, ARRIVALS):
+            wait([measuring])
+
+    def send(measuring: Future[dict[str, Any]]) -> None:
+        while not measuring.done():
+            load.generators.publish(load.server, f"{publish}other", connections=SENDERS, seconds=1)
+
+    runs = [live(lambda _: None), live(arrive), live(send)]
+    alone, arriving, sending = (run["latencyMicroseconds"]["p99"] / 1000 for run in runs)
+    return {
+        "alone": alone,
+        "arriving": arriving,
+        "arrivals": arriving / alone,
+        "sending": sending,
+        "sends": sending / alone,
+        "lost": sum(run["published"]["lost"] for run in runs),
+        "cut": sum(run["subscribers"]["failed"] + run["subscribers"]["closed"] for run in runs),
+    }
+
+
 def scenarios(martlet: Path, before: Path, folder: Path) -> dict[str, Scenario]:
     """
     - martlet: The program.
@@ -267,4 +308,11 @@ def scenarios(martlet: Path, before: Path, folder: Path) -> dict[str, Scenario]:
              spread("range", "slower", ".2f"), median("max ms", "worst"), median("events/s replayed", "replayed", ",.0f"),
              median("CPU µs/replay", "cpu", ".0f"), median("MB then", "memory"), *loss,
              median("generator CPU %", "generator", ".0f")]),
+        "crowd": Scenario(
+            f"crowd: {WATCHERS} live subscribers, 100 events/s of 200 B, alone, while others come at {ARRIVALS} "
+            f"a second, and while {SENDERS} publishers send as fast as they are answered",
+            1, candidates(hub, older), crowd,
+            [median("live p99 ms", "alone"), median("while others come", "arriving"), median("ratio", "arrivals", ".2f"),
+             spread("range", "arrivals", ".2f"), median("while others publish", "sending"), median("ratio", "sends", ".2f"),
+             spread("range", "sends", ".2f"), *loss]),
     }
