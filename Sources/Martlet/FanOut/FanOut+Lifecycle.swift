@@ -104,8 +104,7 @@ extension FanOut {
             if !state.keepers.contains(where: { $0 === keeper }) { state.keepers.append(keeper) }
             return state.socketShards
         }
-        for shard in shards { shard.open(listener, keeper) }
-        return !shards.isEmpty
+        return shards.count { $0.open(listener, keeper) } > 0
     }
 
     /// Accepts no more connections of a keeper.

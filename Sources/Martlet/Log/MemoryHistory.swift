@@ -64,10 +64,13 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
 
     /// Removes the oldest events up to an offset, as far as retention demands it.
     mutating func trim(to retention: Retention, through: UInt64, age: (Instant) -> Duration) {
-        while let oldest = entries.first, first <= through {
-            guard entries.count > retention.events || byteCount > retention.bytes || age(oldest.time) > retention.age
+        while !entries.isEmpty, first <= through {
+            // Without a copy of the entry.
+            guard
+                entries.count > retention.events || byteCount > retention.bytes
+                    || age(entries[0].time) > retention.age
             else { return }
-            entries.removeFirst()
+            let oldest = entries.removeFirst()
             byteCount -= oldest.byteCount
             if let id = oldest.event.id { ids.remove(id, at: first) }
             if let key = oldest.key { keys[key] = nil }

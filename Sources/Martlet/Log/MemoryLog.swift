@@ -73,6 +73,7 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
         for case let id? in events.lazy.map(\.id) where epoch.offset(of: id) != nil { throw .reservedID }
     }
 
+    @_specialize(where C == ContinuousClock)
     private func tryAppend(_ events: [Event], once key: String?) throws -> Range<UInt64>? {
         try state.withLock { state in
             // Within the lock, so that no event is older than one before it.
@@ -101,16 +102,21 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
     public func tail(after: Position, limit: SliceLimit) async throws -> Slice {
         let after = try offset(after)
         return try await appended.wait {
-            let slice = state.withLock { state in
-                let last = state.history.last
-                let slice = state.history.read(nil, after: after, through: last, limit: limit, in: epoch)
-                state.tailed = epoch.offset(of: slice.end.text)
-                let read = slice.records.reduce(0) { $0 + $1.event.byteCount }
-                state.backlogBytes = slice.isComplete ? 0 : max(0, state.backlogBytes - read)
-                return slice
-            }
+            let slice = takeSlice(after: after, limit: limit)
             tailed.fire()
             return slice.records.isEmpty && slice.gap == nil ? nil : slice
+        }
+    }
+
+    @_specialize(where C == ContinuousClock)
+    private func takeSlice(after: UInt64?, limit: SliceLimit) -> Slice {
+        state.withLock { state in
+            let last = state.history.last
+            let slice = state.history.read(nil, after: after, through: last, limit: limit, in: epoch)
+            state.tailed = epoch.offset(of: slice.end.text)
+            let read = slice.records.reduce(0) { $0 + $1.event.byteCount }
+            state.backlogBytes = slice.isComplete ? 0 : max(0, state.backlogBytes - read)
+            return slice
         }
     }
 

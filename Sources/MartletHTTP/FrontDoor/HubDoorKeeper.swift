@@ -20,7 +20,7 @@ final class HubDoorKeeper: DoorKeeper {
         var isClosing = false
     }
 
-    /// How long ``close()`` waits for the connections of the server to end.
+    /// How long ``close()`` waits for the connections of the doors and of the server to end.
     private static let patience = Duration.seconds(5)
 
     private let desk: DoorDesk
@@ -28,6 +28,8 @@ final class HubDoorKeeper: DoorKeeper {
     private let door: FrontDoor
     private let logger: Logger
     private let state = Mutex(State())
+    /// How many connections are at the doors.
+    private let atDoors = Atomic(0)
     private let changed = Signal()
     /// Whether nothing was accepted since a shortage was logged.
     private let isShort = Atomic(false)
@@ -78,11 +80,14 @@ final class HubDoorKeeper: DoorKeeper {
     func close() async {
         listenerClosed()
         try? await withTimeout(Self.patience, throwing: CancellationError()) {
-            try await self.changed.wait {
-                self.state.withLock { $0.channels.isEmpty && $0.leaving == 0 } ? () : nil
-            }
+            try await self.changed.wait { self.hasConnections ? nil : () }
         }
         for channel in state.withLock({ Array($0.channels.values) }) { channel.close(promise: nil) }
+    }
+
+    private var hasConnections: Bool {
+        atDoors.load(ordering: .sequentiallyConsistent) > 0
+            || state.withLock { !$0.channels.isEmpty || $0.leaving > 0 }
     }
 
     func cannotAccept(_ errno: Int32) {
@@ -98,10 +103,19 @@ final class HubDoorKeeper: DoorKeeper {
 
     func enter() -> ConnectionAdmission {
         if isShort.load(ordering: .relaxed) { isShort.store(false, ordering: .relaxed) }
-        return server.limit.open()
+        let admission = server.limit.open()
+        if admission != .closed { atDoors.add(1, ordering: .sequentiallyConsistent) }
+        return admission
     }
 
-    func leave(_ admission: ConnectionAdmission) { server.limit.close(admission) }
+    func leave(_ admission: ConnectionAdmission) {
+        server.limit.close(admission)
+        leaveDoor()
+    }
+
+    private func leaveDoor() {
+        if atDoors.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 { changed.fire() }
+    }
 
     func read(_ bytes: UnsafeRawBufferPointer, from peer: SocketAddress?) -> DoorReading {
         desk.read(bytes, from: peer)
@@ -109,6 +123,7 @@ final class HubDoorKeeper: DoorKeeper {
 
     func give(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission) {
         state.withLock { $0.leaving += 1 }
+        leaveDoor()
         let executor: (any TaskExecutor)? = door.answersOnEventLoops ? EventLoopExecutor(door.eventLoops) : nil
         Task(executorPreference: executor) { await self.serve(socket, bytes, admission) }
     }
@@ -116,19 +131,20 @@ final class HubDoorKeeper: DoorKeeper {
     private func serve(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission) async {
         let isOwned = Once()
         do {
-            let connection = try await ClientBootstrap(group: door.eventLoops)
+            let (channel, connection) = try await ClientBootstrap(group: door.eventLoops)
                 .channelOption(.allowRemoteHalfClosure, value: true)
                 .withConnectedSocket(socket) { channel in
                     channel.eventLoop.makeCompletedFuture {
                         _ = isOwned.isFirst()
-                        self.count(channel)
                         let connection = try self.server.makeConnection(channel, admission, self.logger)
                         if !bytes.isEmpty {
                             try channel.pipeline.syncOperations.addHandler(FirstBytes(bytes), position: .first)
                         }
-                        return connection
+                        return (channel, connection)
                     }
                 }
+            // It has read its first bytes, so it knows what it has to finish.
+            count(channel)
             state.withLock { $0.leaving -= 1 }
             await server.handle(value: connection, logger: logger)
         } catch {
@@ -151,8 +167,7 @@ final class HubDoorKeeper: DoorKeeper {
             self.state.withLock { $0.channels[ObjectIdentifier(channel)] = nil }
             self.changed.fire()
         }
-        // When the server has the connection.
-        if isClosing { channel.eventLoop.execute { Self.quiesce(channel) } }
+        if isClosing { Self.quiesce(channel) }
     }
 }
 

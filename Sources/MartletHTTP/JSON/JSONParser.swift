@@ -95,22 +95,38 @@ struct JSONParser {
     private mutating func parseString() throws(JSONError) -> String {
         let start = index
         index += 1
+        // What comes before an escape; most strings have none.
         var text: [UInt8] = []
-        while index < bytes.count {
+        while true {
+            let run = takeRun()
+            guard index < bytes.count else { throw error("a string has no end") }
             let byte = bytes[index]
             index += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else {
-                    throw JSONError(reason: "a string is not UTF-8", offset: start)
-                }
+                let string =
+                    text.isEmpty
+                    ? String(validating: bytes[run], as: UTF8.self)
+                    : String(validating: text + bytes[run], as: UTF8.self)
+                guard let string else { throw JSONError(reason: "a string is not UTF-8", offset: start) }
                 return string
-            case UInt8(ascii: "\\"): text.append(contentsOf: try parseEscape())
-            case 0..<0x20: throw error("a string has a control character")
-            default: text.append(byte)
+            case UInt8(ascii: "\\"):
+                text += bytes[run]
+                text += try parseEscape()
+            default: throw error("a string has a control character")
             }
         }
-        throw error("a string has no end")
+    }
+
+    /// Takes the bytes of a string that stand for themselves.
+    private mutating func takeRun() -> Range<Int> {
+        let start = index
+        while index < bytes.count, bytes[index] >= 0x20, bytes[index] != UInt8(ascii: "\""),
+            bytes[index] != UInt8(ascii: "\\")
+        {
+            index += 1
+        }
+        return start..<index
     }
 
     /// The UTF-8 of the character that an escape stands for.

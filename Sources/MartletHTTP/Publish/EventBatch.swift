@@ -17,11 +17,11 @@ enum EventBatch {
     static func parse(_ text: String, limits: Limits) async throws(Problem) -> [Event] {
         var events: [Event] = []
         var pace = CPUBoundWork.Pace()
-        var rest = text.utf8[...]
+        var rest = Array(text.utf8)[...]
         var number = 0
         while !rest.isEmpty {
             number += 1
-            let line = rest.prefix { $0 != 0x0A }
+            let line = rest[..<(rest.firstIndex(of: 0x0A) ?? rest.endIndex)]
             rest = rest[line.endIndex...].dropFirst()
             await pace.take(line.count + 1)
             guard !line.allSatisfy({ $0.isBlank || $0 == 0x0D }) else { continue }
@@ -41,7 +41,7 @@ enum EventBatch {
         return events
     }
 
-    private static func event(_ line: Substring.UTF8View) throws -> Event {
+    private static func event(_ line: ArraySlice<UInt8>) throws -> Event {
         let json: JSONValue
         do {
             json = try JSONValue(parsing: line)

@@ -390,6 +390,8 @@ struct Door<T: DoorTransport> {
 
     /// The answer of a request that had to wait, or the error that has the server answer it.
     mutating func finish(_ token: DoorToken, _ result: Result<DoorAnswer, any Error>, now: ContinuousClock.Instant) {
+        // Even if its client has left.
+        hasAnswered = true
         guard let index = index(of: token) else { return }
         let length = connections[Int(index)].awaited
         connections[Int(index)].awaited = 0

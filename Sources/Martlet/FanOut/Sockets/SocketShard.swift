@@ -96,11 +96,14 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
     }
 
     /// Accepts connections of a listening socket from now on. The shard gets a descriptor of its own.
-    func open(_ listener: Int32, _ keeper: any DoorKeeper) {
+    ///
+    /// - Returns: `false` if no descriptors are left, or the thread has ended. Others must accept then.
+    func open(_ listener: Int32, _ keeper: any DoorKeeper) -> Bool {
         let own = fcntl(listener, F_DUPFD_CLOEXEC, 0)
-        // Without descriptors, the other shards accept, or the server does.
-        guard own >= 0 else { return }
-        if !leave({ $0.openedDoors.append((own, keeper)) }) { Glibc.close(own) }
+        guard own >= 0 else { return false }
+        let isTaken = leave { $0.openedDoors.append((own, keeper)) }
+        if !isTaken { Glibc.close(own) }
+        return isTaken
     }
 
     /// Accepts no more connections of a keeper.
