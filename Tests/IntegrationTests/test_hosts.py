@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -112,3 +113,27 @@ def test_every_answer_is_to_be_taken_for_what_it_says_it_is(tmp_path: Path) -> N
             for path in ("/metrics", "/health/ready", "/nowhere"):
                 assert ask(port, method, path)[0].headers["X-Content-Type-Options"] == "nosniff", f"{method} {path}"
         assert ask(server.port, "GET", "/events/a", host="a b")[0].headers["X-Content-Type-Options"] == "nosniff"
+
+
+# Where the server stops before it has read the origin (a target that is too long, a bad length), it cannot name it.
+REFUSED = {
+    "fields": ("GET /events/a HTTP/1.1", f"X: {'x' * 70_000}", ""),
+    "host": ("GET /events/a HTTP/1.1", "Host: a b", ""),
+    "coding": ("POST /events/a HTTP/1.1", "Transfer-Encoding: gzip", ""),
+    "chunk": ("POST /events/a HTTP/1.1", "Transfer-Encoding: chunked", "zz\r\n"),
+    "route": ("GET /nowhere HTTP/1.1", "", ""),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
+def test_pages_can_read_why_they_are_refused(tmp_path: Path, refused: tuple[str, str, str]) -> None:
+    line, field, body = refused
+    fields = [line, f"Origin: {APP}", *([] if field.startswith("Host") else ["Host: localhost"]), *([field] if field else [])]
+    with Martlet(tmp_path, "--cors-origin", APP) as server, socket.create_connection((HOST, server.port)) as connection:
+        connection.settimeout(DEADLINE)
+        connection.sendall(("\r\n".join(fields) + "\r\n\r\n" + body).encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status >= 400
+        assert response.headers["Access-Control-Allow-Origin"] == APP
+        assert json.loads(response.read())["detail"]

@@ -103,9 +103,12 @@ class Publisher:
 
     def _post(self, number: int) -> int | None:
         """The status of the answer; `None` where there is none."""
-        key = {"Idempotency-Key": str(number)} if self._repeats else {}
+        headers = {"Idempotency-Key": str(number)} if self._repeats else {}
+        # From here on the connection is not served at the front door.
+        if number % 16 == 0:
+            headers["Proxy-Connection"] = "keep-alive"
         try:
-            self._connection.request("POST", self._path, str(number).ljust(self._size).encode(), key)
+            self._connection.request("POST", self._path, str(number).ljust(self._size).encode(), headers)
             response = self._connection.getresponse()
             response.read()
             return response.status

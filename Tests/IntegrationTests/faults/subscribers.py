@@ -48,7 +48,9 @@ class Subscriber:
             if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
                 return
             resume = "" if self.last_id is None else f"Last-Event-ID: {self.last_id}\r\n"
-            head = f"GET {self.herd.path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/event-stream\r\n{resume}\r\n"
+            # Half of them are not answered at the front door.
+            way = self.herd.random.choice(["", "Proxy-Connection: keep-alive\r\n"])
+            head = f"GET {self.herd.path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/event-stream\r\n{way}{resume}\r\n"
             transport.write(head.encode())
             await connection.ended
         finally:
