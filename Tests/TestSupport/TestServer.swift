@@ -25,7 +25,9 @@ package struct TestServer: Sendable {
         case applicationServices
     }
 
-    /// - Parameter hasFrontDoor: Whether the threads of the hub answer plain requests, as in `martlet serve`.
+    /// - Parameters:
+    ///   - hasFrontDoor: Whether the threads of the hub answer plain requests, as in `martlet serve`.
+    ///   - doorRoutes: Adds routes that may be at the front door.
     package static func run<Value: Sendable>(
         hub: Hub = quickHub(),
         speaking server: HTTPServerBuilder? = nil,
@@ -36,6 +38,7 @@ package struct TestServer: Sendable {
         access: Access<BasicEventStreamRequestContext> = .local,
         hasFrontDoor: Bool = true,
         adding routes: (Router<BasicEventStreamRequestContext>) -> Void = { _ in },
+        addingAtDoor doorRoutes: (Router<BasicEventStreamRequestContext>, FrontDoor?) -> Void = { _, _ in },
         _ body: @Sendable @escaping (TestServer) async throws -> Value
     ) async throws -> Value {
         let tickets = Tickets()
@@ -43,6 +46,7 @@ package struct TestServer: Sendable {
         let router = Router(context: BasicEventStreamRequestContext.self)
         router.add(middleware: ProblemMiddleware())
         routes(router)
+        doorRoutes(router, door)
         router.addExamples(of: hub).addHealth(of: hub)
             .addHub(hub, access: access.accepting(tickets), frontDoor: door)
             .addStreamControl(of: hub, access: access, tickets: tickets)

@@ -86,6 +86,12 @@ package protocol DoorRoute: Sendable {
     ) -> (any DoorRequest)?
 }
 
+extension DoorRoute {
+    fileprivate func isRoute(of request: HubRequest) -> Bool {
+        prefix.withUTF8Buffer { request.path.utf8.starts(with: $0) }
+    }
+}
+
 /// Finds the route of a plain request.
 struct DoorDesk: Sendable {
     private let routes: [any DoorRoute]
@@ -113,7 +119,7 @@ struct DoorDesk: Sendable {
             let reply = DoorReply(
                 extra: crossOrigin?.headers(for: request.headers[.origin]) ?? [:], closes: plain.closes,
                 isHTTP10: plain.isHTTP10)
-            for route in routes {
+            for route in routes where route.isRoute(of: request) {
                 if let answer = route.doorRequest(for: request, body: plain.body, reply: reply) {
                     return .request(answer, length: length)
                 }

@@ -29,22 +29,15 @@ struct MercureServer: Sendable {
     ) async throws -> Value {
         let all = Grant(subscribe: [.every], seesAllPublic: true, publish: [.every])
         let grants = ["all": all].merging(grants) { $1 }
-        let access = Access<BasicEventStreamRequestContext> { request, _, _ in
-            let header = request.headers[.authorization]?.split(separator: " ").last.map(String.init)
-            let parameter = request.queryTokens.first
-            guard let token = header ?? parameter else {
-                if let anonymous { return anonymous }
-                throw Problem(.unauthorized, "There is no token.")
-            }
-            guard let grant = grants[token] else { throw Problem(.unauthorized, "The token is not known.") }
-            return grant
-        }
-        return try await TestServer.run(hub: hub, access: access) { router in
-            routes(router)
-            router.addMercure(of: hub, access: access, options: options, exchange: exchange)
-        } _: {
-            try await body(MercureServer(server: $0))
-        }
+        let access = Access<BasicEventStreamRequestContext>(
+            Tokens(), TokenGrants(grants: grants, anonymous: anonymous))
+        return try await TestServer.run(
+            hub: hub, access: access,
+            adding: routes,
+            addingAtDoor: { router, door in
+                router.addMercure(of: hub, access: access, options: options, exchange: exchange, frontDoor: door)
+            },
+            { try await body(MercureServer(server: $0)) })
     }
 
     func request(
@@ -78,5 +71,25 @@ extension TestEventSource {
         var data: [String?] = []
         for _ in 0..<count { data.append(try await next()?.data) }
         return data
+    }
+}
+
+private struct Tokens: Authenticator {
+    func principal(of request: HubRequest, to purpose: AccessPurpose) async throws -> String? {
+        request.headers[.authorization]?.split(separator: " ").last.map(String.init) ?? request.queryTokens.first
+    }
+}
+
+private struct TokenGrants: AccessPolicy {
+    let grants: [String: Grant]
+    let anonymous: Grant?
+
+    func grant(to token: String?, for purpose: AccessPurpose) async throws -> Grant {
+        guard let token else {
+            if let anonymous { return anonymous }
+            throw Problem(.unauthorized, "There is no token.")
+        }
+        guard let grant = grants[token] else { throw Problem(.unauthorized, "The token is not known.") }
+        return grant
     }
 }

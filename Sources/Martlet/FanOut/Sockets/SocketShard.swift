@@ -184,8 +184,9 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
                 }
                 if box.jobs.isEmpty, box.answers.isEmpty, !door.hasAnswered { break }
             }
-            sinks.pass(&mail, now: now)
+            // First, so that publishers can go on while their events are written.
             door.flushAnswers(now: now)
+            sinks.pass(&mail, now: now)
             if let time = door.nextTime, time <= now { door.expire(now: now) }
         }
     }

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Hummingbird
 import MartletHTTP
 import MartletSupport
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// Where the hub listens: the name or address of an interface, or a Unix domain socket, written `unix:` and its path.
 enum ListenAddress: Hashable, Sendable {
@@ -18,7 +11,11 @@ enum ListenAddress: Hashable, Sendable {
     case unix(path: String)
 
     /// The longest path of a socket, in bytes (unix(7)).
-    static let pathBytes = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
+    #if os(Linux)
+    static let pathBytes = 107
+    #else
+    static let pathBytes = 103
+    #endif
 
     init?(_ text: String) {
         if let path = text.cutting(prefix: "unix:") {
@@ -62,11 +59,9 @@ enum ListenAddress: Hashable, Sendable {
 
     /// Removes the socket that the hub has listened on. One that a crash leaves behind is replaced at the next start.
     func removeSocket() {
-        var status = stat()
-        guard case .unix(let path) = self, lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else {
-            return
-        }
-        unlink(path)
+        guard case .unix(let path) = self else { return }
+        let kind = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        if kind == .typeSocket { try? FileManager.default.removeItem(atPath: path) }
     }
 
     /// How to see that the hub runs, as a sentence.
