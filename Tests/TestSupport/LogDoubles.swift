@@ -4,8 +4,42 @@ package import Martlet
 import NIOPosix
 import Synchronization
 
+/// A log that leaves to another what it does not do itself.
+package protocol WrappingLog: Log {
+    var log: any Log { get }
+}
+
+extension WrappingLog {
+    package func open() async throws -> Position { try await log.open() }
+    package func close() async { await log.close() }
+
+    package func append(_ events: [Event], once key: String?) async throws -> [Position] {
+        try await log.append(events, once: key)
+    }
+
+    package func read(
+        _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
+    ) async throws -> Slice {
+        try await log.read(selection, after: after, through: through, limit: limit)
+    }
+
+    package func tail(after: Position, limit: SliceLimit) async throws -> Slice {
+        try await log.tail(after: after, limit: limit)
+    }
+
+    package func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
+        try await log.resolve(id, for: selection)
+    }
+
+    package func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+        try await log.resolve(since: age, for: selection)
+    }
+
+    package func covers(_ a: Position, _ b: Position) -> Bool { log.covers(a, b) }
+}
+
 /// A log in memory that refuses events on demand, and counts its reads.
-package final class ScriptedLog: Log {
+package final class ScriptedLog: WrappingLog {
     private struct Script {
         /// The number of appends that are still to be refused.
         var refusals = 0
@@ -14,7 +48,7 @@ package final class ScriptedLog: Log {
         var appendsOnEventLoop: [Bool] = []
     }
 
-    private let log = MemoryLog()
+    package let log: any Log = MemoryLog()
     private let script = Mutex(Script())
     private let refused = Signal()
 
@@ -30,8 +64,6 @@ package final class ScriptedLog: Log {
     package func waitForRefusals(_ count: Int) async throws {
         try await refused.wait { script.withLock { $0.refusedEvents.count >= count } ? () : nil }
     }
-
-    package func open() async throws -> Position { try await log.open() }
 
     package func append(_ events: [Event], once key: String?) async throws -> [Position] {
         let isRefused = script.withLock { script in
@@ -54,20 +86,6 @@ package final class ScriptedLog: Log {
         script.withLock { $0.reads += 1 }
         return try await log.read(selection, after: after, through: through, limit: limit)
     }
-
-    package func tail(after: Position, limit: SliceLimit) async throws -> Slice {
-        try await log.tail(after: after, limit: limit)
-    }
-
-    package func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
-        try await log.resolve(id, for: selection)
-    }
-
-    package func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
-        try await log.resolve(since: age, for: selection)
-    }
-
-    package func covers(_ a: Position, _ b: Position) -> Bool { log.covers(a, b) }
 }
 
 /// A log that opens, and fails every other call.

@@ -95,7 +95,7 @@ struct JSONParser {
     private mutating func parseString() throws(JSONError) -> String {
         let start = index
         index += 1
-        // What comes before an escape; most strings have none.
+        // The bytes before an escape; most strings have none.
         var text: [UInt8] = []
         while true {
             let run = takeRun()

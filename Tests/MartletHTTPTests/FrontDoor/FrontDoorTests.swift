@@ -724,8 +724,8 @@ extension FrontDoorTests {
 }
 
 /// A log that accepts events only while it is not held.
-private final class HeldLog: Log {
-    private let log = MemoryLog()
+private final class HeldLog: WrappingLog {
+    let log: any Log = MemoryLog()
     private let state = Mutex((isHeld: false, heldCount: 0))
     private let changed = Signal()
 
@@ -739,33 +739,11 @@ private final class HeldLog: Log {
         changed.fire()
     }
 
-    func open() async throws -> Position { try await log.open() }
-
     func append(_ events: [Event], once key: String?) async throws -> [Position] {
         state.withLock { if $0.isHeld { $0.heldCount += 1 } }
         try await changed.wait { state.withLock { $0.isHeld } ? nil : () }
         return try await log.append(events, once: key)
     }
-
-    func read(
-        _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
-    ) async throws -> Slice {
-        try await log.read(selection, after: after, through: through, limit: limit)
-    }
-
-    func tail(after: Position, limit: SliceLimit) async throws -> Slice {
-        try await log.tail(after: after, limit: limit)
-    }
-
-    func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
-        try await log.resolve(id, for: selection)
-    }
-
-    func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
-        try await log.resolve(since: age, for: selection)
-    }
-
-    func covers(_ a: Position, _ b: Position) -> Bool { log.covers(a, b) }
 }
 
 /// Lets publishes in one by one. They have to wait for that, so a door answers them later.

@@ -49,8 +49,8 @@ package struct ModelledLog: Sendable {
 }
 
 /// Another log, with the positions that it returned for the last publish.
-final class WatchedLog: Log {
-    private let log: any Log
+final class WatchedLog: WrappingLog {
+    let log: any Log
     private let positions = Mutex<[Position]>([])
 
     init(_ log: any Log) { self.log = log }
@@ -61,27 +61,5 @@ final class WatchedLog: Log {
         let answer = try await log.append(events, once: key)
         positions.withLock { $0 = answer }
         return answer
-    }
-
-    func open() async throws -> Position { try await log.open() }
-    func close() async { await log.close() }
-    func covers(_ a: Position, _ b: Position) -> Bool { log.covers(a, b) }
-
-    func read(
-        _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
-    ) async throws -> Slice {
-        try await log.read(selection, after: after, through: through, limit: limit)
-    }
-
-    func tail(after: Position, limit: SliceLimit) async throws -> Slice {
-        try await log.tail(after: after, limit: limit)
-    }
-
-    func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
-        try await log.resolve(id, for: selection)
-    }
-
-    func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
-        try await log.resolve(since: age, for: selection)
     }
 }

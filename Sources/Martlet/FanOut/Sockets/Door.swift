@@ -95,7 +95,7 @@ struct Door<T: DoorTransport> {
         var keeper: (any DoorKeeper)?
         var admission = ConnectionAdmission.admitted
         var peer: SocketAddress?
-        /// What was read and is not answered yet.
+        /// The bytes that were read and are not answered yet.
         var input: [UInt8] = []
         /// The answers that are not sent yet.
         var output: [UInt8] = []
@@ -390,8 +390,8 @@ struct Door<T: DoorTransport> {
 
     /// The answer of a request that had to wait, or the error that has the server answer it.
     mutating func finish(_ token: DoorToken, _ result: Result<DoorAnswer, any Error>, now: ContinuousClock.Instant) {
-        // Even if its client has left.
-        hasAnswered = true
+        // It may have published, even if its client has left. A stream has not.
+        if case .success(.bytes) = result { hasAnswered = true }
         guard let index = index(of: token) else { return }
         let length = connections[Int(index)].awaited
         connections[Int(index)].awaited = 0

@@ -163,7 +163,7 @@ struct Sinks<T: Transport> {
     /// before ``resume(_:now:)`` says that its socket takes bytes.
     ///
     /// - Parameters:
-    ///   - rest: What was to be written before, and was not taken by the socket.
+    ///   - rest: Bytes that the socket has not taken yet. They go first.
     ///   - leaseChanged: Called from any thread when the lease of the stream has changed.
     mutating func add(
         _ subscription: Subscription, socket: Int32, framing: Framing, rest: [UInt8] = [],

@@ -42,7 +42,7 @@ enum ListenAddress: Hashable, Sendable {
         }
     }
 
-    /// The interface for what listens on a port of its own.
+    /// The interface of the port for metrics.
     var interface: String {
         switch self {
         case .interface(let host): host

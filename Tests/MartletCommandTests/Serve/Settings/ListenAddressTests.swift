@@ -11,7 +11,8 @@ struct ListenAddressTests {
         #expect(ListenAddress(text)?.text == text)
     }
 
-    @Test("What nothing can listen on is refused", arguments: ["", " ", "a b", "a\n", "unix:", "unix:/a\0b"])
+    @Test(
+        "Addresses on which nothing can listen are refused", arguments: ["", " ", "a b", "a\n", "unix:", "unix:/a\0b"])
     func refused(text: String) {
         #expect(ListenAddress(text) == nil)
     }
