@@ -52,6 +52,7 @@ let package = Package(
         .library(name: "MartletMercure", targets: ["MartletMercure"]),
         .library(name: "MartletSQLite", targets: ["MartletSQLite"]),
         .library(name: "MartletRedis", targets: ["MartletRedis"]),
+        .library(name: "MartletKafka", targets: ["MartletKafka"]),
         .library(name: "MartletMetrics", targets: ["MartletMetrics"]),
         .library(name: "MartletTesting", targets: ["MartletTesting"]),
         .executable(name: "martlet", targets: ["MartletCommand"]),
@@ -59,6 +60,8 @@ let package = Package(
     traits: [
         .trait(
             name: "Redis", description: "MartletRedis, the log in a stream of a Redis server. Needs libhiredis-dev."),
+        .trait(
+            name: "Kafka", description: "MartletKafka, the log in a topic of a Kafka cluster. Needs librdkafka-dev."),
         .default(enabledTraits: []),
     ],
     dependencies: [
@@ -199,6 +202,18 @@ let package = Package(
             resources: ["open", "append", "stream", "tidy", "versions"].map { .embedInCode("Scripts/\($0).lua") },
             swiftSettings: settings
         ),
+        .systemLibrary(name: "CRdkafka", providers: [.apt(["librdkafka-dev"]), .brew(["librdkafka"])]),
+        .target(
+            name: "MartletKafka",
+            dependencies: [
+                .target(name: "CRdkafka", condition: .when(traits: ["Kafka"])),
+                "Martlet",
+                "MartletSupport",
+                .dequeModule,
+                .logging,
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "MartletMetrics",
             dependencies: [.coreMetrics],
@@ -230,6 +245,7 @@ let package = Package(
             name: "MartletCommand",
             dependencies: [
                 .target(name: "CLinux", condition: .when(platforms: [.linux])),
+                .target(name: "MartletKafka", condition: .when(traits: ["Kafka"])),
                 .target(name: "MartletRedis", condition: .when(traits: ["Redis"])),
                 "EventStream",
                 "Martlet",
@@ -406,6 +422,27 @@ let package = Package(
                 "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
+                .logging,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "MockKafka",
+            dependencies: [.target(name: "CRdkafka", condition: .when(traits: ["Kafka"]))],
+            path: "Tests/MockKafka",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MartletKafkaTests",
+            dependencies: [
+                .target(name: "CRdkafka", condition: .when(traits: ["Kafka"])),
+                "Martlet",
+                "MartletKafka",
+                "MartletSupport",
+                "MartletTesting",
+                "MockKafka",
+                "TestSupport",
+                .dequeModule,
                 .logging,
             ],
             swiftSettings: settings

@@ -14,12 +14,17 @@ package final class ChildProcess: Sendable {
 
     /// - Parameters:
     ///   - arguments: The program, which is searched for in `PATH`, and its arguments.
+    ///   - input: The descriptor that it reads as its standard input; by default there is nothing to read.
     ///   - output: The descriptor that its standard output goes to. By default it is dropped, as errors are.
-    package init(_ arguments: [String], output: Int32? = nil) throws {
+    package init(_ arguments: [String], input: Int32? = nil, output: Int32? = nil) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        if let input {
+            posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        }
         if let output {
             posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
         } else {

@@ -12,6 +12,8 @@ public struct Gap: Hashable, Sendable {
         case unknown
         /// Events in history that the client had not seen cannot be read.
         case damaged
+        /// The id says where the client was in one part of the log, and it subscribes to topics of several parts.
+        case ambiguous
         /// The client saw events that the log lost.
         case rolledBack = "rolled-back"
     }

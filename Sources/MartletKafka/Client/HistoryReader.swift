@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Kafka
+import DequeModule
+import Logging
+import Martlet
+import MartletSupport
+import Synchronization
+
+/// Reads records that are older than the windows. For use on one thread.
+final class HistoryReader {
+    /// What was read of a range of offsets.
+    struct Fetched: Sendable {
+        var records: [KafkaRecord] = []
+        /// Up to where all records were read.
+        var end: Int64
+        /// Not `nil`: the brokers have removed the records in front of this offset, and nothing was read.
+        var low: Int64?
+    }
+
+    /// What is at an offset.
+    enum Found: Sendable {
+        case record(Stamp)
+        /// There is no record with this offset, but there are later ones.
+        case nothing
+        /// The record was removed, as those in front of it.
+        case removed
+        /// The partition ends in front of the offset.
+        case beyondEnd
+    }
+
+    /// How many records in front of a range are looked at for the idempotency keys of those in it: a publish that two
+    /// nodes accepted at the same time is in the partition twice, and counts once.
+    private static let repeatDistance: Int64 = 1024
+    /// The most records of one answer.
+    private static let mostRecords = 1024
+    /// How long one wait for records is, so that a log that closes need not wait for long.
+    private static let longestWait = Duration.milliseconds(100)
+    /// How long a broker may say nothing of an offset, before what it said of the end of the partition counts.
+    private static let longestSilence = Duration.seconds(1)
+
+    let consumer: TopicConsumer
+    private let node: KafkaNode
+    /// What is being read; `nil` if nothing is.
+    private var partition: Int?
+    /// The offset that is read next.
+    private var next: Int64 = 0
+    /// What the consumer has given and no answer has had.
+    private var pending: Deque<TopicConsumer.Item> = []
+    /// The last record with each idempotency key, among those that were read in one go.
+    private var keys: [ExactText: Int64] = [:]
+
+    init(_ consumer: TopicConsumer, of node: KafkaNode) {
+        self.consumer = consumer
+        self.node = node
+    }
+
+    private var requestTimeout: Duration { node.configuration.requestTimeout }
+    private var isClosed: Bool { node.isClosed.load(ordering: .acquiring) }
+
+    /// The records of a part of a range, beginning with its first.
+    ///
+    /// - Parameter low: The oldest offset that the brokers have, as far as the node knows.
+    func records(of partition: Int, in range: Range<Int64>, low: Int64) throws(LogUnreachable) -> Fetched {
+        if self.partition != partition || next != range.lowerBound {
+            try start(partition, at: max(0, low, range.lowerBound - Self.repeatDistance))
+        }
+        var fetched = Fetched(end: range.lowerBound)
+        while fetched.records.count < Self.mostRecords {
+            switch try item() {
+            case .record(let record) where record.offset >= range.upperBound:
+                pending.prepend(.record(record))
+                return finish(&fetched, at: range.upperBound)
+            case .record(var record):
+                next = record.offset + 1
+                if isRepeated(record) { record.content?.events = [] }
+                guard record.offset >= range.lowerBound else { continue }
+                fetched.records.append(record)
+                fetched.end = next
+                if next >= range.upperBound { return finish(&fetched, at: range.upperBound) }
+            case .end(_, let offset):
+                guard offset >= range.lowerBound else { continue }
+                return finish(&fetched, at: range.upperBound)
+            case .outOfRange:
+                self.partition = nil
+                let now = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
+                if now > range.lowerBound {
+                    fetched.low = now
+                    return fetched
+                }
+                guard now > low else {
+                    throw LogUnreachable("Partition \(partition) has no offset \(range.lowerBound).")
+                }
+                return try records(of: partition, in: range, low: now)
+            }
+        }
+        return fetched
+    }
+
+    private func finish(_ fetched: inout Fetched, at end: Int64) -> Fetched {
+        fetched.end = end
+        next = end
+        return fetched
+    }
+
+    private func isRepeated(_ record: KafkaRecord) -> Bool {
+        guard let key = record.content?.key else { return false }
+        if keys.count > Int(Self.repeatDistance) {
+            keys = keys.filter { record.offset - $0.value <= Self.repeatDistance }
+        }
+        if let first = keys[key], record.offset - first <= Self.repeatDistance { return true }
+        keys[key] = record.offset
+        return false
+    }
+
+    private func start(_ partition: Int, at offset: Int64) throws(LogUnreachable) {
+        pending = []
+        keys = [:]
+        self.partition = nil
+        try consumer.start(partition, at: offset)
+        self.partition = partition
+        next = offset
+    }
+
+    private func item() throws(LogUnreachable) -> TopicConsumer.Item {
+        let deadline = ContinuousClock.now + requestTimeout
+        while pending.isEmpty {
+            pending = Deque(try consumer.next(within: Self.longestWait))
+            guard pending.isEmpty else { break }
+            if isClosed { throw LogUnreachable("The log is closed.") }
+            if let reason = consumer.client.takeTrouble().reason { throw LogUnreachable(reason) }
+            guard .now < deadline else { throw LogUnreachable("The brokers did not answer in time.") }
+        }
+        return pending.removeFirst()
+    }
+
+    /// Looks at one offset.
+    func find(_ offset: Int64, of partition: Int) throws(LogUnreachable) -> Found {
+        try start(partition, at: offset)
+        // The next range is read anew.
+        defer { self.partition = nil }
+        let begin = ContinuousClock.now
+        while true {
+            // A broker may keep silent about an offset that does not exist.
+            if pending.isEmpty { pending = Deque(try consumer.next(within: Self.longestWait)) }
+            if pending.isEmpty {
+                if isClosed { throw LogUnreachable("The log is closed.") }
+                if let reason = consumer.client.takeTrouble().reason { throw LogUnreachable(reason) }
+                if .now - begin > Self.longestSilence,
+                    let known = consumer.client.knownWatermarks(of: partition), known.upperBound <= offset {
+                    return .beyondEnd
+                }
+                guard .now - begin < requestTimeout else { throw LogUnreachable("The brokers did not answer in time.") }
+                continue
+            }
+            switch pending.removeFirst() {
+            case .record(let record): return record.offset == offset ? .record(record.stamp) : .nothing
+            case .end: return .beyondEnd
+            case .outOfRange:
+                let low = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
+                return offset < low ? .removed : .beyondEnd
+            }
+        }
+    }
+}
+#endif

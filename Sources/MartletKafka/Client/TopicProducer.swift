@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Kafka
+import CRdkafka
+import Logging
+import Martlet
+import MartletSupport
+import Synchronization
+
+/// Publishes to the topic. Only the thread of the ``GroupPublisher`` calls it.
+///
+/// The library repeats what was not confirmed, and the brokers recognise what they have (idempotent producer). So a
+/// record is sent once, and nothing is sent again by the log itself.
+final class TopicProducer: @unchecked Sendable {
+    /// What became of a record.
+    enum Outcome {
+        /// - Parameter offset: `nil` if the brokers have the record and did not say where.
+        case accepted(offset: Int64?)
+        case failed(rd_kafka_resp_err_t, mayHaveAccepted: Bool)
+    }
+
+    /// A record to publish.
+    struct Draft {
+        var partition: Int
+        var key: [UInt8]
+        var value: [UInt8]
+        var headers: [(name: String, value: [UInt8])]
+    }
+
+    /// The records on their way, by a number that no other record of this client has.
+    private final class Reports: Sendable {
+        let outcomes = Mutex<[UInt: Outcome]>([:])
+    }
+
+    private let configuration: KafkaLogConfiguration
+    private let logger: Logger
+    private let reports = Reports()
+    private var client: KafkaClient?
+    private var lastNumber: UInt = 0
+
+    /// How much longer than the patience the library may take to report.
+    private static let extraTime = Duration.seconds(2)
+    private static let pollTime = Duration.milliseconds(100)
+
+    init(_ configuration: KafkaLogConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// Publishes the records in this order, and returns once it is known what became of each.
+    func send(_ drafts: [Draft]) throws -> [Outcome] {
+        let client = try connected()
+        let first = lastNumber + 1
+        lastNumber += UInt(drafts.count)
+        reports.outcomes.withLock { $0 = [:] }
+        var open = 0
+        for (index, draft) in drafts.enumerated() {
+            let number = first + UInt(index)
+            if let error = produce(draft, number, with: client) {
+                reports.outcomes.withLock { $0[number] = .failed(error, mayHaveAccepted: false) }
+            } else {
+                open += 1
+            }
+        }
+        if open > 0 { wait(for: drafts.count, with: client) }
+        let outcomes = reports.outcomes.withLock { outcomes in
+            (0..<drafts.count).map { index in
+                outcomes[first + UInt(index)]
+                    ?? .failed(RD_KAFKA_RESP_ERR__TIMED_OUT, mayHaveAccepted: true)
+            }
+        }
+        let hasFailed = outcomes.contains { if case .failed = $0 { true } else { false } }
+        // A producer that has failed may never work again, for example if the brokers have forgotten it.
+        if hasFailed || client.fatalError != nil { self.client = nil }
+        return Self.withoutContradictions(outcomes, drafts)
+    }
+
+    /// Why the brokers cannot be reached, if that is known.
+    var trouble: String? { client?.takeTrouble().reason }
+
+    private func wait(for count: Int, with client: KafkaClient) {
+        let deadline = ContinuousClock.now + configuration.patience + Self.extraTime
+        while reports.outcomes.withLock({ $0.count }) < count, .now < deadline { client.poll(Self.pollTime) }
+        guard reports.outcomes.withLock({ $0.count }) < count else { return }
+        rd_kafka_purge(client.handle, Int32(RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT))
+        client.poll(Self.pollTime)
+    }
+
+    /// If an answer was lost and the batch was sent again, the offsets that are reported may be wrong: those that do not
+    /// increase are unknown.
+    private static func withoutContradictions(_ outcomes: [Outcome], _ drafts: [Draft]) -> [Outcome] {
+        var last: [Int: Int64] = [:]
+        let increases = zip(outcomes, drafts).allSatisfy { outcome, draft in
+            guard case .accepted(let offset) = outcome else { return true }
+            guard let offset, offset > last[draft.partition] ?? -1 else { return false }
+            last[draft.partition] = offset
+            return true
+        }
+        guard !increases else { return outcomes }
+        return outcomes.map { outcome in
+            if case .accepted = outcome { .accepted(offset: nil) } else { outcome }
+        }
+    }
+
+    private func connected() throws -> KafkaClient {
+        if let client { return client }
+        let client = try KafkaClient(.producer, configuration, logger: logger) { [reports] message in
+            let number = UInt(bitPattern: message.pointee._private)
+            let outcome: Outcome
+            if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+                outcome = .accepted(offset: message.pointee.offset >= 0 ? message.pointee.offset : nil)
+            } else {
+                outcome = .failed(
+                    message.pointee.err,
+                    mayHaveAccepted: rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
+            }
+            reports.outcomes.withLock { $0[number] = outcome }
+        }
+        // A producer that knows the leader sends its first record at once.
+        _ = try? client.partitions(within: configuration.patience)
+        self.client = client
+        return client
+    }
+
+    /// Gives a record to the library. Returns why it does not take it.
+    private func produce(_ draft: Draft, _ number: UInt, with client: KafkaClient) -> rd_kafka_resp_err_t? {
+        guard let headers = rd_kafka_headers_new(draft.headers.count) else { return RD_KAFKA_RESP_ERR__FAIL }
+        for (name, value) in draft.headers {
+            value.withUnsafeBytes { bytes in
+                _ = rd_kafka_header_add(headers, name, -1, bytes.baseAddress, bytes.count)
+            }
+        }
+        var (key, value) = (draft.key, draft.value)
+        // The library copies both before it returns; it takes the headers if it takes the record.
+        return key.withUnsafeMutableBytes { key in
+            value.withUnsafeMutableBytes { value in
+                var words = [rd_kafka_vu_t](repeating: rd_kafka_vu_t(), count: 7)
+                words[0].vtype = RD_KAFKA_VTYPE_RKT
+                words[0].u.rkt = client.topic
+                words[1].vtype = RD_KAFKA_VTYPE_PARTITION
+                words[1].u.i32 = Int32(draft.partition)
+                words[2].vtype = RD_KAFKA_VTYPE_KEY
+                words[2].u.mem.ptr = key.baseAddress
+                words[2].u.mem.size = key.count
+                words[3].vtype = RD_KAFKA_VTYPE_VALUE
+                words[3].u.mem.ptr = value.baseAddress
+                words[3].u.mem.size = value.count
+                words[4].vtype = RD_KAFKA_VTYPE_MSGFLAGS
+                words[4].u.i = Int32(RD_KAFKA_MSG_F_COPY)
+                words[5].vtype = RD_KAFKA_VTYPE_HEADERS
+                words[5].u.headers = headers
+                words[6].vtype = RD_KAFKA_VTYPE_OPAQUE
+                words[6].u.ptr = UnsafeMutableRawPointer(bitPattern: number)
+                guard let error = rd_kafka_produceva(client.handle, words, words.count) else { return nil }
+                defer { rd_kafka_error_destroy(error) }
+                rd_kafka_headers_destroy(headers)
+                return rd_kafka_error_code(error)
+            }
+        }
+    }
+}
+#endif

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Kafka
+public import Martlet
+import MartletSupport
+import Synchronization
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+extension KafkaLog {
+    public func read(
+        _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
+    ) async throws -> Slice {
+        if after == through { return Slice(records: [], end: through, isComplete: true) }
+        guard node.state.withLock({ $0 != nil }) else { throw MartletError.logNotOpen }
+        let start = try after == .earliest ? nil : node.place(after)
+        var reading = TopicReading(
+            selection, after: start, through: try node.place(through), position: through, limit: limit)
+        while true {
+            switch node.state.withLock({ $0.map { reading.advance(in: $0) } }) {
+            case nil, .done?: return reading.slice
+            case .again?: await Task.yield()
+            case .fetch(let partition, let offsets)?:
+                let low = node.state.withLock { $0?.windows[partition].low ?? 0 }
+                let fetched = try await self.reading { try $0.records(of: partition, in: offsets, low: low) }
+                if let low = fetched.low {
+                    node.state.withLock { $0?.raiseLow(of: partition, to: low) }
+                    guard reading.overtaken() else { return reading.slice }
+                } else {
+                    let hasRoom = node.state.withLock { state in
+                        state.map { reading.take(fetched, of: partition, in: $0) } ?? false
+                    }
+                    guard hasRoom else { return reading.slice }
+                }
+            }
+        }
+    }
+
+    public func resolve(_ id: String, for selection: Selection) async throws -> Resolution {
+        if id.isExactly(Position.earliest.text) { return Resolution(position: .earliest) }
+        let count = node.partitions
+        let partitionOf = { (topic: Topic) in KafkaNode.partition(of: topic, among: count) }
+        guard let place = KafkaPlace(id, partitions: count) else {
+            return try withState { $0.resolution(ofID: id, for: selection, partitionOf: partitionOf) }
+        }
+        switch try withState({ $0.check(place) }) {
+        case .good: break
+        case .lost(let reason): return try startAgain(reason)
+        case .ask(let questions):
+            for (partition, offset, stamp) in questions {
+                let found = try await reading { try $0.find(offset, of: partition) }
+                switch found {
+                case .record(let other) where stamp.map { $0 != other } ?? false:
+                    return try startAgain(withState { $0.reason(forLosing: offset, of: partition) })
+                case .beyondEnd: return try startAgain(.rolledBack)
+                case .record, .nothing, .removed: break
+                }
+            }
+        }
+        return try withState { $0.resolution(place, for: selection, partitionOf: partitionOf) }
+    }
+
+    /// Everything in history follows.
+    private func startAgain(_ reason: Gap.Reason) throws -> Resolution {
+        Resolution(position: try withState { $0.start.position }, gap: reason)
+    }
+
+    public func resolve(since age: Duration, for selection: Selection) async throws -> Resolution {
+        let oldest = RecordTime.now - max(0, age.wholeMilliseconds)
+        var (place, answers) = try withState { state in
+            (state.end, state.windows.map { $0.offset(since: oldest) })
+        }
+        for (partition, answer) in answers.enumerated() {
+            var offset: Int64
+            switch answer {
+            case .from(let found): offset = found
+            case .before(let start):
+                let timeout = node.configuration.requestTimeout
+                let found = try await reading {
+                    $0.consumer.client.offset(of: partition, since: oldest, within: timeout)
+                }
+                offset = min(start, found ?? 0)
+            }
+            offset = max(offset, try withState { $0.windows[partition].low })
+            guard offset < place.progress[partition].next else { continue }
+            place.progress[partition] = Progress(next: offset)
+            if partition == place.partition { place.stamp = nil }
+        }
+        let hasRemoved = try withState { state in
+            zip(state.windows, place.progress).contains { window, progress in
+                progress.next <= window.low && window.hasRemoved(selection, since: oldest)
+            }
+        }
+        return Resolution(position: place.position, gap: hasRemoved ? .trimmed : nil)
+    }
+
+    private func withState<Value: Sendable>(_ body: (TopicState) throws -> Value) throws -> Value {
+        let value = try node.state.withLock { state in try state.map(body) }
+        guard let value else { throw MartletError.logNotOpen }
+        return value
+    }
+}
+
+extension KafkaNode {
+    /// The positions of the events that a partition has with an idempotency key; `nil` if it has none.
+    ///
+    /// - Throws: `keyReused` if these are other events.
+    func accepted(_ events: [Event], once key: ExactText, in partition: Int) throws -> [Position]? {
+        try state.withLock { state in
+            guard let state, let entry = state.windows[partition].entry(once: key) else { return nil }
+            guard entry.events == events else { throw MartletError.keyReused }
+            return events.indices.map { index in
+                state.place(
+                    partition, entry.record.offset, entry.record.stamp, event: index, of: events.count
+                ).position
+            }
+        }
+    }
+
+    /// Whether the node has read the records with these positions.
+    ///
+    /// - Throws: `notRunning` if the log is closed.
+    func hasReadAll(_ positions: [Position]) throws -> Bool {
+        if isClosed.load(ordering: .acquiring) { throw MartletError.logNotOpen }
+        let places = try positions.map { try place($0) }
+        return state.withLock { state in
+            places.allSatisfy { place in
+                (state?.windows[place.partition].next ?? 0) > place.anchor ?? 0
+            }
+        }
+    }
+}
+
+/// The clock that times of records follow.
+enum RecordTime {
+    /// Milliseconds since 1970.
+    static var now: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+}
+#endif

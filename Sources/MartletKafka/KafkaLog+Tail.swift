@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Kafka
+import DequeModule
+import Logging
+import Martlet
+import MartletSupport
+import Synchronization
+
+/// The thread that reads the topic.
+extension KafkaLog {
+    func startTail() {
+        do {
+            try startThread { [self] in
+                TopicFollower(self).run()
+                hasTailEnded.store(true, ordering: .releasing)
+                tailEnded.fire()
+            }
+        } catch {
+            hasTailEnded.store(true, ordering: .releasing)
+            tailEnded.fire()
+            failed(KafkaLogError.noThread(error.description))
+        }
+    }
+}
+
+/// Reads every partition of the topic, from the beginning of the window on. For use on one thread.
+final class TopicFollower {
+    private let log: KafkaLog
+    private let node: KafkaNode
+    /// The partitions whose end has not been reached since the log was opened.
+    private var unread: Set<Int> = []
+    /// The partitions whose last record has to be compared with what the node has read, because another log may be at
+    /// the other end of a new connection.
+    private var unverified: Set<Int> = []
+    private var hasBegun = false
+    private var skipped = 0
+    private var lastLogged: ContinuousClock.Instant?
+    private var nextCount = ContinuousClock.now
+    private var delay: RetryDelay
+
+    /// How long one wait for records is.
+    private static let longestWait = Duration.milliseconds(100)
+    /// The least time between two log messages about skipped records.
+    private static let skipInterval = Duration.seconds(10)
+    /// The time between two looks at the number of partitions.
+    private static let countInterval = Duration.seconds(10)
+
+    init(_ log: KafkaLog) {
+        self.log = log
+        node = log.node
+        delay = RetryDelay(log.node.configuration.retryDelay)
+    }
+
+    private var configuration: KafkaLogConfiguration { node.configuration }
+    private var isClosed: Bool { node.isClosed.load(ordering: .acquiring) }
+
+    func run() {
+        while !isClosed {
+            do {
+                try follow()
+            } catch let error as KafkaLogError {
+                log.failed(error)
+                guard hasBegun else { return }
+                node.logger.error("The log works no more.", metadata: ["error": "\(error)"])
+                node.fault.withLock { $0 = MartletError(.storageFailed, "\(error)") }
+                return
+            } catch let error as ThreadError {
+                return log.failed(KafkaLogError.noThread(error.description))
+            } catch {
+                guard !isClosed else { return }
+                node.reachability.failed(error)
+                log.retryNow.wait(atMost: delay.next())
+            }
+        }
+    }
+
+    /// Connects, and reads while the connection lasts.
+    private func follow() throws {
+        let (consumer, count) = try node.connect()
+        try checkCount(count)
+        let tag = TopicTag(
+            cluster: consumer.client.clusterID(within: configuration.requestTimeout), topic: configuration.topic)
+        let known = node.state.withLock { $0.map { ($0.tag, $0.windows.count) } }
+        if let known {
+            guard known.1 == count else {
+                throw KafkaLogError.otherPartitions(topic: configuration.topic, count: count, before: known.1)
+            }
+            if known.0 != tag { try begin(again: tag, consumer) }
+        } else {
+            try begin(tag, count, consumer)
+        }
+        try verify(consumer)
+        node.reachability.answered()
+        delay.succeeded()
+        nextCount = .now + Self.countInterval
+        while !isClosed {
+            guard log.buffer.waitForRoom(atMost: configuration.checkInterval) else { continue }
+            let items = try consumer.next(within: Self.longestWait)
+            try take(items, consumer)
+            try check(consumer)
+        }
+    }
+
+    private func checkCount(_ count: Int) throws(KafkaLogError) {
+        if count > 1, !configuration.hasManyPartitions {
+            throw .manyPartitions(topic: configuration.topic, count: count)
+        }
+        if count > KafkaLogConfiguration.mostPartitions {
+            throw .tooManyPartitions(topic: configuration.topic, count: count)
+        }
+    }
+
+    // MARK: Beginning
+
+    /// Sees the topic for the first time.
+    private func begin(_ tag: TopicTag, _ count: Int, _ consumer: TopicConsumer) throws {
+        let windows = try (0..<count).map { partition in
+            let marks = try watermarks(of: partition, consumer)
+            let start = max(marks.lowerBound, marks.upperBound - Int64(configuration.windowRecords))
+            return PartitionWindow(
+                from: start, low: marks.lowerBound, trimmedTopics: configuration.trimmedTopics)
+        }
+        node.state.withLock { $0 = TopicState(tag, windows) }
+        unread = Set(0..<count)
+    }
+
+    /// Sees that this is the topic of another cluster.
+    private func begin(again tag: TopicTag, _ consumer: TopicConsumer) throws {
+        for partition in 0..<node.partitions {
+            let low = try watermarks(of: partition, consumer).lowerBound
+            lost(partition, from: low, low: low, reason: .epoch)
+        }
+        node.state.withLock { $0?.tag = tag }
+    }
+
+    /// The offset of the oldest record, and the one behind the newest.
+    private func watermarks(of partition: Int, _ consumer: TopicConsumer) throws -> Range<Int64> {
+        try consumer.start(partition, at: TopicConsumer.beginning)
+        defer { consumer.stop(partition) }
+        let deadline = ContinuousClock.now + configuration.requestTimeout
+        while .now < deadline, !isClosed {
+            _ = try consumer.next(within: Self.longestWait)
+            if let marks = consumer.client.knownWatermarks(of: partition) { return marks }
+            if let reason = consumer.client.takeTrouble().reason { throw LogUnreachable(reason) }
+        }
+        throw LogUnreachable("The brokers did not answer in time.")
+    }
+
+    /// Reads on from the last record that the node has, to see that it is still there.
+    private func verify(_ consumer: TopicConsumer) throws(LogUnreachable) {
+        for partition in 0..<node.partitions { try verify(partition, consumer) }
+    }
+
+    private func verify(_ partition: Int, _ consumer: TopicConsumer) throws(LogUnreachable) {
+        let (next, stamp) = node.state.withLock { state in
+            let window = state?.windows[partition]
+            return (window?.next ?? 0, window?.lastStamp)
+        }
+        if stamp != nil { unverified.insert(partition) } else { unverified.remove(partition) }
+        try consumer.start(partition, at: stamp == nil ? next : next - 1)
+    }
+
+    // MARK: Reading
+
+    private func take(_ items: [TopicConsumer.Item], _ consumer: TopicConsumer) throws {
+        guard !items.isEmpty else { return }
+        node.reachability.answered()
+        var records: [Record] = []
+        var moved: Set<Int> = []
+        for item in items {
+            switch item {
+            case .record(let record):
+                guard !moved.contains(record.partition) else { continue }
+                switch take(record) {
+                case .new(let new): records += new
+                case .known: break
+                case .other:
+                    deliver(&records)
+                    moved.insert(record.partition)
+                    try findLoss(record.partition, consumer)
+                }
+            case .end(let partition, let offset):
+                guard !moved.contains(partition) else { continue }
+                unread.remove(partition)
+                let next = node.state.withLock { $0?.windows[partition].next ?? 0 }
+                guard unverified.remove(partition) != nil, offset < next else { continue }
+                deliver(&records)
+                moved.insert(partition)
+                try findLoss(partition, consumer)
+            case .outOfRange(let partition):
+                guard moved.insert(partition).inserted else { continue }
+                deliver(&records)
+                try findPlace(partition, consumer)
+            }
+        }
+        deliver(&records)
+        logSkipped()
+        try beginIfRead()
+    }
+
+    private enum Taken {
+        case new([Record])
+        /// The node has read it before.
+        case known
+        /// The node has read another record with this offset before.
+        case other
+    }
+
+    private func take(_ record: KafkaRecord) -> Taken {
+        let wasUnverified = unverified.remove(record.partition) != nil
+        if record.content == nil { skipped += 1 }
+        return node.state.withLock { state in
+            guard let window = state?.windows[record.partition] else { return .known }
+            if record.offset < window.next {
+                if wasUnverified { skipped -= record.content == nil ? 1 : 0 }
+                guard wasUnverified, record.offset == window.next - 1 else { return .known }
+                return window.lastStamp == record.stamp ? .known : .other
+            }
+            let records = state?.append(
+                record, records: configuration.windowRecords, bytes: configuration.windowBytes)
+            return .new(records ?? [])
+        }
+    }
+
+    /// Hands over what was read.
+    private func deliver(_ records: inout [Record]) {
+        if hasBegun, let end = node.state.withLock({ $0?.end.position }) { log.buffer.append(records, end: end) }
+        records = []
+        node.hasRead.fire()
+    }
+
+    /// The log is open once the node has reached the end of each partition.
+    private func beginIfRead() throws {
+        guard !hasBegun, unread.isEmpty, let end = node.state.withLock({ $0?.end.position }) else { return }
+        hasBegun = true
+        log.buffer.begin(at: end)
+        try log.opened()
+    }
+
+    private func logSkipped() {
+        guard skipped > 0 else { return }
+        if hasBegun { node.skipped.wrappingAdd(skipped, ordering: .relaxed) }
+        if lastLogged.map({ .now - $0 > Self.skipInterval }) ?? true {
+            node.logger.warning(
+                "Records of the topic were skipped because they are not valid events.",
+                metadata: ["count": "\(skipped)"])
+            lastLogged = .now
+        }
+        skipped = 0
+    }
+
+    // MARK: Looking after the topic
+
+    /// Compares what the brokers say with what the node has read.
+    private func check(_ consumer: TopicConsumer) throws {
+        let trouble = consumer.client.takeTrouble()
+        if let reason = trouble.reason { throw LogUnreachable(reason) }
+        if trouble.wasDisconnected { try verify(consumer) }
+        var isBehind = false
+        for partition in 0..<node.partitions {
+            guard let known = consumer.client.knownWatermarks(of: partition) else { continue }
+            let next = node.state.withLock { state in
+                let next = state?.windows[partition].next ?? 0
+                state?.raiseLow(of: partition, to: min(known.lowerBound, next))
+                return next
+            }
+            isBehind = isBehind || known.upperBound > next
+            if known.upperBound < next || known.lowerBound > next {
+                try findPlace(partition, consumer)
+            } else if known.upperBound == next, unread.remove(partition) != nil {
+                try beginIfRead()
+            }
+        }
+        let now = ContinuousClock.now
+        node.behindSince.withLock { $0 = isBehind ? $0 ?? now : nil }
+        guard now >= nextCount else { return }
+        nextCount = now + Self.countInterval
+        let count = try consumer.connect(within: configuration.requestTimeout)
+        let before = node.partitions
+        guard count == before else {
+            throw KafkaLogError.otherPartitions(topic: configuration.topic, count: count, before: before)
+        }
+    }
+
+    /// The partition does not have the offset that the node reads next.
+    private func findPlace(_ partition: Int, _ consumer: TopicConsumer) throws {
+        guard let known = consumer.client.knownWatermarks(of: partition) else {
+            throw LogUnreachable("Partition \(partition) does not have the next offset.")
+        }
+        let next = node.state.withLock { $0?.windows[partition].next ?? 0 }
+        guard known.lowerBound <= next else {
+            // Retention was faster than this node.
+            let end = node.state.withLock { state in
+                state?.raiseLow(of: partition, to: known.lowerBound)
+                return state?.end.position
+            }
+            if hasBegun, let end { log.buffer.append(gap: (end, .trimmed), [], end: end) }
+            return try verify(partition, consumer)
+        }
+        if known.upperBound < next { try findLoss(partition, consumer) } else { try verify(partition, consumer) }
+    }
+
+    /// Finds out which of the records that the node has read are still there, and goes on behind them.
+    private func findLoss(_ partition: Int, _ consumer: TopicConsumer) throws {
+        let reader = HistoryReader(try node.connect().consumer, of: node)
+        let window = node.state.withLock { $0?.windows[partition] }
+        guard let window else { return }
+        // Those in front of the first that is not there are there.
+        var (there, end) = (0, window.entries.count)
+        while there < end {
+            let middle = (there + end) / 2
+            let entry = window.entries[middle]
+            if case .record(entry.record.stamp) = try reader.find(entry.record.offset, of: partition) {
+                there = middle + 1
+            } else {
+                end = middle
+            }
+        }
+        let low = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
+        if there == window.entries.count, there > 0 { return try verify(partition, consumer) }
+        if there > 0 {
+            lost(partition, from: window.entries[there - 1].record.offset + 1, low: low, reason: .rolledBack)
+        } else {
+            lost(partition, from: low, low: low, reason: .epoch)
+        }
+        try verify(partition, consumer)
+    }
+
+    private func lost(_ partition: Int, from offset: Int64, low: Int64, reason: Gap.Reason) {
+        node.logger.error(
+            "The topic has lost records.",
+            metadata: ["partition": "\(partition)", "from": "\(offset)", "reason": "\(reason.rawValue)"])
+        let end = node.state.withLock { state in
+            state?.lost(partition, from: offset, low: low, reason: reason)
+            return state?.end.position
+        }
+        if hasBegun, let end { log.buffer.append(gap: (end, reason), [], end: end) }
+        node.hasRead.fire()
+    }
+}
+#endif

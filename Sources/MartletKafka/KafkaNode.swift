@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Kafka
+import CRdkafka
+import Logging
+import Martlet
+import MartletSupport
+import Synchronization
+
+/// What the threads and the callers of a ``KafkaLog`` share.
+final class KafkaNode: Sendable {
+    /// This instance of the log.
+    let name = NodeName().text
+    let configuration: KafkaLogConfiguration
+    let logger: Logger
+    let reachability: Reachability
+    /// What the node knows of the topic; `nil` until it has seen the topic.
+    let state = Mutex<TopicState?>(nil)
+    /// Fires when records were read.
+    let hasRead = Signal()
+    let isClosed = Atomic(false)
+    let fault = Mutex<MartletError?>(nil)
+    /// The number of records that were skipped because they are not events.
+    let skipped = Atomic(0)
+    /// When the node last had everything that the brokers have, as far as it knows; `nil` if it has.
+    let behindSince = Mutex<ContinuousClock.Instant?>(nil)
+
+    init(_ configuration: KafkaLogConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        reachability = Reachability(of: configuration.name, logger: logger)
+    }
+
+    /// - Parameter partitions: How many the topic has; nothing but reading depends on it.
+    func format(partitions: Int = 1) -> RecordFormat {
+        RecordFormat(
+            map: configuration.map, encoding: configuration.encoding, topicName: configuration.topic,
+            limits: configuration.limits, partitions: partitions)
+    }
+
+    var partitions: Int { state.withLock { $0?.windows.count ?? 1 } }
+
+    /// Connects a consumer. It reads nothing yet.
+    func connect() throws -> (consumer: TopicConsumer, partitions: Int) {
+        let consumer = try TopicConsumer(configuration, format(), node: name, logger: logger)
+        return (consumer, try consumer.connect(within: configuration.requestTimeout))
+    }
+
+    /// The partition of a topic: what the usual producers of Java choose for its name as a key.
+    static func partition(of topic: Topic, among partitions: Int) -> Int {
+        guard partitions > 1 else { return 0 }
+        return Array(topic.name.utf8).withUnsafeBytes { bytes in
+            // The function looks at nothing but the key.
+            Int(rd_kafka_msg_partitioner_murmur2(nil, bytes.baseAddress, bytes.count, Int32(partitions), nil, nil))
+        }
+    }
+
+    /// The numbers of the events that belong into each partition, in the order of their first.
+    func parts(of events: [Event]) -> [(partition: Int, events: [Int])] {
+        let partitions = partitions
+        if partitions == 1 { return [(0, Array(events.indices))] }
+        var parts: [(partition: Int, events: [Int])] = []
+        for (index, event) in events.enumerated() {
+            let partition = Self.partition(of: event.topic, among: partitions)
+            if let part = parts.firstIndex(where: { $0.partition == partition }) {
+                parts[part].events.append(index)
+            } else {
+                parts.append((partition, [index]))
+            }
+        }
+        return parts
+    }
+
+    func position(
+        _ partition: Int, _ offset: Int64, _ stamp: Stamp, event index: Int, of count: Int
+    ) -> Position {
+        state.withLock { $0?.place(partition, offset, stamp, event: index, of: count).position } ?? .earliest
+    }
+
+    /// Where the node has read one of its own latest records; `nil` if it has not.
+    func offset(ofOwnRecord number: UInt64) -> Int64? { state.withLock { $0?.ownOffsets[number] } }
+
+    func place(_ position: Position) throws(MartletError) -> KafkaPlace {
+        guard let place = KafkaPlace(position.text, partitions: partitions) else { throw .foreignPosition }
+        return place
+    }
+
+    func covers(_ a: Position, _ b: Position) -> Bool {
+        guard b != .earliest else { return true }
+        guard a != .earliest, let a = try? place(a), let b = try? place(b) else { return false }
+        return a.covers(b)
+    }
+}
+#endif

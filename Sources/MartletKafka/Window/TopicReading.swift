@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Kafka
+import DequeModule
+import Martlet
+
+/// One call of ``KafkaLog/read(_:after:through:limit:)``: partition by partition, what is older than the windows from
+/// the brokers, and the rest from the windows. A value.
+struct TopicReading {
+    enum Step {
+        case done
+        /// Another part of the windows follows; the lock was held for long enough.
+        case again
+        /// Read these offsets from the brokers, and call ``take(_:)``.
+        case fetch(partition: Int, offsets: Range<Int64>)
+    }
+
+    private let selection: Selection?
+    /// Where to stop, and its text.
+    private let through: (place: KafkaPlace, position: Position)
+    private var builder: SliceBuilder
+    /// Where the reader is; `nil` for the earliest position.
+    private var place: KafkaPlace?
+    private var hasBegun = false
+
+    /// The most records that one step looks at, so that the lock is free for others in between.
+    private static let mostScanned = 4096
+
+    init(
+        _ selection: Selection?, after place: KafkaPlace?, through: KafkaPlace, position: Position, limit: SliceLimit
+    ) {
+        self.selection = selection
+        self.place = place
+        self.through = (through, position)
+        builder = SliceBuilder(selection, limit: limit, end: position)
+    }
+
+    var slice: Slice { builder.slice }
+
+    /// Where the reader stops, if records behind it were lost after that place was made.
+    private func end(in state: TopicState) -> [Progress] {
+        state.losses(since: through.place.life).reduce(through.place.progress) { progress, loss in
+            zip(progress, loss.from).map { min($0, Progress(next: $1)) }
+        }
+    }
+
+    /// Goes on as far as the windows go.
+    mutating func advance(in state: TopicState) -> Step {
+        let end = end(in: state)
+        var place = place ?? state.start
+        if !hasBegun {
+            begin(at: &place, end, in: state)
+            hasBegun = true
+        }
+        defer { self.place = place }
+        var scanned = 0
+        for (partition, window) in state.windows.enumerated() {
+            while place.progress[partition] < end[partition] {
+                let progress = place.progress[partition]
+                if progress.next < window.start {
+                    let stop = end[partition].part > 0 ? end[partition].next + 1 : end[partition].next
+                    return .fetch(partition: partition, offsets: progress.next..<min(stop, window.start))
+                }
+                var index = window.index(from: progress.next)
+                while index < window.entries.count, place.progress[partition] < end[partition] {
+                    let entry = window.entries[index]
+                    guard scanned < Self.mostScanned else { return .again }
+                    guard
+                        take(
+                            entry.events, at: entry.record.offset, entry.record.stamp, of: partition,
+                            upTo: end[partition], &place)
+                    else { return .done }
+                    scanned += 1
+                    index += 1
+                }
+                jump(partition, to: end[partition], &place)
+            }
+        }
+        return .done
+    }
+
+    /// Reports what the reader has missed.
+    private mutating func begin(at place: inout KafkaPlace, _ end: [Progress], in state: TopicState) {
+        let isEarliest = self.place == nil
+        if !isEarliest, place.life < through.place.life, let loss = state.losses(since: place.life).first {
+            for loss in state.losses(since: place.life) {
+                for partition in place.progress.indices where place.progress[partition].next > loss.from[partition] {
+                    jump(partition, to: Progress(next: loss.from[partition]), &place)
+                }
+            }
+            place.life = through.place.life
+            builder.slice.gapReason = loss.reason
+            builder.slice.gap = Self.front(of: place)
+        }
+        var hasMissed = false
+        for (partition, window) in state.windows.enumerated() {
+            let progress = place.progress[partition]
+            guard progress < end[partition], progress.next < window.low else { continue }
+            hasMissed = hasMissed || (!isEarliest && window.hasMissed(selection, after: progress))
+            jump(partition, to: min(Progress(next: window.low), end[partition]), &place)
+        }
+        guard hasMissed else { return }
+        if builder.slice.gap == nil { builder.slice.gapReason = .trimmed }
+        builder.slice.gap = Self.front(of: place)
+    }
+
+    /// The position of a place without a record of its own.
+    private static func front(of place: KafkaPlace) -> Position {
+        var place = place
+        if place.progress[place.partition].part == 0 { return place.position }
+        place.progress[place.partition].part = 0
+        place.stamp = nil
+        return place.position
+    }
+
+    /// There is nothing for the reader up to there.
+    private func jump(_ partition: Int, to progress: Progress, _ place: inout KafkaPlace) {
+        guard place.progress[partition] != progress else { return }
+        place.progress[partition] = progress
+        if place.partition == partition {
+            place.stamp = progress == through.place.progress[partition] && partition == through.place.partition
+                ? through.place.stamp : nil
+        }
+    }
+
+    /// Takes what was read from the brokers.
+    ///
+    /// - Returns: Whether there is room for more.
+    mutating func take(_ fetched: HistoryReader.Fetched, of partition: Int, in state: TopicState) -> Bool {
+        guard var place else { return false }
+        defer { self.place = place }
+        let end = end(in: state)[partition]
+        for record in fetched.records {
+            let events = record.content?.events ?? []
+            guard take(events, at: record.offset, record.stamp, of: partition, upTo: end, &place) else { return false }
+        }
+        if fetched.end > place.progress[partition].next {
+            jump(partition, to: min(Progress(next: fetched.end), end), &place)
+        }
+        return true
+    }
+
+    /// The brokers have removed more in the meantime.
+    ///
+    /// - Returns: Whether the reader can go on at once; otherwise the events in front of the gap come first.
+    mutating func overtaken() -> Bool {
+        guard builder.slice.records.isEmpty, builder.slice.gap == nil, let place else {
+            if let place { builder.stop(at: place.position) }
+            return false
+        }
+        hasBegun = false
+        self.place = place
+        return true
+    }
+
+    /// Takes the events of a record that the reader does not have yet.
+    ///
+    /// - Returns: `false` if there is no room.
+    private mutating func take(
+        _ events: [Event], at offset: Int64, _ stamp: Stamp, of partition: Int, upTo end: Progress,
+        _ place: inout KafkaPlace
+    ) -> Bool {
+        var next = place
+        next.partition = partition
+        next.stamp = stamp
+        next.life = through.place.life
+        let first = offset == place.progress[partition].next ? place.progress[partition].part : 0
+        for index in events.indices.dropFirst(first) {
+            next.progress[partition] =
+                index < events.count - 1 ? Progress(next: offset, part: index + 1) : Progress(next: offset + 1)
+            guard next.progress[partition] <= end else { return true }
+            guard builder.append(events[index], at: next.position) else {
+                builder.stop(at: place.position)
+                return false
+            }
+            place = next
+        }
+        next.progress[partition] = Progress(next: offset + 1)
+        if next.progress[partition] <= end { place = next }
+        return true
+    }
+}
+#endif
