@@ -112,13 +112,23 @@ extension KafkaNode {
     ///
     /// - Throws: `keyReused` if these are other events.
     func accepted(_ events: [Event], once key: ExactText, in partition: Int) throws -> [Position]? {
-        try state.withLock { state in
-            guard let state, let entry = state.windows[partition].entry(once: key) else { return nil }
-            guard entry.events == events else { throw MartletError.keyReused }
+        let fingerprint = PartitionWindow.fingerprint(events)
+        return try state.withLock { state in
+            guard let state, let accepted = state.windows[partition].accepted(once: key) else { return nil }
+            guard accepted.count == events.count, accepted.fingerprint == fingerprint else {
+                throw MartletError.keyReused
+            }
             return events.indices.map { index in
-                state.place(
-                    partition, entry.record.offset, entry.record.stamp, event: index, of: events.count
-                ).position
+                state.place(partition, accepted.offset, accepted.stamp, event: index, of: events.count).position
+            }
+        }
+    }
+
+    /// - Throws: `keyReused` if another partition has events with this idempotency key.
+    func checkUnused(_ key: ExactText, outside partitions: [Int]) throws {
+        try state.withLock { state in
+            for (partition, window) in (state?.windows ?? []).enumerated() where !partitions.contains(partition) {
+                guard window.accepted(once: key) == nil else { throw MartletError.keyReused }
             }
         }
     }

@@ -117,7 +117,8 @@ final class TopicFollower {
     private func begin(_ tag: TopicTag, _ count: Int, _ consumer: TopicConsumer) throws {
         let windows = try (0..<count).map { partition in
             let marks = try watermarks(of: partition, consumer)
-            let start = max(marks.lowerBound, marks.upperBound - Int64(configuration.windowRecords))
+            let wanted = max(Int64(configuration.windowRecords), PartitionWindow.repeatDistance)
+            let start = max(marks.lowerBound, marks.upperBound - wanted)
             return PartitionWindow(
                 from: start, low: marks.lowerBound, trimmedTopics: configuration.trimmedTopics)
         }

@@ -156,6 +156,7 @@ public final class KafkaLog: Log, SharedLog {
     /// published with the same key at the same time.
     private func append(_ events: [Event], once key: ExactText) async throws -> [Position] {
         let parts = node.parts(of: events)
+        try node.checkUnused(key, outside: parts.map(\.partition))
         var places: [Int: Position] = [:]
         for (partition, numbers) in parts {
             guard let found = try node.accepted(numbers.map { events[$0] }, once: key, in: partition) else { continue }

@@ -166,20 +166,6 @@ struct AwayTests {
     }
 }
 
-/// The next events of a log.
-func read(_ count: Int, of log: any Log, after place: Position) async throws -> [Record] {
-    var (records, place): ([Record], Position) = ([], place)
-    while records.count < count {
-        let slice = try await log.tail(after: place, limit: SliceLimit())
-        if let gap = slice.gap { throw UnexpectedGap(gap: Gap(reason: slice.gapReason, from: gap)) }
-        records += slice.records
-        place = slice.end
-    }
-    return records
-}
-
-struct UnexpectedGap: Error { let gap: Gap }
-
 extension RedisServer {
     /// How often a command was called.
     func calls(of command: String) throws -> Int {

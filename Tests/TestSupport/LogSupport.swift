@@ -30,3 +30,19 @@ extension Log {
         }
     }
 }
+
+/// The next events of a log.
+package func read(_ count: Int, of log: any Log, after place: Position) async throws -> [Record] {
+    var (records, place): ([Record], Position) = ([], place)
+    while records.count < count {
+        let slice = try await log.tail(after: place, limit: SliceLimit())
+        if let gap = slice.gap { throw UnexpectedGap(gap: Gap(reason: slice.gapReason, from: gap)) }
+        records += slice.records
+        place = slice.end
+    }
+    return records
+}
+
+package struct UnexpectedGap: Error {
+    package let gap: Gap
+}

@@ -29,9 +29,6 @@ final class HistoryReader {
         case beyondEnd
     }
 
-    /// How many records in front of a range are looked at for the idempotency keys of those in it: a publish that two
-    /// nodes accepted at the same time is in the partition twice, and counts once.
-    private static let repeatDistance: Int64 = 1024
     /// The most records of one answer.
     private static let mostRecords = 1024
     /// How long one wait for records is, so that a log that closes need not wait for long.
@@ -63,7 +60,8 @@ final class HistoryReader {
     /// - Parameter low: The oldest offset that the brokers have, as far as the node knows.
     func records(of partition: Int, in range: Range<Int64>, low: Int64) throws(LogUnreachable) -> Fetched {
         if self.partition != partition || next != range.lowerBound {
-            try start(partition, at: max(0, low, range.lowerBound - Self.repeatDistance))
+            // The idempotency keys of the records in front of the range count, too.
+            try start(partition, at: max(0, low, range.lowerBound - PartitionWindow.repeatDistance))
         }
         var fetched = Fetched(end: range.lowerBound)
         while fetched.records.count < Self.mostRecords {
@@ -79,7 +77,8 @@ final class HistoryReader {
                 fetched.end = next
                 if next >= range.upperBound { return finish(&fetched, at: range.upperBound) }
             case .end(_, let offset):
-                guard offset >= range.lowerBound else { continue }
+                // The end may have been reached long ago, while another range was read.
+                guard offset >= range.upperBound else { continue }
                 return finish(&fetched, at: range.upperBound)
             case .outOfRange:
                 self.partition = nil
@@ -105,10 +104,10 @@ final class HistoryReader {
 
     private func isRepeated(_ record: KafkaRecord) -> Bool {
         guard let key = record.content?.key else { return false }
-        if keys.count > Int(Self.repeatDistance) {
-            keys = keys.filter { record.offset - $0.value <= Self.repeatDistance }
+        if keys.count > Int(PartitionWindow.repeatDistance) {
+            keys = keys.filter { record.offset - $0.value <= PartitionWindow.repeatDistance }
         }
-        if let first = keys[key], record.offset - first <= Self.repeatDistance { return true }
+        if let first = keys[key], record.offset - first <= PartitionWindow.repeatDistance { return true }
         keys[key] = record.offset
         return false
     }

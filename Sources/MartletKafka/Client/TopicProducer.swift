@@ -22,7 +22,8 @@ final class TopicProducer: @unchecked Sendable {
     /// A record to publish.
     struct Draft {
         var partition: Int
-        var key: [UInt8]
+        /// `nil` for a record without a key.
+        var key: [UInt8]?
         var value: [UInt8]
         var headers: [(name: String, value: [UInt8])]
     }
@@ -130,7 +131,7 @@ final class TopicProducer: @unchecked Sendable {
                 _ = rd_kafka_header_add(headers, name, -1, bytes.baseAddress, bytes.count)
             }
         }
-        var (key, value) = (draft.key, draft.value)
+        var (key, value) = (draft.key ?? [], draft.value)
         // The library copies both before it returns; it takes the headers if it takes the record.
         return key.withUnsafeMutableBytes { key in
             value.withUnsafeMutableBytes { value in
@@ -140,7 +141,8 @@ final class TopicProducer: @unchecked Sendable {
                 words[1].vtype = RD_KAFKA_VTYPE_PARTITION
                 words[1].u.i32 = Int32(draft.partition)
                 words[2].vtype = RD_KAFKA_VTYPE_KEY
-                words[2].u.mem.ptr = key.baseAddress
+                // An empty array has an address, too, which an empty key needs.
+                words[2].u.mem.ptr = draft.key == nil ? nil : key.baseAddress ?? value.baseAddress
                 words[2].u.mem.size = key.count
                 words[3].vtype = RD_KAFKA_VTYPE_VALUE
                 words[3].u.mem.ptr = value.baseAddress

@@ -151,8 +151,7 @@ struct RecordFormat: Sendable {
     private func topic(of message: rd_kafka_message_t) -> String? {
         if let key = message.key {
             let bytes = UnsafeRawBufferPointer(start: key, count: message.key_len)
-            if let text = String(validating: bytes, as: UTF8.self), map != .raw || !text.isEmpty { return text }
-            return nil
+            return String(validating: bytes, as: UTF8.self)
         }
         return map == .raw ? topicName : nil
     }
@@ -164,7 +163,8 @@ struct RecordFormat: Sendable {
         }
     }
 
-    private func events(in value: UnsafeRawBufferPointer) -> [Event]? {
+    /// The events in the value of a record of the kind `events`; `nil` if it breaks the rules.
+    func events(in value: UnsafeRawBufferPointer) -> [Event]? {
         var events: [Event] = []
         var fields = EventFields()
         var rest = value[...]

@@ -19,6 +19,19 @@ struct PartitionWindow {
         var events: [Event] { isRepeated ? [] : record.content?.events ?? [] }
     }
 
+    /// The first record with an idempotency key.
+    struct Accepted {
+        var offset: Int64
+        var stamp: Stamp
+        /// The number of its events, and a hash of what they are.
+        var count: Int
+        var fingerprint: Int
+    }
+
+    /// How far apart two records with one idempotency key can be that count as one, at least: two nodes may have
+    /// accepted them at the same time. Within the window, any distance counts.
+    static let repeatDistance: Int64 = 1024
+
     /// Every record from ``start`` to ``next``; offsets may be missing (compaction, ends of transactions).
     private(set) var entries: Deque<Entry> = []
     private(set) var byteCount = 0
@@ -31,7 +44,9 @@ struct PartitionWindow {
     /// The oldest offset that the brokers still have.
     private(set) var low: Int64
     private var ids = PublisherIDs()
-    private var keys: [ExactText: Int64] = [:]
+    private var keys: [ExactText: Accepted] = [:]
+    /// The keys, in the order of their records.
+    private var keyOrder: Deque<(key: ExactText, offset: Int64)> = []
     /// The topics of events that are no longer in the window, by the number of records up to them.
     private var trimmed: TrimmedTopics
     /// The greatest time of the records that are no longer in the window; `nil` if it has seen none.
@@ -54,7 +69,13 @@ struct PartitionWindow {
         var isRepeated = false
         if let key = record.content?.key {
             isRepeated = keys[key] != nil
-            if !isRepeated { keys[key] = record.offset }
+            if !isRepeated {
+                let events = record.content?.events ?? []
+                keys[key] = Accepted(
+                    offset: record.offset, stamp: record.stamp, count: events.count,
+                    fingerprint: Self.fingerprint(events))
+                keyOrder.append((key, record.offset))
+            }
         }
         let latest = max(record.time, entries.last?.latest ?? trimmedTime ?? 0)
         let entry = Entry(
@@ -64,7 +85,16 @@ struct PartitionWindow {
         next = record.offset + 1
         lastStamp = record.stamp
         for case let id? in entry.events.lazy.map(\.id) { ids.insert(id, at: UInt64(record.offset)) }
+        forgetKeys()
         return entry
+    }
+
+    private mutating func forgetKeys() {
+        let oldest = min(start, next - Self.repeatDistance)
+        while let first = keyOrder.first, first.offset < oldest {
+            keyOrder.removeFirst()
+            if keys[first.key]?.offset == first.offset { keys[first.key] = nil }
+        }
     }
 
     /// Removes the oldest entries down to the bounds.
@@ -92,7 +122,6 @@ struct PartitionWindow {
         let offset = entry.record.offset
         byteCount -= entry.byteCount
         start = offset + 1
-        if let key = entry.record.content?.key, keys[key] == offset { keys[key] = nil }
         for event in entry.events {
             if let id = event.id { ids.remove(id, at: UInt64(offset)) }
             trimmed.insert(event, at: UInt64(offset + 1))
@@ -107,6 +136,8 @@ struct PartitionWindow {
         var window = PartitionWindow(from: min(start, offset), low: low, trimmedTopics: trimmedTopics)
         window.trimmed = trimmed
         window.trimmedTime = trimmedTime
+        window.keys = keys.filter { $0.value.offset < window.start }
+        window.keyOrder = keyOrder.filter { $0.offset < window.start }
         for entry in kept { _ = window.append(entry.record) }
         if window.next != offset { window.lastStamp = nil }
         window.next = offset
@@ -127,9 +158,10 @@ struct PartitionWindow {
     /// Whether a reader has missed a selected event that the brokers have removed, as far as the node knows.
     func hasMissed(_ selection: Selection?, after progress: Progress) -> Bool {
         guard progress.next < low else { return false }
-        guard let selection else { return true }
-        return trimmed.contains(selection, after: UInt64(progress.next))
+        return trimmed.contains(selection ?? Self.everything, after: UInt64(progress.next))
     }
+
+    private static let everything = Selection(selectors: [.every], grants: [.every])
 
     /// The offset of the earliest record in the window with an event that has this id and is selected.
     func offset(ofID id: String, for selection: Selection) -> Int64? {
@@ -143,7 +175,19 @@ struct PartitionWindow {
     func hasLostAnOccurrence(ofID id: String) -> Bool { ids.hasLostAnOccurrence(id) }
 
     /// The record that was published with this idempotency key.
-    func entry(once key: ExactText) -> Entry? { keys[key].flatMap { entry(at: $0) } }
+    func accepted(once key: ExactText) -> Accepted? { keys[key] }
+
+    /// A hash of everything that events are; of use in this process only.
+    static func fingerprint(_ events: [Event]) -> Int {
+        var hasher = Hasher()
+        for event in events {
+            for (name, value) in EventFields.of(event) {
+                hasher.combine(ExactText(name))
+                hasher.combine(ExactText(value))
+            }
+        }
+        return hasher.finalize()
+    }
 
     /// Where a reader begins that wants all events from a time on.
     enum Since {

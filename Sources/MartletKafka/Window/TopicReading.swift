@@ -54,29 +54,46 @@ struct TopicReading {
         }
         defer { self.place = place }
         var scanned = 0
-        for (partition, window) in state.windows.enumerated() {
-            while place.progress[partition] < end[partition] {
+        for (partition, end) in Self.order(from: place, to: end) {
+            let window = state.windows[partition]
+            while place.progress[partition] < end {
                 let progress = place.progress[partition]
                 if progress.next < window.start {
-                    let stop = end[partition].part > 0 ? end[partition].next + 1 : end[partition].next
+                    let stop = end.part > 0 ? end.next + 1 : end.next
                     return .fetch(partition: partition, offsets: progress.next..<min(stop, window.start))
                 }
                 var index = window.index(from: progress.next)
-                while index < window.entries.count, place.progress[partition] < end[partition] {
+                while index < window.entries.count, place.progress[partition] < end {
                     let entry = window.entries[index]
                     guard scanned < Self.mostScanned else { return .again }
                     guard
                         take(
                             entry.events, at: entry.record.offset, entry.record.stamp, of: partition,
-                            upTo: end[partition], &place)
+                            upTo: end, &place)
                     else { return .done }
                     scanned += 1
                     index += 1
                 }
-                jump(partition, to: end[partition], &place)
+                jump(partition, to: end, &place)
             }
         }
+        // Of some partitions the reader may have had more.
+        if place.progress != through.place.progress { builder.slice.end = place.position }
         return .done
+    }
+
+    /// The parts of the way, each a partition and how far to read it. Only one partition can be read in part of a
+    /// record: such a record at the beginning is finished first, and one at the end comes last.
+    private static func order(from place: KafkaPlace, to end: [Progress]) -> [(partition: Int, end: Progress)] {
+        var parts: [(partition: Int, end: Progress)] = []
+        let own = place.progress[place.partition]
+        if own.part > 0 {
+            parts.append((place.partition, min(end[place.partition], Progress(next: own.next + 1))))
+        }
+        let last = end.firstIndex { $0.part > 0 }
+        for partition in end.indices where partition != last { parts.append((partition, end[partition])) }
+        if let last { parts.append((last, end[last])) }
+        return parts
     }
 
     /// Reports what the reader has missed.

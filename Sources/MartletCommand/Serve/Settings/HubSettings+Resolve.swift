@@ -85,6 +85,10 @@ extension HubSettings {
     private func check() throws(SettingsError) {
         try access.check()
         try log.check()
+        if case .kafka = log, historyAge != nil {
+            throw SettingsError(
+                "history-age: the brokers decide how long a topic keeps its records (retention.ms); leave it out")
+        }
         if access.readOnly, demo {
             throw SettingsError("demo publishes, and read-only forbids it; leave one of them out")
         }

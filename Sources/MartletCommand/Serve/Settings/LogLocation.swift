@@ -5,15 +5,19 @@ import Martlet
 import MartletSQLite
 import MartletSupport
 
+#if Kafka
+import MartletKafka
+#endif
 #if Redis
 import MartletRedis
 #endif
 
-/// The place for history: `memory`, `sqlite:PATH`, or `redis://HOST`.
+/// The place for history: `memory`, `sqlite:PATH`, `redis://HOST` or `kafka://HOST/TOPIC`.
 enum LogLocation: Equatable, Sendable {
     case memory
     case sqlite(path: String)
     case redis(RedisAddress)
+    case kafka(KafkaAddress)
 
     private static let sqlitePrefix = "sqlite:"
 
@@ -24,6 +28,8 @@ enum LogLocation: Equatable, Sendable {
             self = .sqlite(path: String(path))
         } else if let address = RedisAddress(text) {
             self = .redis(address)
+        } else if let address = KafkaAddress(text) {
+            self = .kafka(address)
         } else {
             return nil
         }
@@ -35,36 +41,56 @@ enum LogLocation: Equatable, Sendable {
         case .memory: "memory"
         case .sqlite(let path): Self.sqlitePrefix + path
         case .redis(let address): address.text
+        case .kafka(let address): address.text
         }
     }
 
     /// The default bounds of history.
     var retention: Retention {
         switch self {
-        case .memory, .redis: Retention()
+        case .memory, .redis, .kafka: Retention()
         case .sqlite: .sqlite
         }
     }
 
     /// Whether the text that was parsed contains a password.
     var hasPassword: Bool {
-        if case .redis(let address) = self { address.password != nil } else { false }
+        switch self {
+        case .memory, .sqlite: false
+        case .redis(let address): address.password != nil
+        case .kafka(let address): address.hasPassword
+        }
     }
 
-    /// - Throws: ``SettingsError`` if this build does not support the location.
+    /// - Throws: ``SettingsError`` if this build does not support the location, or a setting in it.
     func check() throws(SettingsError) {
-        guard case .redis(let address) = self else { return }
-        #if Redis
-        if address.isEncrypted {
-            throw SettingsError(
-                "log: this build has no TLS for Redis; use redis:// through a tunnel (stunnel, a sidecar) or in a private "
-                    + "network")
+        switch self {
+        case .memory, .sqlite: break
+        case .redis(let address):
+            #if Redis
+            if address.isEncrypted {
+                throw SettingsError(
+                    "log: this build has no TLS for Redis; use redis:// through a tunnel (stunnel, a sidecar) or in a "
+                        + "private network")
+            }
+            #else
+            throw .needs(trait: "Redis", library: "libhiredis-dev", for: address.text)
+            #endif
+        case .kafka(let address):
+            #if Kafka
+            do { try address.configuration.check() } catch { throw SettingsError("log: \(error)") }
+            #else
+            throw .needs(trait: "Kafka", library: "librdkafka-dev", for: address.text)
+            #endif
         }
-        #else
-        throw SettingsError(
-            "log: this build has no support for \(address.text); install the library (apt-get install libhiredis-dev) and "
-                + "build with it: swift run -c release --traits Redis martlet serve --log …")
-        #endif
+    }
+}
+
+extension SettingsError {
+    fileprivate static func needs(trait: String, library: String, for address: String) -> SettingsError {
+        SettingsError(
+            "log: this build has no support for \(address); install the library (apt-get install \(library)) and build "
+                + "with it: swift run -c release --traits \(trait) martlet serve --log …")
     }
 }
 
@@ -82,6 +108,17 @@ extension HubSettings {
             configuration.queuedPublishes = publishQueue
             configuration.patience = publishTimeout
             return RedisLog(configuration, logger: logger)
+            #else
+            preconditionFailure("\(address.text) is refused when settings are checked")
+            #endif
+        case .kafka(let address):
+            #if Kafka
+            var configuration = address.configuration
+            configuration.windowRecords = retention.events
+            configuration.windowBytes = retention.bytes
+            configuration.queuedPublishes = publishQueue
+            configuration.patience = publishTimeout
+            return KafkaLog(configuration, logger: logger)
             #else
             preconditionFailure("\(address.text) is refused when settings are checked")
             #endif
@@ -103,6 +140,18 @@ extension RedisAddress {
     fileprivate var configuration: RedisLogConfiguration {
         RedisLogConfiguration(
             host: host, port: port, username: username, password: password?.text, database: database, stream: stream)
+    }
+}
+#endif
+
+#if Kafka
+extension KafkaAddress {
+    /// A configuration with this address and the defaults.
+    fileprivate var configuration: KafkaLogConfiguration {
+        KafkaLogConfiguration(
+            servers: servers.map(\.text), topic: topic, hasManyPartitions: hasManyPartitions,
+            map: isRaw ? .raw : .martlet, encoding: isBase64 ? .base64 : .utf8,
+            properties: properties.map { ($0.name, $0.value.text) })
     }
 }
 #endif

@@ -110,7 +110,8 @@ extension StringProtocol {
 extension SettingFormat<LogLocation> {
     static var log: Self {
         Self(
-            valueName: "log", expectation: "memory, sqlite:PATH or redis://HOST:PORT/DATABASE?stream=NAME",
+            valueName: "log",
+            expectation: "memory, sqlite:PATH, redis://HOST:PORT/DATABASE?stream=NAME or kafka://HOST:PORT/TOPIC",
             parse: LogLocation.init, describe: \.text)
     }
 }

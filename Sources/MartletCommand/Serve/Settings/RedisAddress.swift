@@ -44,35 +44,11 @@ struct RedisAddress: Equatable, Sendable {
     }
 
     private mutating func readAuthority(_ text: Substring) -> Bool {
-        var server = text
-        if let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) {
-            server = text[text.utf8.index(after: at)...]
-            guard let (user, password) = text[..<at].cutExactly(at: UInt8(ascii: ":")),
-                let user = user.percentDecodedText,
-                let password = password.percentDecodedText, !password.isEmpty
-            else { return false }
-            username = user.isEmpty ? nil : user
-            self.password = SecretText(text: password)
-        }
-        if let bracketed = server.cutting(prefix: "[") {
-            guard let (host, port) = bracketed.cutExactly(at: UInt8(ascii: "]")), isHost(host) else { return false }
-            self.host = String(host)
-            return port.isEmpty || (port.cutting(prefix: ":").map { readPort($0) } ?? false)
-        }
-        let parts = server.splitExactly(at: UInt8(ascii: ":"), maxSplits: 1)
-        guard isHost(parts[0]) else { return false }
-        host = String(parts[0])
-        return parts.count < 2 || readPort(parts[1])
-    }
-
-    private func isHost(_ text: Substring) -> Bool {
-        !text.isEmpty && !text.unicodeScalars.contains { $0.properties.isWhitespace }
-            && !String(text).hasControlCharacters
-    }
-
-    private mutating func readPort(_ text: Substring) -> Bool {
-        guard text.utf8.allSatisfy(\.isDigit), let port = Int(text), (1...65_535).contains(port) else { return false }
-        self.port = port
+        guard let (credentials, server) = ServerCredentials.split(text),
+            let server = ServerAddress(server, defaultPort: port)
+        else { return false }
+        (host, port) = (server.host, server.port)
+        (username, password) = (credentials?.username, credentials?.password)
         return true
     }
 
@@ -86,19 +62,11 @@ struct RedisAddress: Equatable, Sendable {
     }
 
     private mutating func readQuery(_ text: Substring) -> Bool {
-        for pair in text.splitExactly(at: UInt8(ascii: "&")) where !pair.isEmpty {
-            guard let (field, value) = pair.cutExactly(at: UInt8(ascii: "=")), field.isExactly("stream"),
-                let name = value.percentDecodedText, (1...Self.mostNameBytes).contains(name.utf8.count)
-            else { return false }
-            stream = name
+        guard let fields = queryFields(text) else { return false }
+        for (name, value) in fields {
+            guard name.isExactly("stream"), (1...Self.mostNameBytes).contains(value.utf8.count) else { return false }
+            stream = value
         }
         return true
-    }
-}
-
-extension Substring {
-    /// The decoded text; `nil` if its percent-encoding is malformed or does not stand for UTF-8.
-    fileprivate var percentDecodedText: String? {
-        utf8.percentDecoded().flatMap { String(validating: $0, as: UTF8.self) }
     }
 }

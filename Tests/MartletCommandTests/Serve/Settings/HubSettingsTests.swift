@@ -212,8 +212,8 @@ struct HubSettingsTests {
         for text in ["", "sqlite", "sqlite:", "redis:localhost", "redis://", "Memory"] {
             #expect(
                 try await problem(commandLine: ["log": text])
-                    == #"--log: "\#(text)" is not memory, sqlite:PATH or redis://HOST:PORT/DATABASE?stream=NAME; "#
-                    + "for example memory"
+                    == #"--log: "\#(text)" is not memory, sqlite:PATH, redis://HOST:PORT/DATABASE?stream=NAME or "#
+                    + "kafka://HOST:PORT/TOPIC; for example memory"
             )
         }
         #expect(
