@@ -22,21 +22,26 @@ extension KafkaLog {
         let start = try after == .earliest ? nil : node.place(after)
         var reading = TopicReading(
             selection, after: start, through: try node.place(through), position: through, limit: limit)
+        var chunk: HistoryChunk?
         while true {
-            switch node.state.withLock({ $0.map { reading.advance(in: $0) } }) {
+            switch node.state.withLock({ $0.map { reading.advance(in: $0, with: chunk) } }) {
             case nil, .done?: return reading.slice
             case .again?: await Task.yield()
             case .fetch(let partition, let offsets)?:
                 let low = node.state.withLock { $0?.windows[partition].low ?? 0 }
-                let fetched = try await self.reading { try $0.records(of: partition, in: offsets, low: low) }
-                if let low = fetched.low {
-                    node.state.withLock { $0?.raiseLow(of: partition, to: low) }
-                    guard reading.overtaken() else { return reading.slice }
-                } else {
-                    let hasRoom = node.state.withLock { state in
-                        state.map { reading.take(fetched, of: partition, in: $0) } ?? false
+                let life = node.state.withLock { $0?.life }
+                switch try await self.reading({ try $0.records(of: partition, in: offsets, low: low) }) {
+                case .chunk(let read):
+                    chunk = read
+                    // It may be of before a loss that was found meanwhile.
+                    node.state.withLock { if $0?.life == life { $0?.keep(read) } }
+                case .removed(let low):
+                    // What this node has not read yet is for its own thread to notice.
+                    node.state.withLock { state in
+                        let next = state?.windows[partition].next ?? 0
+                        state?.raiseLow(of: partition, to: min(low, next))
                     }
-                    guard hasRoom else { return reading.slice }
+                    guard reading.overtaken() else { return reading.slice }
                 }
             }
         }

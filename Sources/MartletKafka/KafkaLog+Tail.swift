@@ -80,7 +80,7 @@ final class TopicFollower {
         let (consumer, count) = try node.connect()
         try checkCount(count)
         let tag = TopicTag(
-            cluster: consumer.client.clusterID(within: configuration.requestTimeout), topic: configuration.topic)
+            cluster: consumer.client.clusterID(within: KafkaNode.shortWait), topic: configuration.topic)
         let known = node.state.withLock { $0.map { ($0.tag, $0.windows.count) } }
         if let known {
             guard known.1 == count else {
@@ -277,7 +277,7 @@ final class TopicFollower {
         node.behindSince.withLock { $0 = isBehind ? $0 ?? now : nil }
         guard now >= nextCount else { return }
         nextCount = now + Self.countInterval
-        let count = try consumer.connect(within: configuration.requestTimeout)
+        let count = try consumer.connect(within: KafkaNode.shortWait)
         let before = node.partitions
         guard count == before else {
             throw KafkaLogError.otherPartitions(topic: configuration.topic, count: count, before: before)

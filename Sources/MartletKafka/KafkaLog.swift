@@ -66,7 +66,8 @@ public final class KafkaLog: Log, SharedLog {
                 groupEvents: configuration.groupEvents, groupBytes: configuration.groupBytes,
                 patience: configuration.patience, retryDelay: configuration.retryDelay,
                 idleInterval: configuration.checkInterval),
-            reachability: node.reachability, send: { try writer.send($0) }, idle: {}, startThread: startThread)
+            reachability: node.reachability, send: { try writer.send($0) }, idle: { writer.prepare() },
+            startThread: startThread)
         buffer = TailBuffer(capacity: configuration.tailBytes) { node.covers($0, $1) }
     }
 

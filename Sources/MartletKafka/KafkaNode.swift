@@ -43,8 +43,19 @@ final class KafkaNode: Sendable {
     /// Connects a consumer. It reads nothing yet.
     func connect() throws -> (consumer: TopicConsumer, partitions: Int) {
         let consumer = try TopicConsumer(configuration, format(), node: name, logger: logger)
-        return (consumer, try consumer.connect(within: configuration.requestTimeout))
+        let deadline = ContinuousClock.now + configuration.requestTimeout
+        while true {
+            do {
+                return (consumer, try consumer.connect(within: min(Self.shortWait, configuration.requestTimeout)))
+            } catch {
+                // Asked again rather than for longer, so that a log that closes need not wait for long.
+                guard .now < deadline, !isClosed.load(ordering: .acquiring) else { throw error }
+            }
+        }
     }
+
+    /// How long one question for the topic is.
+    static let shortWait = Duration.milliseconds(500)
 
     /// The partition of a topic: what the usual producers of Java choose for its name as a key.
     static func partition(of topic: Topic, among partitions: Int) -> Int {

@@ -34,6 +34,9 @@ final class KafkaWriter: @unchecked Sendable {
         producer = TopicProducer(node.configuration, logger: node.logger)
     }
 
+    /// Called between two groups.
+    func prepare() { producer.prepare() }
+
     func send(_ group: GroupPublisher.Group) throws -> [Result<[Position], MartletError>] {
         var parts: [Part] = []
         var drafts: [TopicProducer.Draft] = []
@@ -44,7 +47,9 @@ final class KafkaWriter: @unchecked Sendable {
                     numbers.map { events[$0] }, once: key, from: node.name, number: lastNumber)
                 drafts.append(
                     .init(partition: partition, key: record.key, value: record.value, headers: record.headers))
-                parts.append(Part(publish: index, events: numbers, partition: partition, number: lastNumber, stamp: record.stamp))
+                parts.append(
+                    Part(publish: index, events: numbers, partition: partition, number: lastNumber, stamp: record.stamp)
+                )
             }
         }
         let outcomes = try producer.send(drafts)

@@ -88,7 +88,9 @@ struct AwayTests {
             // MSG_SIZE_TOO_LARGE, TOPIC_AUTHORIZATION_FAILED.
             for (code, expected) in [(10, MartletError.Code.tooLarge), (29, .storageFailed)] {
                 try cluster.run("errors 0 \(code)")
-                await #expect { try await log.append("a", "refused") } throws: { ($0 as? MartletError)?.code == expected }
+                await #expect { try await log.append("a", "refused") } throws: {
+                    ($0 as? MartletError)?.code == expected
+                }
             }
             try await log.append("a", "accepted")
             #expect(try await read(1, of: log, after: start).map(\.event.data) == ["accepted"])

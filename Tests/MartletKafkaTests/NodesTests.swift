@@ -19,7 +19,7 @@ struct NodesTests {
             for round in 0..<30 {
                 let events = [Event(topic: "a", data: "\(round)"), Event(topic: "b", data: "\(round)")]
                 let answers = try await withThrowingTaskGroup(of: [Position].self) { group in
-                    for log in logs { group.addTask { try await log.append(events, once: "key \(round)") } }
+                    for log in logs { group.addTask { try await log.append(events, once: "user\nkey \(round)") } }
                     return try await group.reduce(into: []) { $0.append($1) }
                 }
                 #expect(Set(answers).count == 1)

@@ -45,7 +45,10 @@ struct OthersTests {
             let expected = Event(
                 topic: "orders/42", alternates: ["orders"], data: "shipped", id: "7", type: "status", retry: 5000,
                 key: "k", isPrivate: true)
-            #expect(try await read(2, of: log, after: start).map(\.event) == [expected, Event(topic: "orders/43", data: "")])
+            #expect(
+                try await read(2, of: log, after: start).map(\.event) == [
+                    expected, Event(topic: "orders/43", data: ""),
+                ])
             await log.close()
         }
     }

@@ -9,13 +9,10 @@ import Synchronization
 
 /// Reads records that are older than the windows. For use on one thread.
 final class HistoryReader {
-    /// What was read of a range of offsets.
-    struct Fetched: Sendable {
-        var records: [KafkaRecord] = []
-        /// Up to where all records were read.
-        var end: Int64
-        /// Not `nil`: the brokers have removed the records in front of this offset, and nothing was read.
-        var low: Int64?
+    enum Answer: Sendable {
+        case chunk(HistoryChunk)
+        /// The brokers have removed the records in front of this offset.
+        case removed(before: Int64)
     }
 
     /// What is at an offset.
@@ -30,7 +27,9 @@ final class HistoryReader {
     }
 
     /// The most records of one answer.
-    private static let mostRecords = 1024
+    private static let mostRecords = 4096
+    /// The bytes of events from which on an answer is complete.
+    private static let mostBytes = 1024 * 1024
     /// How long one wait for records is, so that a log that closes need not wait for long.
     private static let longestWait = Duration.milliseconds(100)
     /// How long a broker may say nothing of an offset, before what it said of the end of the partition counts.
@@ -58,48 +57,44 @@ final class HistoryReader {
     /// The records of a part of a range, beginning with its first.
     ///
     /// - Parameter low: The oldest offset that the brokers have, as far as the node knows.
-    func records(of partition: Int, in range: Range<Int64>, low: Int64) throws(LogUnreachable) -> Fetched {
+    func records(of partition: Int, in range: Range<Int64>, low: Int64) throws(LogUnreachable) -> Answer {
         if self.partition != partition || next != range.lowerBound {
             // The idempotency keys of the records in front of the range count, too.
             try start(partition, at: max(0, low, range.lowerBound - PartitionWindow.repeatDistance))
         }
-        var fetched = Fetched(end: range.lowerBound)
-        while fetched.records.count < Self.mostRecords {
+        var chunk = HistoryChunk(partition: partition, start: range.lowerBound)
+        while chunk.records.count < Self.mostRecords, chunk.byteCount < Self.mostBytes {
             switch try item() {
             case .record(let record) where record.offset >= range.upperBound:
                 pending.prepend(.record(record))
-                return finish(&fetched, at: range.upperBound)
+                return finish(&chunk, at: range.upperBound)
             case .record(var record):
                 next = record.offset + 1
                 if isRepeated(record) { record.content?.events = [] }
                 guard record.offset >= range.lowerBound else { continue }
-                fetched.records.append(record)
-                fetched.end = next
-                if next >= range.upperBound { return finish(&fetched, at: range.upperBound) }
+                chunk.append(record)
+                if next >= range.upperBound { return finish(&chunk, at: range.upperBound) }
             case .end(_, let offset):
                 // The end may have been reached long ago, while another range was read.
                 guard offset >= range.upperBound else { continue }
-                return finish(&fetched, at: range.upperBound)
+                return finish(&chunk, at: range.upperBound)
             case .outOfRange:
                 self.partition = nil
                 let now = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
-                if now > range.lowerBound {
-                    fetched.low = now
-                    return fetched
-                }
+                if now > range.lowerBound { return .removed(before: now) }
                 guard now > low else {
                     throw LogUnreachable("Partition \(partition) has no offset \(range.lowerBound).")
                 }
                 return try records(of: partition, in: range, low: now)
             }
         }
-        return fetched
+        return .chunk(chunk)
     }
 
-    private func finish(_ fetched: inout Fetched, at end: Int64) -> Fetched {
-        fetched.end = end
+    private func finish(_ chunk: inout HistoryChunk, at end: Int64) -> Answer {
+        chunk.end = end
         next = end
-        return fetched
+        return .chunk(chunk)
     }
 
     private func isRepeated(_ record: KafkaRecord) -> Bool {
@@ -146,7 +141,8 @@ final class HistoryReader {
                 if isClosed { throw LogUnreachable("The log is closed.") }
                 if let reason = consumer.client.takeTrouble().reason { throw LogUnreachable(reason) }
                 if .now - begin > Self.longestSilence,
-                    let known = consumer.client.knownWatermarks(of: partition), known.upperBound <= offset {
+                    let known = consumer.client.knownWatermarks(of: partition), known.upperBound <= offset
+                {
                     return .beyondEnd
                 }
                 guard .now - begin < requestTimeout else { throw LogUnreachable("The brokers did not answer in time.") }

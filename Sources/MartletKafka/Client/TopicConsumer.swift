@@ -16,7 +16,10 @@ struct KafkaRecord: Sendable {
     /// `nil` if the record is not an event.
     var content: RecordFormat.Content?
 
-    var byteCount: Int { content?.events.reduce(0) { $0 + $1.byteCount } ?? 0 }
+    var byteCount: Int {
+        guard let content else { return 0 }
+        return content.events.reduce(content.key?.string.utf8.count ?? 0) { $0 + $1.byteCount }
+    }
 }
 
 /// Reads partitions of the topic from offsets that are given, outside of any consumer group. For use on one thread.

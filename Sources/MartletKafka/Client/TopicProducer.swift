@@ -37,6 +37,10 @@ final class TopicProducer: @unchecked Sendable {
     private let logger: Logger
     private let reports = Reports()
     private var client: KafkaClient?
+    /// Whether there was a client, so that another one will be needed.
+    private var isInUse = false
+    /// The number of times in a row that records failed for want of an answer.
+    private var failures = 0
     private var lastNumber: UInt = 0
 
     /// How much longer than the patience the library may take to report.
@@ -70,10 +74,32 @@ final class TopicProducer: @unchecked Sendable {
                     ?? .failed(RD_KAFKA_RESP_ERR__TIMED_OUT, mayHaveAccepted: true)
             }
         }
-        let hasFailed = outcomes.contains { if case .failed = $0 { true } else { false } }
-        // A producer that has failed may never work again, for example if the brokers have forgotten it.
-        if hasFailed || client.fatalError != nil { self.client = nil }
+        replaceClient(after: outcomes)
         return Self.withoutContradictions(outcomes, drafts)
+    }
+
+    /// A producer that has failed may never work again, for example because the brokers have forgotten it. One that got no
+    /// answer may: a new one needs up to a second before it can send.
+    private func replaceClient(after outcomes: [Outcome]) {
+        let errors = outcomes.compactMap { outcome in
+            if case .failed(let error, _) = outcome { error } else { nil }
+        }
+        guard !errors.isEmpty else {
+            failures = 0
+            return
+        }
+        failures += 1
+        let hasNoAnswer = errors.allSatisfy { error in
+            error == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || error == RD_KAFKA_RESP_ERR__TRANSPORT
+        }
+        guard !hasNoAnswer || failures > 1 || client?.fatalError != nil else { return }
+        client = nil
+        failures = 0
+    }
+
+    /// Replaces a client that has failed, before it is needed.
+    func prepare() {
+        if isInUse { _ = try? connected() }
     }
 
     /// Why the brokers cannot be reached, if that is known.
@@ -105,6 +131,7 @@ final class TopicProducer: @unchecked Sendable {
 
     private func connected() throws -> KafkaClient {
         if let client { return client }
+        isInUse = true
         let client = try KafkaClient(.producer, configuration, logger: logger) { [reports] message in
             let number = UInt(bitPattern: message.pointee._private)
             let outcome: Outcome

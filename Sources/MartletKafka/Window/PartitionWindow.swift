@@ -13,10 +13,8 @@ struct PartitionWindow {
         var byteCount: Int
         /// The greatest time of this record and of those in front of it in the window.
         var latest: Int64
-        /// Whether an earlier record has the same idempotency key. Then the record counts as one without events.
-        var isRepeated: Bool
 
-        var events: [Event] { isRepeated ? [] : record.content?.events ?? [] }
+        var events: [Event] { record.content?.events ?? [] }
     }
 
     /// The first record with an idempotency key.
@@ -66,10 +64,12 @@ struct PartitionWindow {
 
     /// The node has read the next record. Returns what it is in the window.
     mutating func append(_ record: KafkaRecord) -> Entry {
-        var isRepeated = false
+        var record = record
         if let key = record.content?.key {
-            isRepeated = keys[key] != nil
-            if !isRepeated {
+            if keys[key] != nil {
+                // Another record was published with the same key, so this one counts as one without events.
+                record.content?.events = []
+            } else {
                 let events = record.content?.events ?? []
                 keys[key] = Accepted(
                     offset: record.offset, stamp: record.stamp, count: events.count,
@@ -79,7 +79,7 @@ struct PartitionWindow {
         }
         let latest = max(record.time, entries.last?.latest ?? trimmedTime ?? 0)
         let entry = Entry(
-            record: record, byteCount: Event.overheadBytes + record.byteCount, latest: latest, isRepeated: isRepeated)
+            record: record, byteCount: Event.overheadBytes + record.byteCount, latest: latest)
         entries.append(entry)
         byteCount += entry.byteCount
         next = record.offset + 1
@@ -151,9 +151,6 @@ struct PartitionWindow {
         let index = entries.partitioningIndex { $0.record.offset >= offset }
         return index < entries.count && entries[index].record.offset == offset ? entries[index] : nil
     }
-
-    /// The index in ``entries`` of the first record from an offset on.
-    func index(from offset: Int64) -> Int { entries.partitioningIndex { $0.record.offset >= offset } }
 
     /// Whether a reader has missed a selected event that the brokers have removed, as far as the node knows.
     func hasMissed(_ selection: Selection?, after progress: Progress) -> Bool {

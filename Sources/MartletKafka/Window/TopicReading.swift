@@ -3,6 +3,7 @@
 #if Kafka
 import DequeModule
 import Martlet
+import MartletSupport
 
 /// One call of ``KafkaLog/read(_:after:through:limit:)``: partition by partition, what is older than the windows from
 /// the brokers, and the rest from the windows. A value.
@@ -11,7 +12,7 @@ struct TopicReading {
         case done
         /// Another part of the windows follows; the lock was held for long enough.
         case again
-        /// Read these offsets from the brokers, and call ``take(_:)``.
+        /// Read these offsets from the brokers, from the first on, and go on with what was read.
         case fetch(partition: Int, offsets: Range<Int64>)
     }
 
@@ -22,6 +23,8 @@ struct TopicReading {
     /// Where the reader is; `nil` for the earliest position.
     private var place: KafkaPlace?
     private var hasBegun = false
+    /// What was last read from the brokers.
+    private var chunk: HistoryChunk?
 
     /// The most records that one step looks at, so that the lock is free for others in between.
     private static let mostScanned = 4096
@@ -45,7 +48,10 @@ struct TopicReading {
     }
 
     /// Goes on as far as the windows go.
-    mutating func advance(in state: TopicState) -> Step {
+    ///
+    /// - Parameter chunk: What was read from the brokers, as the last step asked for.
+    mutating func advance(in state: TopicState, with chunk: HistoryChunk? = nil) -> Step {
+        if let chunk { self.chunk = chunk }
         let end = end(in: state)
         var place = place ?? state.start
         if !hasBegun {
@@ -55,26 +61,23 @@ struct TopicReading {
         defer { self.place = place }
         var scanned = 0
         for (partition, end) in Self.order(from: place, to: end) {
-            let window = state.windows[partition]
             while place.progress[partition] < end {
-                let progress = place.progress[partition]
-                if progress.next < window.start {
+                let next = place.progress[partition].next
+                guard let source = source(of: partition, at: next, in: state) else {
                     let stop = end.part > 0 ? end.next + 1 : end.next
-                    return .fetch(partition: partition, offsets: progress.next..<min(stop, window.start))
+                    return .fetch(partition: partition, offsets: next..<min(stop, state.windows[partition].start))
                 }
-                var index = window.index(from: progress.next)
-                while index < window.entries.count, place.progress[partition] < end {
-                    let entry = window.entries[index]
+                var index = source.index(from: next)
+                while place.progress[partition] < end, let record = source.record(at: index) {
                     guard scanned < Self.mostScanned else { return .again }
-                    guard
-                        take(
-                            entry.events, at: entry.record.offset, entry.record.stamp, of: partition,
-                            upTo: end, &place)
-                    else { return .done }
+                    guard take(record, upTo: end, &place) else { return .done }
                     scanned += 1
                     index += 1
                 }
-                jump(partition, to: end, &place)
+                // There are no other records up to the end of the source.
+                if place.progress[partition] < end {
+                    jump(partition, to: min(Progress(next: source.end), end), &place)
+                }
             }
         }
         // Of some partitions the reader may have had more.
@@ -135,26 +138,47 @@ struct TopicReading {
         guard place.progress[partition] != progress else { return }
         place.progress[partition] = progress
         if place.partition == partition {
-            place.stamp = progress == through.place.progress[partition] && partition == through.place.partition
+            place.stamp =
+                progress == through.place.progress[partition] && partition == through.place.partition
                 ? through.place.stamp : nil
         }
     }
 
-    /// Takes what was read from the brokers.
-    ///
-    /// - Returns: Whether there is room for more.
-    mutating func take(_ fetched: HistoryReader.Fetched, of partition: Int, in state: TopicState) -> Bool {
-        guard var place else { return false }
-        defer { self.place = place }
-        let end = end(in: state)[partition]
-        for record in fetched.records {
-            let events = record.content?.events ?? []
-            guard take(events, at: record.offset, record.stamp, of: partition, upTo: end, &place) else { return false }
+    /// Where the records from an offset on are; `nil` if only the brokers have them.
+    private func source(of partition: Int, at offset: Int64, in state: TopicState) -> Source? {
+        let window = state.windows[partition]
+        if offset >= window.start { return .window(window) }
+        if let chunk, chunk.partition == partition, chunk.offsets.contains(offset) { return .chunk(chunk) }
+        return state.chunk(of: partition, at: offset).map(Source.chunk)
+    }
+
+    private enum Source {
+        case window(PartitionWindow)
+        case chunk(HistoryChunk)
+
+        /// Up to where it has all records.
+        var end: Int64 {
+            switch self {
+            case .window: .max
+            case .chunk(let chunk): chunk.end
+            }
         }
-        if fetched.end > place.progress[partition].next {
-            jump(partition, to: min(Progress(next: fetched.end), end), &place)
+
+        /// Of the first record from an offset on.
+        func index(from offset: Int64) -> Int {
+            switch self {
+            case .window(let window): window.entries.partitioningIndex { $0.record.offset >= offset }
+            case .chunk(let chunk): chunk.records.partitioningIndex { $0.offset >= offset }
+            }
         }
-        return true
+
+        /// `nil` behind the last record.
+        func record(at index: Int) -> KafkaRecord? {
+            switch self {
+            case .window(let window): index < window.entries.count ? window.entries[index].record : nil
+            case .chunk(let chunk): index < chunk.records.count ? chunk.records[index] : nil
+            }
+        }
     }
 
     /// The brokers have removed more in the meantime.
@@ -173,13 +197,12 @@ struct TopicReading {
     /// Takes the events of a record that the reader does not have yet.
     ///
     /// - Returns: `false` if there is no room.
-    private mutating func take(
-        _ events: [Event], at offset: Int64, _ stamp: Stamp, of partition: Int, upTo end: Progress,
-        _ place: inout KafkaPlace
-    ) -> Bool {
+    private mutating func take(_ record: KafkaRecord, upTo end: Progress, _ place: inout KafkaPlace) -> Bool {
+        let (partition, offset) = (record.partition, record.offset)
+        let events = record.content?.events ?? []
         var next = place
         next.partition = partition
-        next.stamp = stamp
+        next.stamp = record.stamp
         next.life = through.place.life
         let first = offset == place.progress[partition].next ? place.progress[partition].part : 0
         for index in events.indices.dropFirst(first) {

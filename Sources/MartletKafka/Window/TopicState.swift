@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if Kafka
+import DequeModule
 import Martlet
 import MartletSupport
 
@@ -25,6 +26,11 @@ struct TopicState {
     /// Where the last of the own records are, by their numbers.
     private(set) var ownOffsets: [UInt64: Int64] = [:]
     private static let mostOwnOffsets = 1024
+
+    /// What was last read from the brokers, because it is older than the windows: clients that come back together read
+    /// the same.
+    private var chunks: Deque<HistoryChunk> = []
+    private static let mostChunkBytes = 32 * 1024 * 1024
 
     init(_ tag: TopicTag, _ windows: [PartitionWindow]) {
         self.tag = tag
@@ -68,7 +74,21 @@ struct TopicState {
             firstLife += 1
         }
         windows[partition].forget(from: offset, low: low)
+        chunks = []
         lastPartition = partition
+    }
+
+    // MARK: Older history
+
+    /// A part that has this offset.
+    func chunk(of partition: Int, at offset: Int64) -> HistoryChunk? {
+        chunks.last { $0.partition == partition && $0.offsets.contains(offset) }
+    }
+
+    mutating func keep(_ chunk: HistoryChunk) {
+        chunks.append(chunk)
+        var bytes = chunks.reduce(0) { $0 + $1.byteCount }
+        while bytes > Self.mostChunkBytes, let first = chunks.popFirst() { bytes -= first.byteCount }
     }
 
     // MARK: Places

@@ -49,7 +49,8 @@ struct KafkaAddress: Equatable, Sendable {
     private static func isTopic(_ name: Substring) -> Bool {
         (1...mostTopicBytes).contains(name.utf8.count) && name != "." && name != ".."
             && name.utf8.allSatisfy { byte in
-                byte.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || "._-".utf8.contains(byte)
+                byte.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+                    || "._-".utf8.contains(byte)
             }
     }
 
