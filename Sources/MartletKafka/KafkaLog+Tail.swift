@@ -128,11 +128,9 @@ final class TopicFollower {
 
     /// Sees that this is the topic of another cluster.
     private func begin(again tag: TopicTag, _ consumer: TopicConsumer) throws {
-        for partition in 0..<node.partitions {
-            let low = try watermarks(of: partition, consumer).lowerBound
-            lost(partition, from: low, low: low, reason: .epoch)
-        }
+        let lows = try (0..<node.partitions).map { try watermarks(of: $0, consumer).lowerBound }
         node.state.withLock { $0?.tag = tag }
+        for (partition, low) in lows.enumerated() { lost(partition, from: low, low: low, reason: .epoch) }
     }
 
     /// The offset of the oldest record, and the one behind the newest.
@@ -291,6 +289,7 @@ final class TopicFollower {
         }
         let next = node.state.withLock { $0?.windows[partition].next ?? 0 }
         guard known.lowerBound <= next else {
+            _ = try connectToSameCluster()
             // Retention was faster than this node.
             let end = node.state.withLock { state in
                 state?.raiseLow(of: partition, to: known.lowerBound)
@@ -304,7 +303,7 @@ final class TopicFollower {
 
     /// Finds out which of the records that the node has read are still there, and goes on behind them.
     private func findLoss(_ partition: Int, _ consumer: TopicConsumer) throws {
-        let reader = HistoryReader(try node.connect().consumer, of: node)
+        let reader = HistoryReader(try connectToSameCluster(), of: node)
         let window = node.state.withLock { $0?.windows[partition] }
         guard let window else { return }
         // Those in front of the first that is not there are there.
@@ -326,6 +325,15 @@ final class TopicFollower {
             lost(partition, from: low, low: low, reason: .epoch)
         }
         try verify(partition, consumer)
+    }
+
+    /// - Throws: ``LogUnreachable`` if another cluster answers now, so that everything begins again with that one.
+    private func connectToSameCluster() throws -> TopicConsumer {
+        let (consumer, _) = try node.connect()
+        let tag = TopicTag(
+            cluster: consumer.client.clusterID(within: KafkaNode.shortWait), topic: configuration.topic)
+        guard node.state.withLock({ $0?.tag == tag }) else { throw LogUnreachable("Another cluster answers.") }
+        return consumer
     }
 
     private func lost(_ partition: Int, from offset: Int64, low: Int64, reason: Gap.Reason) {

@@ -56,11 +56,9 @@ final class KafkaWriter: @unchecked Sendable {
         var answers = group.publishes.map { publish in
             Result<[Position], MartletError>.success(Array(repeating: .earliest, count: publish.events.count))
         }
-        var hasAnswered = false
         for (part, outcome) in zip(parts, outcomes) {
             switch outcome {
             case .accepted(let offset):
-                hasAnswered = true
                 guard case .success(var positions) = answers[part.publish] else { continue }
                 guard let offset = offset ?? findOffset(ofRecord: part.number) else {
                     answers[part.publish] = .failure(.logUnreachable(mayHaveAccepted: true))
@@ -75,7 +73,6 @@ final class KafkaWriter: @unchecked Sendable {
                 answers[part.publish] = .failure(explain(error, mayHaveAccepted))
             }
         }
-        if hasAnswered { node.reachability.answered() }
         return answers
     }
 

@@ -29,6 +29,8 @@ final class KafkaClient {
     final class Context: Sendable {
         let logger: Logger
         let trouble = Mutex(Trouble())
+        /// What explains best why no broker answers. The library says each reason once.
+        let explanation = Mutex<(rank: Int, reason: String)?>(nil)
         /// Called with each record that was published, or could not be.
         let report: @Sendable (UnsafePointer<rd_kafka_message_t>) -> Void
 
@@ -42,14 +44,20 @@ final class KafkaClient {
         }
 
         func failed(_ error: rd_kafka_resp_err_t, _ reason: String) {
+            // Of a connection that fails, another broker may answer.
+            let (rank, isAway) =
+                switch error {
+                case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: (0, true)
+                case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__RESOLVE: (1, false)
+                default: (2, true)
+                }
+            let best = explanation.withLock { explanation in
+                if rank >= explanation?.rank ?? 0 { explanation = (rank, reason) }
+                return explanation?.reason ?? reason
+            }
             trouble.withLock { trouble in
                 trouble.wasDisconnected = true
-                switch error {
-                case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__RESOLVE:
-                    // Another broker may answer.
-                    break
-                default: trouble.reason = reason
-                }
+                if isAway { trouble.reason = best }
             }
         }
     }
@@ -199,8 +207,10 @@ final class KafkaClient {
         var metadata: UnsafePointer<rd_kafka_metadata>?
         let error = rd_kafka_metadata(handle, 0, topic, &metadata, Int32(clamping: time.wholeMilliseconds))
         guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else {
-            throw LogUnreachable(takeTrouble().reason ?? Self.message(error))
+            poll()
+            throw LogUnreachable(context.explanation.withLock { $0?.reason } ?? Self.message(error))
         }
+        context.explanation.withLock { $0 = nil }
         defer { rd_kafka_metadata_destroy(metadata) }
         let name = String(cString: rd_kafka_topic_name(topic))
         guard metadata.pointee.topic_cnt == 1, let topic = metadata.pointee.topics?.pointee else {

@@ -65,7 +65,8 @@ struct TopicReading {
                 let next = place.progress[partition].next
                 guard let source = source(of: partition, at: next, in: state) else {
                     let stop = end.part > 0 ? end.next + 1 : end.next
-                    return .fetch(partition: partition, offsets: next..<min(stop, state.windows[partition].start))
+                    let start = state.windows[partition].start
+                    return .fetch(partition: partition, offsets: next..<(next < start ? min(stop, start) : stop))
                 }
                 var index = source.index(from: next)
                 while place.progress[partition] < end, let record = source.record(at: index) {
@@ -147,7 +148,7 @@ struct TopicReading {
     /// Where the records from an offset on are; `nil` if only the brokers have them.
     private func source(of partition: Int, at offset: Int64, in state: TopicState) -> Source? {
         let window = state.windows[partition]
-        if offset >= window.start { return .window(window) }
+        if offset >= window.start, offset < window.next { return .window(window) }
         if let chunk, chunk.partition == partition, chunk.offsets.contains(offset) { return .chunk(chunk) }
         return state.chunk(of: partition, at: offset).map(Source.chunk)
     }
@@ -159,7 +160,7 @@ struct TopicReading {
         /// Up to where it has all records.
         var end: Int64 {
             switch self {
-            case .window: .max
+            case .window(let window): window.next
             case .chunk(let chunk): chunk.end
             }
         }

@@ -203,7 +203,8 @@ public final class GroupPublisher: Sendable {
         while true {
             do {
                 let answers = try send(group)
-                reachability.answered()
+                // A log may answer for a server that is away.
+                if answers.contains(where: \.hasSucceeded) { reachability.answered() }
                 for (publish, answer) in zip(publishes, answers) {
                     publish.continuation.resume(with: answer.mapError { $0 as any Error })
                 }
@@ -230,4 +231,8 @@ public final class GroupPublisher: Sendable {
         let end = ContinuousClock.now + pause
         while .now < end, !state.withLock({ $0.isStopped }) { wakeUp.wait(atMost: end - .now) }
     }
+}
+
+extension Result {
+    fileprivate var hasSucceeded: Bool { if case .success = self { true } else { false } }
 }
