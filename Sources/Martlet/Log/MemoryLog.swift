@@ -70,7 +70,9 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
     package func announceAppended() { appended.fire() }
 
     private func check(_ events: [Event]) throws(MartletError) {
-        for case let id? in events.lazy.map(\.id) where epoch.offset(of: id) != nil { throw .reservedID }
+        for event in events {
+            if let id = event.id, epoch.offset(of: id) != nil { throw .reservedID }
+        }
     }
 
     @_specialize(where C == ContinuousClock)
@@ -80,8 +82,9 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
             let now = clock.now
             if let range = try state.history.accepted(events, once: key) { return range }
             if state.tailed != nil, state.backlogBytes >= gate.queue.backlogBytes { return nil }
+            let before = state.history.byteCount
             let range = state.history.append(events, once: key, at: now)
-            if state.tailed != nil { state.backlogBytes += events.reduce(0) { $0 + $1.byteCount } }
+            if state.tailed != nil { state.backlogBytes += state.history.byteCount - before }
             trim(&state, now: now)
             return range
         }

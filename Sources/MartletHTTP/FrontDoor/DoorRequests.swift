@@ -109,14 +109,14 @@ package struct DoorPublish: DoorRequest {
     package func answerNow() throws -> DoorAnswer? {
         guard case .now(let judge) = access else { return nil }
         let grant = try judge(request, .publish)
-        try grant.checkPublishing(to: event.topics)
+        try grant.checkPublishing(event)
         let key = try request.idempotencyKey
         return try route.hub.publishNow([event], once: key, in: grant.keyScope).map { answer($0[0]) }
     }
 
     package func answer() async throws -> DoorAnswer {
         let grant = try await access.judge(request, .publish)
-        try grant.checkPublishing(to: event.topics)
+        try grant.checkPublishing(event)
         let key = try request.idempotencyKey
         if let ids = try route.hub.publishNow([event], once: key, in: grant.keyScope) { return answer(ids[0]) }
         // From here on the event may have been published, so the server must not try again.
