@@ -70,18 +70,20 @@ package enum CPUBoundWork {
         return try await withTaskExecutorPreference(globalConcurrentExecutor) { try await work() }
     }
 
-    /// Divides work into slices: counts bytes, and yields the thread after each slice.
+    /// Divides work into slices: counts bytes, and says after which to yield the thread.
     struct Pace {
         /// The size of a slice.
         static let sliceBytes = 16 * 1024
 
         private var done = 0
 
-        mutating func take(_ bytes: Int) async {
+        /// Whether the slice ends with so many bytes. Not asynchronous itself: even a call that does not wait costs more than
+        /// to parse a short line.
+        mutating func isOver(after bytes: Int) -> Bool {
             done += bytes
-            guard done >= Self.sliceBytes else { return }
+            guard done >= Self.sliceBytes else { return false }
             done = 0
-            await Task.yield()
+            return true
         }
     }
 }

@@ -3,7 +3,10 @@
 /// base64url without padding (RFC 7515 section 2).
 package enum Base64URL {
     /// `nil` if the text has another character, padding, or left-over bits, which no encoder writes.
-    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? { decode(bytes: Array(text)) }
+
+    /// Not generic: other modules would call it without specialisation, which costs many times as much.
+    private static func decode(bytes text: [UInt8]) -> [UInt8]? {
         guard text.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count * 3 / 4)

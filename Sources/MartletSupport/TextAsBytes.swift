@@ -7,7 +7,9 @@
 
 extension StringProtocol {
     /// Whether two texts have the same bytes.
-    @inlinable package func isExactly(_ other: some StringProtocol) -> Bool { utf8.elementsEqual(other.utf8) }
+    @inlinable package func isExactly(_ other: some StringProtocol) -> Bool {
+        utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
+    }
 
     @inlinable package func startsExactly(with prefix: some StringProtocol) -> Bool { utf8.starts(with: prefix.utf8) }
 
@@ -63,6 +65,19 @@ extension StringProtocol {
     /// Whether two texts have the same bytes but for the case of ASCII letters.
     @inlinable package func isExactlyIgnoringCase(_ other: some StringProtocol) -> Bool {
         utf8.lazy.map(\.asciiLowercased).elementsEqual(other.utf8.lazy.map(\.asciiLowercased))
+    }
+}
+
+extension String {
+    /// The text of some bytes; `nil` if they are not UTF-8. For ASCII it needs none of the generic code of
+    /// `String(validating:as:)`, which costs more than the text.
+    @inlinable package init?(utf8 bytes: some Collection<UInt8>) {
+        let text = bytes.withContiguousStorageIfAvailable { bytes in
+            bytes.reduce(0, |) < 0x80
+                ? String(decoding: bytes, as: UTF8.self) : String(validating: bytes, as: UTF8.self)
+        }
+        guard let text = text ?? String(validating: bytes, as: UTF8.self) else { return nil }
+        self = text
     }
 }
 

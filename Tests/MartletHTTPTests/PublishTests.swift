@@ -139,6 +139,19 @@ import Testing
         }
     }
 
+    @Test(
+        "Of several errors in a line, one that makes it no JSON comes first, then an unknown name, then a wrong type",
+        arguments: [
+            (#"{"topic":1,"x":1,"data":}"#, nil), (#"{"topic":1,"x":1,"x":2,"data":}"#, "x"),
+            (#"{"data":1,"topic":2,"y":1,"x":1}"#, "x"), (#"{"x":{"x":1,"x":2},"y":1}"#, "x"),
+            (#"{"retry":"1","data":1,"topic":2}"#, "topic"), (#"{"retry":"1","data":1}"#, "topic"),
+            (#"{"retry":"1","data":1,"topic":"a"}"#, "data"), (#"{"private":1,"key":2,"topic":"a"}"#, "key"),
+        ] as [(String, String?)])
+    func severalErrorsInALine(line: String, field: String?) async throws {
+        let problem = await #expect(throws: Problem.self) { try await EventBatch.parse(line, limits: Limits()) }
+        #expect(problem?.field == field && problem?.line == 1)
+    }
+
     @Test("An error about a batch repeats at most the beginning of a name")
     func errorAboutABatchRepeats() async throws {
         let name = String(repeating: "e\u{301}", count: 10_000)

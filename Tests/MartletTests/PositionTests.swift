@@ -23,6 +23,26 @@ struct PositionTests {
         #expect(error?.code == .invalidID)
     }
 
+    @Test("A position has its epoch and its offset, each with one spelling")
+    func epochAndOffset() throws {
+        let epoch = try #require(Epoch("k3v9x2ma"))
+        for offset in [0, 9, 10, 99, 100, 1042, 9_999_999, 10_000_000, UInt64.max / 10, .max - 1, .max] {
+            let text = epoch.position(offset).text
+            #expect(text == "k3v9x2ma-\(offset)")
+            #expect(epoch.offset(of: text) == offset && Epoch().offset(of: text) == nil)
+            #expect(Epoch.parts(of: text)?.epoch == epoch && Epoch.parts(of: text)?.offset == offset)
+        }
+        for rest in [
+            "", "-", "1", "--1", "-+1", "-01", "-00", "-1 ", "-1a", "-18446744073709551616", "-184467440737095516150",
+            "-99999999999999999999", "-1\u{301}", "-\u{661}", "\u{301}-1",
+        ] {
+            #expect(epoch.offset(of: "k3v9x2ma" + rest) == nil && Epoch.parts(of: "k3v9x2ma" + rest) == nil)
+        }
+        for text in ["k3v9x2m-1", "k3v9x2maa-1", "K3v9x2ma-1", "k3v9x2m\u{E9}-1", "-1", ""] {
+            #expect(Epoch.parts(of: text) == nil)
+        }
+    }
+
     @Test(
         "An id with another spelling of an epoch or a number is unknown",
         arguments: ["K", "\u{212A}", "k\u{301}", "\u{301}"])

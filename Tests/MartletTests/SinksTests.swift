@@ -170,6 +170,38 @@ private final class Client {
         }
     }
 
+    @Test("A client that has missed little reads it in its turn, and one that has missed much waits for the replayer")
+    func clientThatHasMissedLittle() async throws {
+        try await withHub { hub in
+            let shard = SimulatedShard(hub, seed: 6)
+            shard.network.isKind = true
+            let ids = try await hub.publish(numbers: 0..<100, to: "a")
+            let near = shard.open(
+                try await hub.subscribe(to: Selection(topics: ["a"]), after: ids[89]), framing: .plain)
+            shard.pass()
+            func data(_ socket: Int32) -> [Int] {
+                String(decoding: shard.network.takeReceived(of: socket), as: UTF8.self).split(separator: "\n")
+                    .compactMap { $0.hasPrefix("data: ") ? Int($0.dropFirst(6)) : nil }
+            }
+            #expect(data(near.socket) == Array(90..<100))
+            #expect(shard.sinks.members[Int(near.token.index)].place >= 0)
+            #expect(hub.fanOut.replayer.budget.byteCount == 0)
+            let far = shard.open(try await hub.subscribe(to: Selection(topics: ["a"]), after: ids[9]), framing: .plain)
+            shard.sinks.takeTurns(liveSince: shard.now)
+            guard case .reading? = shard.sinks.stragglers[far.token.index]?.phase else {
+                Issue.record("It does not wait.")
+                return
+            }
+            let end = ContinuousClock.now + TestConnection.patience
+            while shard.sinks.members[Int(far.token.index)].place < 0 {
+                try #require(ContinuousClock.now < end)
+                shard.pass()
+                try await Task.step()
+            }
+            #expect(data(far.socket) == Array(10..<100))
+        }
+    }
+
     @Test("A busy feed delays a quiet one by one slice")
     func busyFeedDelaysAQuiet() async throws {
         try await withHub { hub in

@@ -80,6 +80,22 @@ extension FanOut {
         }
     }
 
+    /// Whether history can be read on the thread of a shard: little of it, and from a log that never has to wait.
+    func canReadNow(_ request: Replayer.Request) -> Bool {
+        request.selection.patternCount <= Self.fewPatterns
+            && immediateLog?.isNear(request.after, to: request.through.position) == true
+    }
+
+    private static let fewPatterns = 16
+
+    /// Reads history at once; `nil` if it is to be read by the replayer. A subscriber whose socket is full reads it again.
+    func readNow(_ request: Replayer.Request) -> ReplaySlice? {
+        guard canReadNow(request), let log = immediateLog else { return nil }
+        let slice = try? log.readNow(
+            request.selection, after: request.after, through: request.through.position, limit: configuration.slice)
+        return slice.map { ReplaySlice($0, for: request, within: nil) }
+    }
+
     /// Gives the feeds what was read of the log.
     func deliver(_ slice: Slice) async {
         let calls = state.withLock { state in

@@ -5,7 +5,7 @@ import Metrics
 import Synchronization
 
 /// The metrics of a hub. None has a topic or a client as a label, so their number does not grow with use.
-struct HubMetrics: Sendable {
+final class HubMetrics: Sendable {
     private let published: Counter
     private let overloaded: Counter
     private let refused: Counter

@@ -86,6 +86,11 @@ package protocol ImmediateLog: Log {
     /// Wakes the tail if there is something for it.
     func announceAppended()
 
+    /// Whether so little is between two positions that reading it takes hardly longer than to have it read.
+    func isNear(_ position: Position, to other: Position) -> Bool
+
+    func readNow(_ selection: Selection, after: Position, through: Position, limit: SliceLimit) throws -> Slice
+
     func resolveNow(_ id: String, for selection: Selection) -> Resolution
 
     func resolveNow(since age: Duration, for selection: Selection) -> Resolution

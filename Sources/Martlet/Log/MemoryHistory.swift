@@ -93,14 +93,16 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         let patterns = max(1, selection?.patternCount ?? 1)
         var scanned = 0
         while offset <= stop {
-            let entry = entries[Int(offset - first)]
+            // Without a copy of the entry.
+            let index = Int(offset - first)
             guard scanned < Self.mostScanned,
-                builder.append(entry.event, byteCount: entry.byteCount, at: epoch.position(offset))
+                builder.append(
+                    entries[index].event, byteCount: entries[index].byteCount, at: epoch.position(offset))
             else {
                 builder.stop(at: epoch.position(offset - 1))
                 break
             }
-            scanned += patterns * (1 + entry.event.alternates.count)
+            scanned += patterns * (1 + entries[index].event.alternates.count)
             offset += 1
         }
         return builder.slice
@@ -111,8 +113,8 @@ struct MemoryHistory<Instant: InstantProtocol> where Instant.Duration == Duratio
         // All of history follows it, and unlike the earliest position it is of this epoch.
         let start = epoch.position(first - 1)
         // A client must not learn whether an id exists that it does not select.
-        let chosen = ids.all(id).first { selection.contains(entries[Int($0 - first)].event) }
-        guard let offset = epoch.offset(of: id) ?? chosen else {
+        func chosen() -> UInt64? { ids.all(id).first { selection.contains(entries[Int($0 - first)].event) } }
+        guard let offset = epoch.offset(of: id) ?? chosen() else {
             return Resolution(position: start, gap: Epoch.parts(of: id) == nil ? .unknown : .epoch)
         }
         if offset > last { return Resolution(position: start, gap: .rolledBack) }

@@ -70,7 +70,9 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
     package func announceAppended() { appended.fire() }
 
     private func check(_ events: [Event]) throws(MartletError) {
-        for case let id? in events.lazy.map(\.id) where epoch.offset(of: id) != nil { throw .reservedID }
+        for event in events {
+            if let id = event.id, epoch.offset(of: id) != nil { throw .reservedID }
+        }
     }
 
     @_specialize(where C == ContinuousClock)
@@ -80,8 +82,9 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
             let now = clock.now
             if let range = try state.history.accepted(events, once: key) { return range }
             if state.tailed != nil, state.backlogBytes >= gate.queue.backlogBytes { return nil }
+            let before = state.history.byteCount
             let range = state.history.append(events, once: key, at: now)
-            if state.tailed != nil { state.backlogBytes += events.reduce(0) { $0 + $1.byteCount } }
+            if state.tailed != nil { state.backlogBytes += state.history.byteCount - before }
             trim(&state, now: now)
             return range
         }
@@ -90,6 +93,19 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
     public func read(
         _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
     ) async throws -> Slice {
+        try readSlice(selection, after: after, through: through, limit: limit)
+    }
+
+    package func readNow(
+        _ selection: Selection, after: Position, through: Position, limit: SliceLimit
+    ) throws -> Slice {
+        try readSlice(selection, after: after, through: through, limit: limit)
+    }
+
+    @_specialize(where C == ContinuousClock)
+    private func readSlice(
+        _ selection: Selection?, after: Position, through: Position, limit: SliceLimit
+    ) throws -> Slice {
         let after = try offset(after)
         let through = try offset(through) ?? 0
         let now = clock.now
@@ -98,6 +114,14 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
             return state.history.read(selection, after: after, through: through, limit: limit, in: epoch)
         }
     }
+
+    package func isNear(_ position: Position, to other: Position) -> Bool {
+        guard let start = epoch.offset(of: position.text), let end = epoch.offset(of: other.text) else { return false }
+        return start <= end && end - start <= Self.mostNear
+    }
+
+    /// How many events are few.
+    private static var mostNear: UInt64 { 64 }
 
     public func tail(after: Position, limit: SliceLimit) async throws -> Slice {
         let after = try offset(after)

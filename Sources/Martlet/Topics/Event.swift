@@ -65,9 +65,10 @@ public struct Event: Hashable, Sendable {
 
     /// The size of the event against bounds in bytes: its texts, and a fixed cost for keeping an event.
     public var byteCount: Int {
-        let texts = [topic.name, data, id ?? "", type ?? "", key ?? ""]
-        let own = texts.reduce(Self.overheadBytes) { $0 + $1.utf8.count }
-        return alternates.reduce(own) { $0 + $1.name.utf8.count + Self.alternateOverheadBytes }
+        var count = Self.overheadBytes + topic.name.utf8.count + data.utf8.count
+        count += (id?.utf8.count ?? 0) + (type?.utf8.count ?? 0) + (key?.utf8.count ?? 0)
+        for alternate in alternates { count += alternate.name.utf8.count + Self.alternateOverheadBytes }
+        return count
     }
 
     /// The memory of an event without its texts; an estimate.

@@ -11,8 +11,8 @@ struct URITemplateParser {
         var parts: [URITemplate.Part] = []
         while !rest.isEmpty {
             let text = rest
-            if skipTriplet() || skip(where: \.isTemplateLiteral) {
-                parts += String(text[..<rest.startIndex]).utf8.map { .literal($0) }
+            if skip(where: \.isTemplateLiteral) || skipTriplet() {
+                for byte in Substring(text[..<rest.startIndex]).utf8 { parts.append(.literal(byte)) }
             } else {
                 guard let expression = readExpression() else { return nil }
                 parts.append(.expression(expression))
@@ -52,7 +52,7 @@ struct URITemplateParser {
         return true
     }
 
-    private mutating func skipNameCharacter() -> Bool { skipTriplet() || skip(where: \.isNameCharacter) }
+    private mutating func skipNameCharacter() -> Bool { skip(where: \.isNameCharacter) || skipTriplet() }
 
     /// A number from 1 to 9999 that does not begin with 0.
     private mutating func skipLength() -> Bool {
@@ -64,8 +64,9 @@ struct URITemplateParser {
 
     /// `%` and two hex digits.
     private mutating func skipTriplet() -> Bool {
+        guard rest.first == "%" else { return false }  // characters: scalars
         let triplet = rest.prefix(3)
-        guard triplet.count == 3, triplet.first == "%" else { return false }  // characters: scalars
+        guard triplet.count == 3 else { return false }  // characters: scalars
         guard triplet.dropFirst().allSatisfy(\.properties.isASCIIHexDigit) else { return false }
         rest.removeFirst(3)
         return true

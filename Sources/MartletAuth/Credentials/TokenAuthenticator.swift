@@ -4,7 +4,7 @@ public import MartletHTTP
 
 /// Identifies clients by a signed token: in the header `Authorization: Bearer …`, or otherwise in the query parameter
 /// `authorization` (if the rules allow it), or otherwise in a cookie.
-public struct TokenAuthenticator: Authenticator {
+public struct TokenAuthenticator: ImmediateAuthenticator {
     private let subscriber: TokenVerifier?
     private let publisher: TokenVerifier?
     private let rules: CredentialRules
@@ -26,6 +26,24 @@ public struct TokenAuthenticator: Authenticator {
     /// - Throws: ``Problem``: 401 with the reason and a challenge if the token is not valid, even if none is needed; 401 if
     ///   there are no keys for this purpose; 503 if the keys are unavailable.
     public func principal(of request: HubRequest, to purpose: AccessPurpose) async throws(Problem) -> VerifiedToken? {
+        guard let (verifier, credentials) = try credentials(of: request, to: purpose) else { return nil }
+        do { return try await verifier.verify(credentials.token) } catch { throw problem(error, credentials) }
+    }
+
+    package func principalNow(
+        of request: HubRequest, to purpose: AccessPurpose
+    ) throws(Problem) -> PrincipalNow<VerifiedToken> {
+        guard let (verifier, credentials) = try credentials(of: request, to: purpose) else { return .known(nil) }
+        do {
+            return try verifier.verifyNow(credentials.token).map(PrincipalNow.known) ?? .later
+        } catch {
+            throw problem(error, credentials)
+        }
+    }
+
+    private func credentials(
+        of request: HubRequest, to purpose: AccessPurpose
+    ) throws(Problem) -> (TokenVerifier, Credentials)? {
         let credentials: Credentials?
         do { credentials = try Credentials.find(in: request, rules) } catch { throw error.problem }
         let verifier = purpose == .subscribe ? subscriber : publisher
@@ -33,16 +51,16 @@ public struct TokenAuthenticator: Authenticator {
             guard credentials != nil || purpose == .publish else { return nil }
             throw TokenRefusal.noKeys(for: purpose).problem
         }
-        guard let credentials else { return nil }
-        do {
-            return try await verifier.verify(credentials.token)
-        } catch var error as TokenRefusal {
-            error.field = credentials.place.rawValue
-            throw error.problem
-        } catch let error as KeysUnavailable {
-            throw error.problem
-        } catch {
-            throw .unavailable("The token could not be verified now. Try again later.", retryAfter: .seconds(1))
+        return credentials.map { (verifier, $0) }
+    }
+
+    private func problem(_ error: any Error, _ credentials: Credentials) -> Problem {
+        switch error {
+        case var refusal as TokenRefusal:
+            refusal.field = credentials.place.rawValue
+            return refusal.problem
+        case let error as KeysUnavailable: return error.problem
+        default: return .unavailable("The token could not be verified now. Try again later.", retryAfter: .seconds(1))
         }
     }
 }

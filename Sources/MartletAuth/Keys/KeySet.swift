@@ -94,8 +94,8 @@ enum JSONWebKey {
     }
 }
 
-/// A key that verifies the signatures of one algorithm.
-struct VerificationKey: Sendable {
+/// A key that verifies the signatures of one algorithm. An object, so that a token can be known to be signed with this one.
+final class VerificationKey: Sendable {
     /// `kid`, by which a token names its key; `nil` if the key has none.
     let id: String?
     let algorithm: TokenAlgorithm

@@ -30,21 +30,39 @@ final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
     /// - Throws: ``TokenRefusal`` of code `unknownKey`, or ``KeysUnavailable``.
     func keys(for header: TokenHeader) async throws -> [VerificationKey] {
         for hasWaited in [false, true] {
-            let (action, keys, fetch) = state.withLock { state in
-                let keys = state.keys?.keys(for: header)
-                let action = state.refresh.action(isKnown: keys != nil, hasWaited: hasWaited, at: clock.now)
-                if action == .refresh || action == .useAndRefresh { state.fetch = Task { await refresh() } }
-                return (action, keys, state.fetch)
-            }
-            switch action {
-            case .use, .useAndRefresh:
-                guard let keys else { throw TokenRefusal.unknownKey(header) }
-                return keys
-            case .refuse(let retryAfter): throw KeysUnavailable(retryAfter: retryAfter)
-            case .refresh, .wait: await fetch?.value
+            switch try find(header, hasWaited: hasWaited) {
+            case .keys(let keys): return keys
+            case .later(let fetch): await fetch?.value
             }
         }
         throw KeysUnavailable(retryAfter: .seconds(1))
+    }
+
+    /// The same at once; `nil` if a fetch has to be waited for, which has begun then.
+    func keysNow(for header: TokenHeader) throws -> [VerificationKey]? {
+        if case .keys(let keys) = try find(header, hasWaited: false) { keys } else { nil }
+    }
+
+    private enum Found {
+        case keys([VerificationKey])
+        /// After this fetch.
+        case later(Task<Void, Never>?)
+    }
+
+    private func find(_ header: TokenHeader, hasWaited: Bool) throws -> Found {
+        let (action, keys, fetch) = state.withLock { state in
+            let keys = state.keys?.keys(for: header)
+            let action = state.refresh.action(isKnown: keys != nil, hasWaited: hasWaited, at: clock.now)
+            if action == .refresh || action == .useAndRefresh { state.fetch = Task { await refresh() } }
+            return (action, keys, state.fetch)
+        }
+        switch action {
+        case .use, .useAndRefresh:
+            guard let keys else { throw TokenRefusal.unknownKey(header) }
+            return .keys(keys)
+        case .refuse(let retryAfter): throw KeysUnavailable(retryAfter: retryAfter)
+        case .refresh, .wait: return .later(fetch)
+        }
     }
 
     /// Fetches the keys if there are none.

@@ -9,6 +9,7 @@ public struct TokenKeys: Sendable {
     public let algorithms: Set<TokenAlgorithm>
     /// Keys are inside closures, so that nothing prints them.
     private let find: @Sendable (TokenHeader) async throws -> [VerificationKey]
+    private let findNow: @Sendable (TokenHeader) throws -> [VerificationKey]?
     private let prepare: @Sendable () async throws -> Void
 
     /// Uses a secret as it is: it is not decoded, and no line end is removed.
@@ -96,12 +97,14 @@ public struct TokenKeys: Sendable {
         let source = KeySetSource(limits: limits, clock: clock, logger: logger, fetch: fetch)
         self.algorithms = algorithms
         find = { try await source.keys(for: $0) }
+        findNow = { try source.keysNow(for: $0) }
         prepare = { try await source.load() }
     }
 
     private init(_ key: VerificationKey) {
         algorithms = [key.algorithm]
         find = { _ in [key] }
+        findNow = { _ in [key] }
         prepare = {}
     }
 
@@ -115,6 +118,9 @@ public struct TokenKeys: Sendable {
     ///
     /// - Throws: ``TokenRefusal`` of code `unknownKey`, or ``KeysUnavailable``.
     func keys(for header: TokenHeader) async throws -> [VerificationKey] { try await find(header) }
+
+    /// The same at once; `nil` if they have to be waited for.
+    func keysNow(for header: TokenHeader) throws -> [VerificationKey]? { try findNow(header) }
 }
 
 /// The algorithm that signs a token (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none`.

@@ -6,7 +6,7 @@ public import MartletHTTP
 /// Grants the rights in the claim `mercure` of a token (draft-dunglas-mercure-07, section "Authorization").
 ///
 /// Every subscriber receives public events; the claim adds the topics whose private events it receives.
-public struct MercureClaimPolicy: AccessPolicy {
+public struct MercureClaimPolicy: ImmediatePolicy {
     private let allowsAnonymous: Bool
 
     /// - Parameter allowsAnonymous: Whether clients without a token may subscribe.

@@ -26,7 +26,7 @@ import MartletSupport
 ///
 /// `${sub}` in a selector stands for a claim of the token: a string or a number without `/ ? # * { }`. If the claim is
 /// something else, the selector is not granted.
-public struct RolePolicy: AccessPolicy {
+public struct RolePolicy: ImmediatePolicy {
     private struct Rights: Sendable {
         var subscribe: [SelectorPattern] = []
         var publish: [SelectorPattern] = []

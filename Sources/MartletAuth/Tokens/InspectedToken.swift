@@ -33,7 +33,7 @@ package struct InspectedToken: Sendable {
             if let keys {
                 _ = try await TokenVerifier(keys: keys, audience: audience, issuer: issuer) { now }.verify(token)
             } else {
-                _ = try TokenRules(audience: audience, issuer: issuer).check(compact, at: now)
+                _ = try TokenRules(audience: audience, issuer: issuer).check(compact.header, claims, at: now)
             }
         } catch let error as TokenRefusal {
             refusal = error

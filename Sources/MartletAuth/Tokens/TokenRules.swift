@@ -12,9 +12,8 @@ struct TokenRules: Sendable {
     var leeway: TimeInterval = 0
 
     /// - Throws: ``TokenRefusal`` of the first rule that the token breaks.
-    func check(_ token: CompactToken, at now: Date) throws(TokenRefusal) -> VerifiedToken {
-        let claims = try token.claims()
-        try TokenKind.check(type: token.header.type, claims: claims)
+    func check(_ header: TokenHeader, _ claims: JSONValue, at now: Date) throws(TokenRefusal) -> VerifiedToken {
+        try TokenKind.check(type: header.type, claims: claims)
         try checkIssuer(claims)
         try checkAudience(claims)
         return try VerifiedToken(claims, at: now, leeway: leeway)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
 public import Foundation
 import MartletSupport
 
@@ -14,6 +15,7 @@ public struct TokenVerifier: Sendable {
     private let keys: TokenKeys
     private let rules: TokenRules
     private let now: @Sendable () -> Date
+    private let signed = SignedTokens()
 
     /// - Parameters:
     ///   - keys: The keys and their algorithms.
@@ -38,14 +40,36 @@ public struct TokenVerifier: Sendable {
     /// - Throws: ``TokenRefusal`` with the first reason to refuse it: its form, its algorithm, its key, its signature, its
     ///   kind, its issuer, its audience, its times, its other claims. ``KeysUnavailable`` if the key set cannot be fetched.
     public func verify(_ token: String) async throws -> VerifiedToken {
-        let token = try CompactToken(token, allowing: keys.algorithms)
-        let candidates = try await keys.keys(for: token.header)
-        guard candidates.contains(where: { $0.accepts(token.signature, of: token.signingInput) }) else {
+        if let verified = try verifyNow(token) { return verified }
+        let compact = try CompactToken(token, allowing: keys.algorithms)
+        return try verify(compact, SignedTokens.digest(of: token), with: await keys.keys(for: compact.header))
+    }
+
+    /// The same at once; `nil` if the keys have to be waited for.
+    func verifyNow(_ token: String) throws -> VerifiedToken? {
+        let digest = SignedTokens.digest(of: token)
+        if let known = digest.flatMap(signed.find), let keys = try keys.keysNow(for: known.header),
+            keys.contains(where: { $0 === known.key })
+        {
+            return try rules.check(known.header, known.claims, at: now())
+        }
+        let compact = try CompactToken(token, allowing: keys.algorithms)
+        return try keys.keysNow(for: compact.header).map { try verify(compact, digest, with: $0) }
+    }
+
+    private func verify(
+        _ token: CompactToken, _ digest: SHA256Digest?, with keys: [VerificationKey]
+    ) throws(TokenRefusal) -> VerifiedToken {
+        guard let key = keys.first(where: { $0.accepts(token.signature, of: token.signingInput) }) else {
             throw TokenRefusal(
                 .badSignature,
                 "The signature of the token is not of the key that is configured, or the token was changed.")
         }
-        return try rules.check(token, at: now())
+        let claims = try token.claims()
+        if let digest {
+            signed.store(SignedTokens.Content(key: key, header: token.header, claims: claims), for: digest)
+        }
+        return try rules.check(token.header, claims, at: now())
     }
 }
 

@@ -32,10 +32,24 @@ public struct Access<Context>: Sendable {
     /// Identifies the client, and then decides what it may do.
     public init<Principal>(_ authenticator: some Authenticator<Principal>, _ policy: some AccessPolicy<Principal>) {
         self.init(
-            .later { request, purpose in
+            PlainAccess(now: Self.now(authenticator, policy)) { request, purpose in
                 let principal = try await authenticator.principal(of: request, to: purpose)
                 return try await policy.grant(to: principal, for: purpose)
             })
+    }
+
+    private static func now<Principal>(
+        _ authenticator: any Authenticator<Principal>, _ policy: any AccessPolicy<Principal>
+    ) -> PlainAccess.Now {
+        guard let authenticator = authenticator as? any ImmediateAuthenticator<Principal>,
+            let policy = policy as? any ImmediatePolicy<Principal>
+        else { return { _, _ in nil } }
+        return { request, purpose in
+            switch try authenticator.principalNow(of: request, to: purpose) {
+            case .known(let principal): try policy.grant(to: principal, for: purpose)
+            case .later: nil
+            }
+        }
     }
 
     /// Without credentials, clients may subscribe and receive public events. Programs on this machine may publish, and so
@@ -43,7 +57,7 @@ public struct Access<Context>: Sendable {
     /// the server must listen on loopback only.
     public static var local: Access {
         Access(
-            .now { request, purpose in
+            PlainAccess { request, purpose in
                 try LocalOnly.checkHost(request.authority, advice: "To serve other names, give the hub another access.")
                 if purpose == .publish { try LocalOnly.checkPublish(request) }
                 return Grant(seesAllPublic: true, publish: purpose == .publish ? [.every] : [])
@@ -53,7 +67,7 @@ public struct Access<Context>: Sendable {
     /// Every client may subscribe and receives public events. No client may publish over HTTP.
     public static var readOnly: Access {
         Access(
-            .now { _, purpose in
+            PlainAccess { _, purpose in
                 try PlainAccess.refusePublishing(purpose)
                 return Grant(seesAllPublic: true)
             })
@@ -87,27 +101,30 @@ public struct Access<Context>: Sendable {
 }
 
 /// A rule that needs no context of a router.
-package enum PlainAccess: Sendable {
-    /// It never has to wait.
-    case now(@Sendable (HubRequest, AccessPurpose) throws -> Grant)
-    case later(@Sendable (HubRequest, AccessPurpose) async throws -> Grant)
+package struct PlainAccess: Sendable {
+    /// Decides at once; returns `nil` if it has to wait for something.
+    typealias Now = @Sendable (HubRequest, AccessPurpose) throws -> Grant?
 
-    func judge(_ request: HubRequest, _ purpose: AccessPurpose) async throws -> Grant {
-        switch self {
-        case .now(let judge): try judge(request, purpose)
-        case .later(let judge): try await judge(request, purpose)
-        }
+    let judgeNow: Now
+    let judge: @Sendable (HubRequest, AccessPurpose) async throws -> Grant
+
+    fileprivate init(now: @escaping Now, judge: @escaping @Sendable (HubRequest, AccessPurpose) async throws -> Grant) {
+        judgeNow = now
+        self.judge = judge
+    }
+
+    /// It never has to wait.
+    fileprivate init(_ judge: @escaping @Sendable (HubRequest, AccessPurpose) throws -> Grant) {
+        self.init(now: judge) { try judge($0, $1) }
     }
 
     fileprivate func changed(_ rule: @escaping @Sendable (HubRequest, AccessPurpose) throws -> Grant?) -> PlainAccess {
-        switch self {
-        case .now(let judge): .now { try rule($0, $1) ?? judge($0, $1) }
-        case .later(let judge):
-            .later { request, purpose in
+        PlainAccess(
+            now: { try rule($0, $1) ?? judgeNow($0, $1) },
+            judge: { request, purpose in
                 if let grant = try rule(request, purpose) { return grant }
                 return try await judge(request, purpose)
-            }
-        }
+            })
     }
 
     fileprivate static func refusePublishing(_ purpose: AccessPurpose) throws(Problem) {
@@ -142,4 +159,22 @@ public protocol AccessPolicy<Principal>: Sendable {
     /// - Parameter principal: `nil`: the client is anonymous.
     /// - Throws: ``Problem`` if the principal may do nothing at all.
     func grant(to principal: Principal?, for purpose: AccessPurpose) async throws -> Grant
+}
+
+/// An authenticator that seldom has to wait, so that a ``FrontDoor`` can ask it without a task.
+package protocol ImmediateAuthenticator<Principal>: Authenticator {
+    /// Identifies a client as ``Authenticator/principal(of:to:)`` does, unless it has to wait for that.
+    func principalNow(of request: HubRequest, to purpose: AccessPurpose) throws -> PrincipalNow<Principal>
+}
+
+package enum PrincipalNow<Principal: Sendable> {
+    /// `nil`: the request identifies none.
+    case known(Principal?)
+    /// Something has to be waited for, such as the keys that verify tokens.
+    case later
+}
+
+/// A policy that never has to wait.
+package protocol ImmediatePolicy<Principal>: AccessPolicy {
+    func grant(to principal: Principal?, for purpose: AccessPurpose) throws -> Grant
 }

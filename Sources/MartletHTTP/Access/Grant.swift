@@ -42,9 +42,14 @@ public struct Grant: Hashable, Sendable {
 }
 
 extension Grant {
-    /// Throws 403 if the client may not publish to one of the topics.
-    package func checkPublishing(to topics: some Sequence<Topic>) throws(Problem) {
-        guard let topic = topics.first(where: { topic in !publish.contains { $0.matches(topic) } }) else { return }
+    /// Throws 403 if the client may not publish to one of the topics of an event.
+    package func checkPublishing(_ event: Event) throws(Problem) {
+        try checkPublishing(to: event.topic)
+        for topic in event.alternates { try checkPublishing(to: topic) }
+    }
+
+    private func checkPublishing(to topic: Topic) throws(Problem) {
+        guard !publish.contains(where: { $0.matches(topic) }) else { return }
         throw Problem(.forbidden, "Publishing to the topic \(topic) is not granted.", field: "topic")
     }
 

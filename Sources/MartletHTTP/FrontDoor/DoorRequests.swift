@@ -49,10 +49,9 @@ package struct DoorSubscribe: DoorRequest {
     }
 
     package func answerNow() throws -> DoorAnswer? {
-        guard case .now(let judge) = access else { return nil }
         guard !route.hub.isDraining else { throw NotAtTheDoor() }
         let start = ContinuousClock.now
-        var grant = try judge(request, .subscribe)
+        guard var grant = try access.judgeNow(request, .subscribe) else { return nil }
         grant.judged = start
         let stream = try route.stream(for: request, grant: grant)
         return try route.hub.subscribeNow(to: stream, for: request).map { try answer($0, stream) }
@@ -107,16 +106,15 @@ package struct DoorPublish: DoorRequest {
     private static let headers: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
 
     package func answerNow() throws -> DoorAnswer? {
-        guard case .now(let judge) = access else { return nil }
-        let grant = try judge(request, .publish)
-        try grant.checkPublishing(to: event.topics)
+        guard let grant = try access.judgeNow(request, .publish) else { return nil }
+        try grant.checkPublishing(event)
         let key = try request.idempotencyKey
         return try route.hub.publishNow([event], once: key, in: grant.keyScope).map { answer($0[0]) }
     }
 
     package func answer() async throws -> DoorAnswer {
         let grant = try await access.judge(request, .publish)
-        try grant.checkPublishing(to: event.topics)
+        try grant.checkPublishing(event)
         let key = try request.idempotencyKey
         if let ids = try route.hub.publishNow([event], once: key, in: grant.keyScope) { return answer(ids[0]) }
         // From here on the event may have been published, so the server must not try again.

@@ -108,8 +108,11 @@ private struct Scanner {
             throw .other
         }
         let body = UnsafeRawBufferPointer(rebasing: bytes[next..<next + (fields.length ?? 0)])
+        // All at once: each `append` goes through generic code.
+        var headers = HTTPFields()
+        headers.replaceSubrange(0..<0, with: fields.others)
         let request = PlainRequest(
-            method: isPost ? .post : .get, target: target, authority: host, headers: fields.others, body: body,
+            method: isPost ? .post : .get, target: target, authority: host, headers: headers, body: body,
             closes: isHTTP10 || fields.closes, isHTTP10: isHTTP10)
         return .complete(request, length: next + body.count)
     }
@@ -163,7 +166,7 @@ private struct Scanner {
         var host: String?
         var length: Int?
         var closes = false
-        var others: HTTPFields = [:]
+        var others: [HTTPField] = []
     }
 
     private mutating func field(_ fields: inout Fields) throws(Stop) {
@@ -189,7 +192,7 @@ private struct Scanner {
             }
             fields.length = bytes[value].reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
         case 10 where isName(name, "connection"):
-            guard !fields.others.contains(.connection) else { throw .other }
+            guard !fields.others.contains(where: { $0.name == .connection }) else { throw .other }
             fields.closes = isName(value, "close")
             guard fields.closes || isName(value, "keep-alive") else { throw .other }
         case 6 where isName(name, "expect"), 7 where isName(name, "upgrade"), 16 where isName(name, "proxy-connection"),

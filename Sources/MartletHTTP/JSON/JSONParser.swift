@@ -5,16 +5,49 @@ import MartletSupport
 /// Parses JSON (RFC 8259) strictly, in linear time. The only way to fail is ``JSONError``, because texts come from the
 /// network.
 struct JSONParser {
+    /// The text, and perhaps more in front of it and behind it.
     private let bytes: [UInt8]
-    private var index = 0
+    private let start: Int
+    private let end: Int
+    private var index: Int
 
-    init(_ text: some Collection<UInt8>) { bytes = Array(text) }
+    init(_ text: some Collection<UInt8>) {
+        bytes = Array(text)
+        (start, index, end) = (0, 0, bytes.count)
+    }
+
+    /// Parses some of the bytes, without a copy of them.
+    init(_ bytes: [UInt8], in range: Range<Int>) {
+        self.bytes = bytes
+        (start, index, end) = (range.lowerBound, range.lowerBound, range.upperBound)
+    }
 
     mutating func parseDocument() throws(JSONError) -> JSONValue {
         let value = try parseValue(depth: 0)
-        skipSpace()
-        guard index == bytes.count else { throw error("there is more after the value") }
+        try checkEnd()
         return value
+    }
+
+    /// Parses a text that is an object, without a dictionary of its members.
+    ///
+    /// - Parameter add: Takes a member. Returns whether it is the first of its name.
+    /// - Returns: `false` if the text is another value.
+    mutating func parseObject(
+        _ add: (_ name: String, _ value: JSONValue) -> Bool
+    ) throws(JSONError) -> Bool {
+        skipSpace()
+        guard peek == UInt8(ascii: "{") else {
+            _ = try parseDocument()
+            return false
+        }
+        try parseMembers(depth: 0, add)
+        try checkEnd()
+        return true
+    }
+
+    private mutating func checkEnd() throws(JSONError) {
+        skipSpace()
+        guard index == end else { throw error("there is more after the value") }
     }
 
     private mutating func parseValue(depth: Int) throws(JSONError) -> JSONValue {
@@ -32,22 +65,26 @@ struct JSONParser {
     }
 
     private mutating func parseObject(depth: Int) throws(JSONError) -> JSONValue {
-        try open(depth: depth)
         var members: [String: JSONValue] = [:]
-        if take("}") { return .object(members) }
+        // Two names that are equal in Unicode are one key of the dictionary. They are refused, too.
+        try parseMembers(depth: depth) { name, value in members.updateValue(value, forKey: name) == nil }
+        return .object(members)
+    }
+
+    private mutating func parseMembers(depth: Int, _ add: (String, JSONValue) -> Bool) throws(JSONError) {
+        try open(depth: depth)
+        if take("}") { return }
         repeat {
             skipSpace()
             guard peek == UInt8(ascii: "\"") else { throw error("the name of a member is missing") }
-            let start = index
+            let offset = index - start
             let name = try parseString()
             guard take(":") else { throw error("a colon is missing") }
-            // Two names that are equal in Unicode are one key of the dictionary. They are refused, too.
-            guard members.updateValue(try parseValue(depth: depth + 1), forKey: name) == nil else {
-                throw JSONError(reason: "a member is there twice", offset: start, repeatedMember: name)
+            guard add(name, try parseValue(depth: depth + 1)) else {
+                throw JSONError(reason: "a member is there twice", offset: offset, repeatedMember: name)
             }
         } while take(",")
         guard take("}") else { throw error("a comma or } is missing") }
-        return .object(members)
     }
 
     private mutating func parseArray(depth: Int) throws(JSONError) -> JSONValue {
@@ -66,13 +103,13 @@ struct JSONParser {
 
     private mutating func parseWord(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
         let text = word.description.utf8
-        guard bytes[index...].starts(with: text) else { throw error("a value is missing") }
+        guard bytes[index..<end].starts(with: text) else { throw error("a value is missing") }
         index += text.count
         return value
     }
 
     private mutating func parseNumber() throws(JSONError) -> String {
-        let start = index
+        let first = index
         if peek == UInt8(ascii: "-") { index += 1 }
         if peek == UInt8(ascii: "0") { index += 1 } else { try skipDigits() }
         if peek == UInt8(ascii: ".") {
@@ -84,7 +121,7 @@ struct JSONParser {
             if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { index += 1 }
             try skipDigits()
         }
-        return String(decoding: bytes[start..<index], as: UTF8.self)
+        return String(decoding: bytes[first..<index], as: UTF8.self)
     }
 
     private mutating func skipDigits() throws(JSONError) {
@@ -93,26 +130,24 @@ struct JSONParser {
     }
 
     private mutating func parseString() throws(JSONError) -> String {
-        let start = index
+        let offset = index - start
         index += 1
         // The bytes before an escape; most strings have none.
         var text: [UInt8] = []
         while true {
             let run = takeRun()
-            guard index < bytes.count else { throw error("a string has no end") }
+            guard index < end else { throw error("a string has no end") }
             let byte = bytes[index]
             index += 1
             switch byte {
             case UInt8(ascii: "\""):
-                let string =
-                    text.isEmpty
-                    ? String(validating: bytes[run], as: UTF8.self)
-                    : String(validating: text + bytes[run], as: UTF8.self)
-                guard let string else { throw JSONError(reason: "a string is not UTF-8", offset: start) }
+                if !text.isEmpty { text += bytes[run] }
+                let string = String(utf8: text.isEmpty ? bytes[run] : text[...])
+                guard let string else { throw JSONError(reason: "a string is not UTF-8", offset: offset) }
                 return string
             case UInt8(ascii: "\\"):
                 text += bytes[run]
-                text += try parseEscape()
+                try parseEscape(into: &text)
             default: throw error("a string has a control character")
             }
         }
@@ -120,26 +155,25 @@ struct JSONParser {
 
     /// Takes the bytes of a string that stand for themselves.
     private mutating func takeRun() -> Range<Int> {
-        let start = index
-        while index < bytes.count, bytes[index] >= 0x20, bytes[index] != UInt8(ascii: "\""),
-            bytes[index] != UInt8(ascii: "\\")
-        {
-            index += 1
+        let first = index
+        let stop = bytes[first..<end].firstIndex { byte in
+            byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
         }
-        return start..<index
+        index = stop ?? end
+        return first..<index
     }
 
-    /// The UTF-8 of the character that an escape stands for.
-    private mutating func parseEscape() throws(JSONError) -> [UInt8] {
+    /// Appends the UTF-8 of the character that an escape stands for.
+    private mutating func parseEscape(into text: inout [UInt8]) throws(JSONError) {
         let byte = peek
         index += 1
         switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
-        case UInt8(ascii: "b"): return [0x08]
-        case UInt8(ascii: "f"): return [0x0C]
-        case UInt8(ascii: "n"): return [0x0A]
-        case UInt8(ascii: "r"): return [0x0D]
-        case UInt8(ascii: "t"): return [0x09]
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+        case UInt8(ascii: "b"): text.append(0x08)
+        case UInt8(ascii: "f"): text.append(0x0C)
+        case UInt8(ascii: "n"): text.append(0x0A)
+        case UInt8(ascii: "r"): text.append(0x0D)
+        case UInt8(ascii: "t"): text.append(0x09)
         case UInt8(ascii: "u"):
             var unit = UInt32(try parseHex())
             if (0xD800..<0xDC00).contains(unit), take("\\", space: false), take("u", space: false) {
@@ -148,7 +182,7 @@ struct JSONParser {
                 unit = 0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00)
             }
             guard let scalar = Unicode.Scalar(unit) else { throw error("a surrogate stands alone") }
-            return Array(String(scalar).utf8)
+            text += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
         default: throw error("an escape is not one of JSON")
         }
     }
@@ -176,7 +210,7 @@ struct JSONParser {
     }
 
     /// The next byte; 0, which JSON never has outside of strings, at the end.
-    private var peek: UInt8 { index < bytes.count ? bytes[index] : 0 }
+    private var peek: UInt8 { index < end ? bytes[index] : 0 }
 
-    private func error(_ reason: String) -> JSONError { JSONError(reason: reason, offset: min(index, bytes.count)) }
+    private func error(_ reason: String) -> JSONError { JSONError(reason: reason, offset: min(index, end) - start) }
 }

@@ -20,7 +20,7 @@ struct PublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRo
         if let topic = try request.topic {
             let fields = try EventFields(request)
             let event = fields.event(topic, data: try await text(of: message))
-            try grant.checkPublishing(to: event.topics)
+            try grant.checkPublishing(event)
             let key = try request.idempotencyKey
             let ids = try await unlessUnavailable(context.logger) {
                 try await hub.publish(contentsOf: [event], once: key, in: grant.keyScope)
@@ -46,8 +46,9 @@ struct PublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRo
         let events = try await EventBatch.parse(batch, limits: hub.configuration.limits)
         var pace = CPUBoundWork.Pace()
         for event in events {
-            try grant.checkPublishing(to: event.topics)
-            await pace.take(event.topic.name.utf8.count * max(1, grant.publish.count))
+            try grant.checkPublishing(event)
+            let comparisons = event.topic.name.utf8.count * max(1, grant.publish.count)
+            if pace.isOver(after: comparisons) { await Task.yield() }
         }
         return try await unlessUnavailable(logger) {
             try await hub.publish(contentsOf: events, once: key, in: grant.keyScope)
@@ -73,7 +74,7 @@ struct PublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRo
     }
 
     private static func text(of bytes: some Collection<UInt8>) throws(Problem) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        guard let text = String(utf8: bytes) else {
             throw Problem(.badRequest, "The body is not UTF-8. Send text, encoded as UTF-8.", field: "data")
         }
         return text
@@ -99,6 +100,8 @@ private struct EventFields {
             let known = Self.names.joined(separator: ", ")
             throw Problem(.badRequest, "There is no parameter \(unknown.name), only \(known).", field: unknown.name)
         }
+        // Most requests have none.
+        guard !query.all.isEmpty || request.headers.contains(where: Self.isHeader) else { return }
         func value(_ name: String) throws(Problem) -> String? {
             let values = query.all.isEmpty ? [] : query.values(name)
             guard values.count <= 1 else {
@@ -112,6 +115,8 @@ private struct EventFields {
         retry = try value("retry").map(Self.retry)
         isPrivate = try value("private").map(Self.flag) ?? false
     }
+
+    private static func isHeader(_ field: HTTPField) -> Bool { field.name.canonicalName.startsExactly(with: "event-") }
 
     /// Refuses the fields of a single event on a batch, whose lines have their own.
     static func checkNone(in request: HubRequest) throws(Problem) {

@@ -62,12 +62,12 @@ public struct FormFields: Sendable {
         _ text: some Collection<UInt8>, plusIsSpace: Bool = false, field: String
     ) throws(Problem) -> String {
         let isPlain = !text.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }
-        if isPlain, let decoded = String(validating: text, as: UTF8.self) { return decoded }
+        if isPlain, let decoded = String(utf8: text) { return decoded }
         guard let bytes = text.percentDecoded(plusIsSpace: plusIsSpace) else {
             let message = "The \(field) has a % that no two hex digits follow. Write %25 for a percent sign."
             throw Problem(.badRequest, message, field: field)
         }
-        guard let decoded = String(validating: bytes, as: UTF8.self) else {
+        guard let decoded = String(utf8: bytes) else {
             throw Problem(.badRequest, "The \(field) is not UTF-8. Encode it as UTF-8.", field: field)
         }
         return decoded

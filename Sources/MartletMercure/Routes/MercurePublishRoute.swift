@@ -20,7 +20,7 @@ struct MercurePublishRoute<Context: EventStreamRequestContext>: PublishingRoute,
         let grant = try await access.mercureGrant(for: request, context: context, to: .publish)
         let event = try await event(in: message, request)
         do {
-            try grant.checkPublishing(to: event.topics)
+            try grant.checkPublishing(event)
         } catch {
             throw error.unauthorized
         }

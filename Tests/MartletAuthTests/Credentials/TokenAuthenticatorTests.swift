@@ -94,6 +94,38 @@ import Testing
             try await authenticator(CredentialRules(cookieName: nil)).principal(of: request, to: .subscribe) == nil)
     }
 
+    @Test("A principal that is known at once is the one that is waited for, and so is a refusal")
+    func principalThatIsKnownAtOnce() async throws {
+        let rules = CredentialRules(acceptsQueryParameter: true)
+        let good = try await token(#"{"sub":"alice","exp":1767323046}"#)
+        let old = try await token(#"{"sub":"alice","exp":1767323045}"#)
+        let other = try await token(#"{"sub":"alice"}"#, .hs512)
+        for (number, token) in [good, old, other, good + "A", "bad", ""].enumerated() {
+            for purpose in AccessPurpose.allCases {
+                let authenticator = try await authenticator(
+                    rules, publisher: number % 2 == 0 ? try await verifier() : nil)
+                for request in [
+                    request(.get, "/?authorization=\(token)"),
+                    request(.post, "/", [(.authorization, "Bearer \(token)")]),
+                    request(.post, "/", [(.cookie, "mercureAuthorization=\(token)")]), request(),
+                ] {
+                    let now = Result { try authenticator.principalNow(of: request, to: purpose) }
+                    do {
+                        let later = try await authenticator.principal(of: request, to: purpose)
+                        guard case .success(.known(later)) = now else {
+                            Issue.record("\(now)")
+                            continue
+                        }
+                    } catch {
+                        let refusal = #expect(throws: Problem.self) { try now.get() }
+                        #expect(refusal?.detail == error.detail && refusal?.field == error.field)
+                        #expect(refusal?.status == error.status && refusal?.headers == error.headers)
+                    }
+                }
+            }
+        }
+    }
+
     @Test("A bad token is refused, though none would be needed")
     func badTokenIsRefusedThough() async throws {
         for (field, name) in [(HTTPField.Name.authorization, "Bearer bad"), (.cookie, "mercureAuthorization=bad")] {

@@ -160,6 +160,55 @@ import Testing
         #expect(try await refusal(of: unknown, by: verifier)?.code == .unknownKey)
     }
 
+    @Test("A token that is verified at once needs keys that are there; otherwise their fetch begins")
+    func tokenThatIsVerifiedAtOnce() async throws {
+        let clock = ManualClock()
+        let fetches = Mutex(0)
+        let set = try await KeySet(
+            jwks: Array(TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])).utf8), allowing: [.es256])
+        let keys = try TokenKeys([.es256], KeySetLimits(), clock, quiet) {
+            fetches.withLock { $0 += 1 }
+            return set
+        }
+        let verifier = TokenVerifier(keys: keys, audience: .any)
+        let known = try await token(#"{"sub":"alice"}"#, .es256, keyID: "one")
+        let unknown = try await token("{}", .es256, keyID: "two")
+        #expect(try verifier.verifyNow(known) == nil)
+        #expect(try await verifier.verify(known).subject == "alice")
+        #expect(fetches.withLock { $0 } == 1)
+        #expect(try verifier.verifyNow(known)?.subject == "alice")
+        #expect(throws: TokenRefusal.self) { try verifier.verifyNow(unknown) }
+        // Later it may be a new one.
+        clock.advance(by: .seconds(20))
+        #expect(try verifier.verifyNow(unknown) == nil)
+        #expect(try await refusal(of: unknown, by: verifier)?.code == .unknownKey)
+        #expect(fetches.withLock { $0 } == 2)
+        clock.advance(by: .seconds(90_000))
+        #expect(try verifier.verifyNow(known) == nil)
+        _ = try await verifier.verify(known)
+        #expect(fetches.withLock { $0 } == 3)
+    }
+
+    @Test("A token that was verified before is refused when its key was rotated out")
+    func tokenThatWasVerifiedIsRefused() async throws {
+        let clock = ManualClock()
+        var sets: [KeySet] = []
+        for name in ["one", "two"] {
+            let key = TestKeys.jwk(.es256, ["kid": name])
+            sets.append(try await KeySet(jwks: Array(TestKeys.jwks(key).utf8), allowing: [.es256]))
+        }
+        let current = Mutex(sets[0])
+        let keys = try TokenKeys([.es256], KeySetLimits(), clock, quiet) { current.withLock { $0 } }
+        let verifier = TokenVerifier(keys: keys, audience: .any)
+        let one = try await token("{}", .es256, keyID: "one")
+        for _ in 0..<2 { _ = try await verifier.verify(one) }
+        current.withLock { $0 = sets[1] }
+        clock.advance(by: .seconds(20))
+        _ = try await verifier.verify(token("{}", .es256, keyID: "two"))
+        #expect(try await refusal(of: one, by: verifier)?.code == .unknownKey)
+        #expect(throws: TokenRefusal.self) { try verifier.verifyNow(one) }
+    }
+
     @Test("Keys can be fetched before they are needed")
     func keysCanBeFetchedBefore() async throws {
         try await FakeServer.run { server in

@@ -4,6 +4,7 @@ import Crypto
 import Foundation
 import JWTKit
 import MartletSupport
+import Synchronization
 import Testing
 
 @testable import MartletAuth
@@ -24,6 +25,31 @@ import Testing
         let claims = try #require(token.split(separator: ".").dropFirst().first)
         let forged = token.replacing(claims, with: Base64URL.encode(#"{"sub":"mallory"}"#.utf8))
         #expect(try await refusal(of: forged, by: verifier)?.code == .badSignature)
+    }
+
+    @Test("A token that was verified before is judged by the present time")
+    func tokenThatWasVerified() async throws {
+        let time = Mutex(testTime)
+        let keys = try await TokenKeys(text: TestKeys.secret)
+        let verifier = TokenVerifier(keys: keys, audience: .any) { time.withLock { $0 } }
+        let token = try await token(#"{"sub":"alice","nbf":1767323045,"exp":1767323046}"#)
+        for _ in 0..<3 {
+            #expect(try await verifier.verify(token).subject == "alice")
+            #expect(try await refusal(of: token + "A", by: verifier) != nil)
+            time.withLock { $0 += 1 }
+            #expect(try await refusal(of: token, by: verifier)?.code == .expired)
+            time.withLock { $0 -= 2 }
+            #expect(try await refusal(of: token, by: verifier)?.code == .notYetValid)
+            time.withLock { $0 += 1 }
+        }
+    }
+
+    @Test("A token is verified however long it is, also again", arguments: [100, 2000, 5000])
+    func tokenIsVerifiedHoweverLong(length: Int) async throws {
+        let verifier = try await verifier()
+        let name = String(repeating: "a", count: length)
+        let token = try await token(#"{"sub":"\#(name)"}"#)
+        for _ in 0..<2 { #expect(try await verifier.verify(token).subject == name) }
     }
 
     @Test("Signatures of another library are verified")

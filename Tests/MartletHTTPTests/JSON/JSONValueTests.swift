@@ -52,6 +52,38 @@ import Testing
         #expect(throws: JSONError.self) { try json(#"{"\u00e9":1,"e\u0301":2}"#) }
     }
 
+    @Test("An object is read member by member as it is read whole, also out of a longer text")
+    func objectIsReadMemberByMember() throws {
+        var random = SeededGenerator(seed: 20_261_129)
+        let pieces = [
+            "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\":1", "\"\\u0061\"", "1", "null",
+            "\"\\n\\ud83d\\ude00x\"", " ", "\\", "\"",
+        ]
+        var valid = 0
+        for _ in 0..<50_000 {
+            let middle = (0..<Int.random(in: 0...7, using: &random))
+                .map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
+            let line = Array("{\(middle)}".utf8.dropFirst(Int.random(in: 0..<20, using: &random) == 0 ? 1 : 0))
+            let text = Array("\"{".utf8) + line + Array("\"}]1".utf8)
+            var parser = JSONParser(text, in: 2..<2 + line.count)
+            var members: [String: JSONValue] = [:]
+            let found = Result { () throws(JSONError) in
+                let isObject = try parser.parseObject { members.updateValue($1, forKey: $0) == nil }
+                return isObject ? JSONValue.object(members) : nil
+            }
+            let whole = Result { () throws(JSONError) in try JSONValue(parsing: line) }
+            switch (found, whole) {
+            case (.success(let found?), .success(let whole)):
+                valid += 1
+                #expect(found == whole)
+            case (.success(nil), .success(let whole)): #expect(whole.kind != "an object")
+            case (.failure(let found), .failure(let whole)): #expect(found == whole)
+            default: Issue.record("\(String(decoding: line, as: UTF8.self))")
+            }
+        }
+        #expect(valid > 1000)
+    }
+
     @Test("Bytes that are not UTF-8 are refused")
     func bytesThatAreNotUTF() {
         for bytes: [UInt8] in [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82]] {

@@ -17,7 +17,8 @@ final class Frame: Sendable {
         self.record = record
         self.isAnnounced = isAnnounced
         self.time = time
-        let lineEnds = record.event.data.utf8.count { $0 == 0x0A || $0 == 0x0D }
+        var data = record.event.data
+        let lineEnds = data.withUTF8 { $0.count { $0 == 0x0A || $0 == 0x0D } }
         byteCount = record.event.byteCount + lineEnds * "data: ".utf8.count
     }
 

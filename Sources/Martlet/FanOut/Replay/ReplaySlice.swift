@@ -4,8 +4,8 @@ import MartletSupport
 import NIOCore
 import Synchronization
 
-/// Some of history as it is written to a connection, encoded once and shared by all requesters. It counts for the
-/// budget until the last of them lets go of it.
+/// Some of history as it is written to a connection, encoded once and shared by all requesters. If it may be kept for those
+/// whose sockets are full, it counts for the budget until the last of them lets go of it.
 final class ReplaySlice: Sendable {
     private struct Block {
         /// Where the block ends among the bytes.
@@ -21,9 +21,10 @@ final class ReplaySlice: Sendable {
     let end: Cursor
     /// Not `nil`: something is lost, and the reader has to be told before all else.
     let gap: Gap?
-    private let budget: ReplayBudget
+    private let budget: ReplayBudget?
 
-    init(_ slice: Slice, for request: Replayer.Request, within budget: ReplayBudget) {
+    /// - Parameter budget: `nil`: it is not kept for a socket that is full.
+    init(_ slice: Slice, for request: Replayer.Request, within budget: ReplayBudget?) {
         var bytes: [UInt8] = []
         var blocks: [Block] = []
         blocks.reserveCapacity(slice.records.count)
@@ -36,10 +37,13 @@ final class ReplaySlice: Sendable {
         self.end = slice.isComplete ? .at(request.through) : .after(slice.end)
         self.gap = slice.gap.map { Gap(reason: slice.gapReason, from: $0) }
         self.budget = budget
-        budget.add(byteCount)
+        budget?.add(byteCount)
     }
 
-    deinit { budget.subtract(byteCount) }
+    deinit { budget?.subtract(byteCount) }
+
+    /// Whether it may be kept for a subscriber that cannot take it now.
+    var mayBeKept: Bool { budget?.hasRoom ?? false }
 
     /// Its size in the budget.
     var byteCount: Int { bytes.count + blocks.count * MemoryLayout<Block>.stride }

@@ -73,7 +73,7 @@ extension Sinks {
         default: break
         }
         leaveGroup(index)
-        var straggler = stragglers[index] ?? Straggler(cursor: .after(.earliest))
+        let straggler = stragglers[index] ?? Straggler(cursor: .after(.earliest))
         // Only what was begun is ended; the client asks for the rest when it is back.
         if straggler.dropSlice() { tally.replayed += 1 }
         straggler.place = nil

@@ -145,7 +145,7 @@ extension Sinks {
         let sent = sent(count, of: blocks, from: .at(from), framing)
         tally.add(count, deliveries: sent.events)
         leaveGroup(index)
-        var straggler = Straggler(cursor: sent.cursor)
+        let straggler = Straggler(cursor: sent.cursor)
         straggler.unsent = sent.rest
         stragglers[index] = straggler
         block(index, now: now)

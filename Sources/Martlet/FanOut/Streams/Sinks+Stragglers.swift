@@ -41,7 +41,8 @@ extension Sinks {
         }
     }
 
-    struct Straggler {
+    /// An object, because it is looked at several times in each turn, and copying it would touch all that it holds.
+    final class Straggler {
         /// Where it stands once it has been sent what is unsent.
         var cursor: Cursor
         /// Bytes that must be sent even if window and history move on: the rest of a block, and blocks that are in no log.
@@ -63,7 +64,7 @@ extension Sinks {
         init(cursor: Cursor) { self.cursor = cursor }
 
         /// Lets go of the slice, to read it again from the first event that was not begun. Returns whether one was.
-        mutating func dropSlice() -> Bool {
+        func dropSlice() -> Bool {
             guard let slice else { return false }
             defer { (self.slice, sliceOffset) = (nil, 0) }
             let count = slice.count(in: sliceOffset)
@@ -114,6 +115,11 @@ extension Sinks {
             stragglers[index]?.place = nil
             return
         }
+        take(slice, for: index)
+        if stragglers[index]?.blockedSince == nil { move(index) } else { holdBack(index) }
+    }
+
+    private mutating func take(_ slice: ReplaySlice, for index: Int32) {
         if let gap = slice.gap {
             fanOut.metrics.gap(gap.reason)
             // It may have been begun with a comment meanwhile.
@@ -121,7 +127,6 @@ extension Sinks {
                 Unsent(.gap(gap), members[Int(index)].framing))
         }
         stragglers[index]?.slice = slice
-        if stragglers[index]?.blockedSince == nil { move(index) } else { holdBack(index) }
     }
 
     /// Moves a straggler as far as nothing has to be sent to it. For that it waits for its turn.
@@ -134,9 +139,11 @@ extension Sinks {
         case .deliver:
             lineUp(index)
         case .replay(let position, let mark):
-            stragglers[index]?.phase = .reading
             let request = Replayer.Request(
                 selection: group.selection, after: position, through: mark, framing: members[Int(index)].framing)
+            // It reads that itself, in its turn.
+            if fanOut.canReadNow(request) { return lineUp(index) }
+            stragglers[index]?.phase = .reading
             let place = read(request, token(of: index))
             stragglers[index]?.place = place
         case .caughtUp(let mark):
@@ -201,10 +208,18 @@ extension Sinks {
 
     private mutating func sendNext(_ index: Int32, now: ContinuousClock.Instant) {
         guard let straggler = stragglers[index], let group = groups[Int(members[Int(index)].group)] else { return }
-        if let slice = straggler.slice {
-            send(slice, from: straggler.sliceOffset, to: index, now: now)
-        } else if case .deliver(let entries, let mark, _) = fanOut.step(group.feed, straggler.cursor) {
+        if let slice = straggler.slice { return send(slice, from: straggler.sliceOffset, to: index, now: now) }
+        switch fanOut.step(group.feed, straggler.cursor) {
+        case .deliver(let entries, let mark, _):
             send(entries, through: mark, from: straggler.cursor, to: index, now: now)
+        case .replay(let position, let mark):
+            let request = Replayer.Request(
+                selection: group.selection, after: position, through: mark, framing: members[Int(index)].framing)
+            guard let slice = lastRead?.request == request ? lastRead?.slice : fanOut.readNow(request) else { return }
+            lastRead = (request, slice)
+            take(slice, for: index)
+            if flush(index, now: now) { send(slice, from: 0, to: index, now: now) }
+        case .caughtUp, .ahead: break
         }
     }
 
@@ -280,8 +295,8 @@ extension Sinks {
 
     /// A straggler cannot take what it has of its slice. It keeps the rest where there is room.
     private mutating func holdBack(_ index: Int32) {
-        guard stragglers[index]?.slice != nil else { return }
-        if !fanOut.replayer.budget.hasRoom, stragglers[index]?.dropSlice() == true { tally.replayed += 1 }
+        guard let slice = stragglers[index]?.slice else { return }
+        if !slice.mayBeKept, stragglers[index]?.dropSlice() == true { tally.replayed += 1 }
         stragglers[index]?.place = nil
     }
 }

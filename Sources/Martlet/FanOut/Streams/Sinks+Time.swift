@@ -31,6 +31,7 @@ extension Sinks {
     /// Shows clients that their streams are alive. A client that is caught up receives the id of the end of the log, a
     /// straggler a comment, and a client whose socket is full nothing.
     mutating func beat(now: ContinuousClock.Instant) {
+        lastRead = nil
         for index in groups.indices {
             // A group that is being sent events needs no heartbeat.
             guard groups[index] != nil, advance(index, now: now), let mark = groups[index]?.mark else { continue }

@@ -121,6 +121,9 @@ struct Sinks<T: Transport> {
     /// Groups whose feeds have grown.
     var pending: [Int32] = []
     var stragglers: [Int32: Straggler] = [:]
+    /// The history that was last read here, until the next heartbeat: clients that come back together often ask for the
+    /// same.
+    var lastRead: (request: Replayer.Request, slice: ReplaySlice)?
     /// The stragglers that wait for their turn to be sent something.
     var line: Deque<SinkToken> = []
     /// The leases of members that have one, each with the other time and reason for which its stream ends.
@@ -243,6 +246,7 @@ struct Sinks<T: Transport> {
         leases[index] = nil
         groups[Int(group)]?.memberCount -= 1
         fanOut.streamClosed(reason, onOwnSocket: T.hasOwnSockets)
+        if count == 0 { lastRead = nil }
         guard let left = groups[Int(group)], left.memberCount == 0 else { return }
         fanOut.ignore(listener, left.feed)
         fanOut.close(left.feed)
