@@ -33,10 +33,14 @@ final class TopicFollower {
     /// The partitions whose last record has to be compared with what the node has read, because another log may be at
     /// the other end of a new connection.
     private var unverified: Set<Int> = []
+    /// The last end of each partition: the offsets in front of it that the node has not read are of no record.
+    private var ends: [Int: Int64] = [:]
     private var hasBegun = false
     private var skipped = 0
     private var lastLogged: ContinuousClock.Instant?
     private var nextCount = ContinuousClock.now
+    /// When to ask again whether the brokers answer.
+    private var nextQuestion = ContinuousClock.now
     private var delay: RetryDelay
 
     /// How long one wait for records is.
@@ -60,19 +64,23 @@ final class TopicFollower {
             do {
                 try follow()
             } catch let error as KafkaLogError {
-                log.failed(error)
-                guard hasBegun else { return }
-                node.logger.error("The log works no more.", metadata: ["error": "\(error)"])
+                guard hasBegun else { return log.failed(error) }
+                // Until the topic is as it was.
                 node.fault.withLock { $0 = MartletError(.storageFailed, "\(error)") }
-                return
+                waitToRetry(after: error)
             } catch let error as ThreadError {
                 return log.failed(KafkaLogError.noThread(error.description))
             } catch {
                 guard !isClosed else { return }
-                node.reachability.failed(error)
-                log.retryNow.wait(atMost: delay.next())
+                waitToRetry(after: error)
             }
         }
+    }
+
+    private func waitToRetry(after error: any Error) {
+        node.isFollowing.store(false, ordering: .releasing)
+        node.reachability.failed(error)
+        log.retryNow.wait(atMost: delay.next())
     }
 
     /// Connects, and reads while the connection lasts.
@@ -92,6 +100,8 @@ final class TopicFollower {
         }
         try verify(consumer)
         node.reachability.answered()
+        node.fault.withLock { $0 = nil }
+        node.isFollowing.store(true, ordering: .releasing)
         delay.succeeded()
         nextCount = .now + Self.countInterval
         while !isClosed {
@@ -130,7 +140,7 @@ final class TopicFollower {
     private func begin(again tag: TopicTag, _ consumer: TopicConsumer) throws {
         let lows = try (0..<node.partitions).map { try watermarks(of: $0, consumer).lowerBound }
         node.state.withLock { $0?.tag = tag }
-        for (partition, low) in lows.enumerated() { lost(partition, from: low, low: low, reason: .epoch) }
+        lost(Dictionary(uniqueKeysWithValues: lows.enumerated().map { ($0, ($1, $1)) }), reason: .epoch)
     }
 
     /// The offset of the oldest record, and the one behind the newest.
@@ -180,6 +190,7 @@ final class TopicFollower {
                     try findLoss(record.partition, consumer)
                 }
             case .end(let partition, let offset):
+                ends[partition] = offset
                 guard !moved.contains(partition) else { continue }
                 unread.remove(partition)
                 let next = node.state.withLock { $0?.windows[partition].next ?? 0 }
@@ -210,11 +221,12 @@ final class TopicFollower {
         let wasUnverified = unverified.remove(record.partition) != nil
         if record.content == nil { skipped += 1 }
         return node.state.withLock { state in
-            guard let window = state?.windows[record.partition] else { return .known }
-            if record.offset < window.next {
-                if wasUnverified { skipped -= record.content == nil ? 1 : 0 }
-                guard wasUnverified, record.offset == window.next - 1 else { return .known }
-                return window.lastStamp == record.stamp ? .known : .other
+            // Nothing may hold the window while it grows: it would be copied.
+            let (next, stamp) = state.map { $0.windows[record.partition].edge } ?? (0, nil)
+            if record.offset < next {
+                if record.content == nil { skipped -= 1 }
+                guard wasUnverified, record.offset == next - 1 else { return .known }
+                return stamp == record.stamp ? .known : .other
             }
             let records = state?.append(
                 record, records: configuration.windowRecords, bytes: configuration.windowBytes)
@@ -264,7 +276,7 @@ final class TopicFollower {
                 state?.raiseLow(of: partition, to: min(known.lowerBound, next))
                 return next
             }
-            isBehind = isBehind || known.upperBound > next
+            isBehind = isBehind || known.upperBound > max(next, ends[partition] ?? 0)
             if known.upperBound < next || known.lowerBound > next {
                 try findPlace(partition, consumer)
             } else if known.upperBound == next, unread.remove(partition) != nil {
@@ -273,13 +285,17 @@ final class TopicFollower {
         }
         let now = ContinuousClock.now
         node.behindSince.withLock { $0 = isBehind ? $0 ?? now : nil }
-        guard now >= nextCount else { return }
+        // A publish may have failed although the topic can be read.
+        let mayBeAway = !node.reachability.isReachable
+        guard now >= (mayBeAway ? nextQuestion : nextCount) else { return }
         nextCount = now + Self.countInterval
+        nextQuestion = now + configuration.checkInterval
         let count = try consumer.connect(within: KafkaNode.shortWait)
         let before = node.partitions
         guard count == before else {
             throw KafkaLogError.otherPartitions(topic: configuration.topic, count: count, before: before)
         }
+        if mayBeAway { node.reachability.answered() }
     }
 
     /// The partition does not have the offset that the node reads next.
@@ -320,9 +336,9 @@ final class TopicFollower {
         let low = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
         if there == window.entries.count, there > 0 { return try verify(partition, consumer) }
         if there > 0 {
-            lost(partition, from: window.entries[there - 1].record.offset + 1, low: low, reason: .rolledBack)
+            lost([partition: (window.entries[there - 1].record.offset + 1, low)], reason: .rolledBack)
         } else {
-            lost(partition, from: low, low: low, reason: .epoch)
+            lost([partition: (low, low)], reason: .epoch)
         }
         try verify(partition, consumer)
     }
@@ -336,12 +352,16 @@ final class TopicFollower {
         return consumer
     }
 
-    private func lost(_ partition: Int, from offset: Int64, low: Int64, reason: Gap.Reason) {
-        node.logger.error(
-            "The topic has lost records.",
-            metadata: ["partition": "\(partition)", "from": "\(offset)", "reason": "\(reason.rawValue)"])
+    /// The log lost the records of some partitions: of each, from an offset on.
+    private func lost(_ partitions: [Int: (from: Int64, low: Int64)], reason: Gap.Reason) {
+        for (partition, loss) in partitions {
+            ends[partition] = nil
+            node.logger.error(
+                "The topic has lost records.",
+                metadata: ["partition": "\(partition)", "from": "\(loss.from)", "reason": "\(reason.rawValue)"])
+        }
         let end = node.state.withLock { state in
-            state?.lost(partition, from: offset, low: low, reason: reason)
+            state?.lost(partitions, reason: reason)
             return state?.end.position
         }
         if hasBegun, let end { log.buffer.append(gap: (end, reason), [], end: end) }

@@ -102,8 +102,9 @@ public final class KafkaLog: Log, SharedLog {
         }
         changed.fire()
         guard wasOpen else { return }
-        await publisher.stop()
+        // First, so that a group that gets no answer is given up.
         node.isClosed.store(true, ordering: .releasing)
+        await publisher.stop()
         node.hasRead.fire()
         buffer.close()
         readers.stop()

@@ -19,6 +19,9 @@ final class KafkaNode: Sendable {
     /// Fires when records were read.
     let hasRead = Signal()
     let isClosed = Atomic(false)
+    /// Whether the node is connected and reads. Nothing is published otherwise: a producer might make a lost topic again,
+    /// with as many partitions as the brokers like.
+    let isFollowing = Atomic(false)
     let fault = Mutex<MartletError?>(nil)
     /// The number of records that were skipped because they are not events.
     let skipped = Atomic(0)

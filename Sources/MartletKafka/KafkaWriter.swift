@@ -5,6 +5,7 @@ import CRdkafka
 import Logging
 import Martlet
 import MartletSupport
+import Synchronization
 
 /// Publishes groups: one record for each publish, or, with several partitions, one for each partition of a publish.
 /// Only the thread of the ``GroupPublisher`` calls it.
@@ -31,13 +32,17 @@ final class KafkaWriter: @unchecked Sendable {
     init(_ node: KafkaNode) {
         self.node = node
         format = node.format()
-        producer = TopicProducer(node.configuration, logger: node.logger)
+        producer = TopicProducer(node.configuration, logger: node.logger) {
+            node.isClosed.load(ordering: .acquiring)
+        }
     }
 
     /// Called between two groups.
-    func prepare() { producer.prepare() }
+    func prepare() { producer.prepare(isAway: !node.isFollowing.load(ordering: .acquiring)) }
 
     func send(_ group: GroupPublisher.Group) throws -> [Result<[Position], MartletError>] {
+        // Nothing was sent, so the group may be sent again.
+        guard node.isFollowing.load(ordering: .acquiring) else { throw LogUnreachable("The topic cannot be read.") }
         var parts: [Part] = []
         var drafts: [TopicProducer.Draft] = []
         for (index, (events, key)) in group.publishes.enumerated() {

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from streams import data, gap, last_id, opened, stream
 from support import HOST, Curl, Martlet, free_port, is_ready, martlet, program, request, sample, wait_until
 from tokens import Key
 
@@ -87,32 +88,6 @@ def built_with_redis() -> None:
     answer = subprocess.run(
         [martlet(), "serve", "--port", "0", "--log", "redis://h", "--read-only", "--demo"], capture_output=True, text=True)
     assert "demo publishes" in answer.stderr, f"build with --traits Redis: {answer.stderr}"
-
-
-def stream(node: Martlet, topic: str, *options: str, query: str = "") -> Curl:
-    return Curl(node.port, f"/events/{quote(topic)}{query}", *options)
-
-
-def data(curl: Curl) -> list[str]:
-    return [line.removeprefix("data: ") for line in curl.lines if line.startswith("data: ")]
-
-
-def last_id(curl: Curl) -> str:
-    return [line.removeprefix("id: ") for line in curl.lines if line.startswith("id: ")][-1]
-
-
-def opened(curl: Curl) -> bool:
-    return any(line.startswith("id: ") for line in curl.lines)
-
-
-def gap(curl: Curl) -> str | None:
-    """The reason of the gap that a client was told of."""
-    for index, line in enumerate(curl.lines):
-        if line == "event: gap":
-            around = curl.lines[max(0, index - 2):index + 3]
-            return next(
-                json.loads(text.removeprefix("data: "))["reason"] for text in around if text.startswith("data: {"))
-    return None
 
 
 def test_what_is_published_on_one_node_is_delivered_on_another(

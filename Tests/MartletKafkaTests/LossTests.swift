@@ -46,7 +46,7 @@ struct LossTests {
     func rolledBack() throws {
         var (state, before) = state("0", "1", "2", "3", "4")
         let ends = try before.map { try place($0) }
-        state.lost(0, from: 3, low: 0, reason: .rolledBack)
+        state.lost([0: (3, 0)], reason: .rolledBack)
         let gap = state.end
         let after = state.append(record(3, "new 3"), records: 100, bytes: .max)
         for (index, end) in ends.enumerated() {
@@ -65,7 +65,7 @@ struct LossTests {
     func throughBefore() throws {
         var (state, before) = state("0", "1", "2", "3", "4")
         let (first, last) = (try place(before[0]), try place(before[4]))
-        state.lost(0, from: 3, low: 0, reason: .rolledBack)
+        state.lost([0: (3, 0)], reason: .rolledBack)
         for offset in 3..<6 { _ = state.append(record(Int64(offset), "new \(offset)"), records: 100, bytes: .max) }
         let slice = read(state, after: first, through: last)
         #expect(slice.records.map(\.event.data) == ["1", "2"])
@@ -76,7 +76,7 @@ struct LossTests {
     @Test("Clients that saw lost events get a gap, and those that did not continue")
     func clients() throws {
         var (state, before) = state("0", "1", "2", "3", "4")
-        state.lost(0, from: 3, low: 0, reason: .rolledBack)
+        state.lost([0: (3, 0)], reason: .rolledBack)
         for offset in 3..<6 { _ = state.append(record(Int64(offset), "new \(offset)"), records: 100, bytes: .max) }
         for (index, record) in before.enumerated() {
             switch state.check(try place(record)) {
@@ -92,7 +92,7 @@ struct LossTests {
     @Test("Everything follows when the topic was made again")
     func again() throws {
         var (state, before) = state("0", "1", "2")
-        state.lost(0, from: 0, low: 0, reason: .epoch)
+        state.lost([0: (0, 0)], reason: .epoch)
         _ = state.append(record(0, "new 0"), records: 100, bytes: .max)
         let slice = read(state, after: try place(before[2]))
         #expect(slice.gapReason == .epoch && slice.gap != nil)
@@ -105,7 +105,7 @@ struct LossTests {
         var (state, _) = state("0", "1", "2")
         var places = [state.end]
         for number in 0..<40 {
-            state.lost(0, from: 2, low: 0, reason: .rolledBack)
+            state.lost([0: (2, 0)], reason: .rolledBack)
             _ = state.append(record(2, "new \(number)"), records: 100, bytes: .max)
             places.append(state.end)
         }
@@ -116,6 +116,17 @@ struct LossTests {
             #expect((slice.gap == nil) == (a == 40))
             #expect(slice.records.map(\.event.data) == (a == 40 ? [] : ["new 39"]))
         }
+    }
+
+    @Test("Reading many records takes no longer for each the more there are")
+    func growing() {
+        // A copy of the window for each record would take minutes.
+        var window = PartitionWindow(from: 0, low: 0, trimmedTopics: 100)
+        for offset in 0..<Int64(50_000) { _ = window.append(record(offset, "x")) }
+        #expect(window.entries.count == 50_000)
+        var (state, _) = state()
+        for offset in 0..<Int64(50_000) { _ = state.append(record(offset, "x"), records: 100_000, bytes: .max) }
+        #expect(state.end.progress[0].next == 50_000)
     }
 
     @Test("Keys and ids of lost records are forgotten, and those of others are not")

@@ -35,6 +35,7 @@ final class TopicProducer: @unchecked Sendable {
 
     private let configuration: KafkaLogConfiguration
     private let logger: Logger
+    private let isClosed: @Sendable () -> Bool
     private let reports = Reports()
     private var client: KafkaClient?
     /// Whether there was a client, so that another one will be needed.
@@ -46,10 +47,16 @@ final class TopicProducer: @unchecked Sendable {
     /// How much longer than the patience the library may take to report.
     private static let extraTime = Duration.seconds(2)
     private static let pollTime = Duration.milliseconds(100)
+    /// How long a record on its way may take when the log is closed.
+    private static let closingTime = Duration.seconds(1)
 
-    init(_ configuration: KafkaLogConfiguration, logger: Logger) {
+    /// - Parameter isClosed: Whether the log is being closed, so that records that get no answer are given up.
+    init(
+        _ configuration: KafkaLogConfiguration, logger: Logger, isClosed: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.configuration = configuration
         self.logger = logger
+        self.isClosed = isClosed
     }
 
     /// Publishes the records in this order, and returns once it is known what became of each.
@@ -98,16 +105,26 @@ final class TopicProducer: @unchecked Sendable {
     }
 
     /// Replaces a client that has failed, before it is needed.
-    func prepare() {
-        if isInUse { _ = try? connected() }
+    ///
+    /// - Parameter isAway: Whether the topic cannot be read. Then there is none, because its questions might make the
+    ///   topic.
+    func prepare(isAway: Bool) {
+        if isAway { client = nil } else if isInUse { _ = try? connected() }
     }
 
     /// Why the brokers cannot be reached, if that is known.
     var trouble: String? { client?.takeTrouble().reason }
 
     private func wait(for count: Int, with client: KafkaClient) {
-        let deadline = ContinuousClock.now + configuration.patience + Self.extraTime
-        while reports.outcomes.withLock({ $0.count }) < count, .now < deadline { client.poll(Self.pollTime) }
+        var isClosing = false
+        var deadline = ContinuousClock.now + configuration.patience + Self.extraTime
+        while reports.outcomes.withLock({ $0.count }) < count, .now < deadline {
+            client.poll(Self.pollTime)
+            if isClosed(), !isClosing {
+                isClosing = true
+                deadline = min(deadline, .now + Self.closingTime)
+            }
+        }
         guard reports.outcomes.withLock({ $0.count }) < count else { return }
         rd_kafka_purge(client.handle, Int32(RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT))
         client.poll(Self.pollTime)
@@ -145,7 +162,7 @@ final class TopicProducer: @unchecked Sendable {
             reports.outcomes.withLock { $0[number] = outcome }
         }
         // A producer that knows the leader sends its first record at once.
-        _ = try? client.partitions(within: configuration.patience)
+        _ = try? client.partitions(within: min(KafkaNode.shortWait, configuration.patience))
         self.client = client
         return client
     }

@@ -146,6 +146,8 @@ struct PartitionWindow {
 
     // MARK: Answers
 
+    var edge: (next: Int64, lastStamp: Stamp?) { (next, lastStamp) }
+
     /// The entry of an offset; `nil` if it is not in the window.
     func entry(at offset: Int64) -> Entry? {
         let index = entries.partitioningIndex { $0.record.offset >= offset }

@@ -82,7 +82,11 @@ struct TopicReading {
             }
         }
         // Of some partitions the reader may have had more.
-        if place.progress != through.place.progress { builder.slice.end = place.position }
+        let all = zip(place.progress, through.place.progress).map { max($0, $1) }
+        if all != through.place.progress {
+            for partition in all.indices { jump(partition, to: all[partition], &place) }
+            builder.slice.end = place.position
+        }
         return .done
     }
 

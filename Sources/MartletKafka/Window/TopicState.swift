@@ -64,18 +64,17 @@ struct TopicState {
 
     mutating func raiseLow(of partition: Int, to offset: Int64) { windows[partition].raiseLow(to: offset) }
 
-    /// The log lost the records of a partition from an offset on.
-    mutating func lost(_ partition: Int, from offset: Int64, low: Int64, reason: Gap.Reason) {
-        var from = windows.map(\.next)
-        from[partition] = offset
+    /// The log lost the records of some partitions: of each, from an offset on.
+    mutating func lost(_ partitions: [Int: (from: Int64, low: Int64)], reason: Gap.Reason) {
+        let from = windows.enumerated().map { partitions[$0]?.from ?? $1.next }
         losses.append(Loss(from: from, reason: reason))
         if losses.count > Self.mostLosses {
             losses.removeFirst()
             firstLife += 1
         }
-        windows[partition].forget(from: offset, low: low)
+        for (partition, loss) in partitions { windows[partition].forget(from: loss.from, low: loss.low) }
+        lastPartition = partitions.keys.max() ?? 0
         chunks = []
-        lastPartition = partition
     }
 
     // MARK: Older history

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import cast
 
 from redis import Redis, RedisError
 
+from cut_all import cut_all
 from support import HOST, Program, free_port, program
 
 
@@ -43,6 +48,18 @@ class RedisServer(Program):
         """The data of the events in the stream, in its order."""
         entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self.client.xrange(self.STREAM))
         return [int(fields[b"data"]) for _, fields in entries]
+
+    def cut(self) -> None:
+        """Ends all connections of nodes."""
+        cut_all(self.port)
+
+    @contextmanager
+    def outage(self, random: Random) -> Iterator[None]:
+        """The server is killed, and restarted."""
+        self.kill()
+        time.sleep(random.uniform(0, 1))
+        yield
+        self.start()
 
     def calls(self) -> Counter[str]:
         """How often each command was run so far, also by scripts."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that share a log in Redis are killed and restarted behind a proxy, connections are cut, and Redis is killed:
-everybody gets everything that was acknowledged once, in the order of the log.
+"""Nodes that share a log are killed and restarted behind a proxy, connections are cut, and the server of the log goes
+away: every subscriber gets everything that was acknowledged once, in the order of the log.
 
 MARTLET_ROUNDS and MARTLET_SUBSCRIBERS make it longer and larger, MARTLET_PROXY is http or tcp.
 """
@@ -16,10 +16,12 @@ import pytest
 
 from cut_all import cut_all
 from haproxy import HAProxy
+from kafka_log import KafkaBrokers
 from nodes import running_nodes
 from publisher import Publisher
 from redis_log import RedisServer
 from scale import scale, seeded
+from shared_log import SharedLog
 from subscribers import Herd
 from support import Martlet
 from verdict import check
@@ -34,8 +36,8 @@ PACE = 0.1
 class Faults:
     """What goes wrong in one round, chosen by chance."""
 
-    def __init__(self, random: Random, nodes: list[Martlet], redis: RedisServer, proxy: HAProxy) -> None:
-        self.random, self.nodes, self.redis, self.proxy = random, nodes, redis, proxy
+    def __init__(self, random: Random, nodes: list[Martlet], log: SharedLog, proxy: HAProxy) -> None:
+        self.random, self.nodes, self.log, self.proxy = random, nodes, log, proxy
         self.counts: Counter[str] = Counter()
 
     def any(self) -> Callable[[Callable[[], None]], None]:
@@ -71,22 +73,24 @@ class Faults:
         meanwhile()
 
     def cut_log(self, meanwhile: Callable[[], None]) -> None:
-        cut_all(self.redis.port)
-        self.counts["times all nodes were cut from Redis"] += 1
+        self.log.cut()
+        self.counts["times all nodes were cut from the log"] += 1
         meanwhile()
 
-    def killed_redis(self, meanwhile: Callable[[], None]) -> None:
-        self.redis.kill()
-        time.sleep(self.random.uniform(0, 1))
-        self.redis.start()
-        self.counts["Redis killed"] += 1
+    def log_away(self, meanwhile: Callable[[], None]) -> None:
+        with self.log.outage(self.random):
+            pass
+        self.counts["times the log was away"] += 1
         meanwhile()
 
 
 @pytest.mark.parametrize("mode", os.environ.get("MARTLET_PROXY", "http").split(","))
-def test_nothing_is_lost_or_repeated_when_nodes_and_redis_are_killed(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("server", [RedisServer, KafkaBrokers], ids=["redis", "kafka"])
+def test_nothing_is_lost_or_repeated_when_nodes_are_killed_and_the_log_goes_away(
+    tmp_path: Path, server: Callable[[Path], RedisServer | KafkaBrokers], mode: str
+) -> None:
     random = seeded()
-    with RedisServer(tmp_path) as redis, running_nodes(tmp_path, NODES, redis, "--grace", "1s") as nodes:
+    with server(tmp_path) as log, running_nodes(tmp_path, NODES, log, "--grace", "1s") as nodes:
         with (
             HAProxy(tmp_path, [node.port for node in nodes], mode) as proxy,
             Herd(proxy.port, SUBSCRIBERS, random, PACE, path=path_of_all()) as herd,
@@ -95,9 +99,9 @@ def test_nothing_is_lost_or_repeated_when_nodes_and_redis_are_killed(tmp_path: P
             Publisher(proxy.port, first=2_000_000, path=f"/events/{TOPICS[2]}") as third,
         ):
             publishers = [publisher, another, third]
-            faults = Faults(random, nodes, redis, proxy)
+            faults = Faults(random, nodes, log, proxy)
             rounds = [faults.any() for _ in range(ROUNDS)]
-            rounds[random.randrange(ROUNDS)] = faults.killed_redis
+            rounds[random.randrange(ROUNDS)] = faults.log_away
 
             def meanwhile() -> None:
                 for each in random.sample(publishers, random.randint(0, len(publishers))):
@@ -115,7 +119,7 @@ def test_nothing_is_lost_or_repeated_when_nodes_and_redis_are_killed(tmp_path: P
             unanswered = [each.unanswered for each in publishers]
             print(f"--- {dict(faults.counts)}, {herd.deliveries} deliveries, requests without an answer: {unanswered}")
             check(herd.received, [each.sent for each in publishers])
-            assert list(herd.received[0].numbers) == redis.numbers()
+            assert list(herd.received[0].numbers) == log.numbers()
 
 
 def path_of_all() -> str:

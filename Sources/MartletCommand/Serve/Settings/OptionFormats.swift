@@ -111,7 +111,9 @@ extension SettingFormat<LogLocation> {
     static var log: Self {
         Self(
             valueName: "log",
-            expectation: "memory, sqlite:PATH, redis://HOST:PORT/DATABASE?stream=NAME or kafka://HOST:PORT/TOPIC",
+            expectation:
+                "memory, sqlite:PATH, redis://HOST:PORT/DATABASE?stream=NAME or kafka://HOST:PORT/TOPIC?OPTION=VALUE "
+                + "(the options are partitions, map, encoding, and settings of librdkafka, which have a dot in their name)",
             parse: LogLocation.init, describe: \.text)
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// One row of ``HubSettings/table``. Its command-line option, environment variable, key in the settings file, help and
 /// validation all come from here.
 struct Setting: Sendable {
@@ -68,11 +70,12 @@ struct Setting: Sendable {
         }
     }
 
-    /// A text without the user and password of a URL.
+    /// A text without the user and password of a URL, and without its query, in which there can be others.
     private static func withoutCredentials(_ text: String) -> String {
-        guard let slashes = text.utf8.firstRange(of: "://".utf8), let at = text.utf8.lastIndex(of: UInt8(ascii: "@")),
-            at >= slashes.upperBound
-        else { return text }
-        return text[..<slashes.upperBound] + "…" + text[at...]
+        guard let slashes = text.utf8.firstRange(of: "://".utf8) else { return text }
+        let (start, rest) = (text[..<slashes.upperBound], text[slashes.upperBound...])
+        let parts = rest.splitExactly(at: UInt8(ascii: "?"), maxSplits: 1)
+        let place = parts[0].utf8.lastIndex(of: UInt8(ascii: "@")).map { "…" + parts[0][$0...] } ?? parts[0]
+        return start + place + (parts.count > 1 ? "?…" : "")
     }
 }

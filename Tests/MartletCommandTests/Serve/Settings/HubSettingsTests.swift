@@ -213,7 +213,8 @@ struct HubSettingsTests {
             #expect(
                 try await problem(commandLine: ["log": text])
                     == #"--log: "\#(text)" is not memory, sqlite:PATH, redis://HOST:PORT/DATABASE?stream=NAME or "#
-                    + "kafka://HOST:PORT/TOPIC; for example memory"
+                    + "kafka://HOST:PORT/TOPIC?OPTION=VALUE (the options are partitions, map, encoding, and settings of "
+                    + "librdkafka, which have a dot in their name); for example memory"
             )
         }
         #expect(

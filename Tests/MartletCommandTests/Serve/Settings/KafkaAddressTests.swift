@@ -44,6 +44,17 @@ struct KafkaAddressTests {
         #expect(KafkaAddress(text) == nil)
     }
 
+    @Test("An address that is refused is shown without what may be a secret")
+    func hidden() async throws {
+        for text in [
+            "kafka://u:hidden@h:1/t?acks=1", "kafka://h/t?ssl.key.password=hidden&nodot=1",
+            "kafka://@h:1/t?sasl.password=hidden@x&acks=1", "redis://:hidden@h?stream=",
+        ] {
+            let message = try #require(try await problem(environment: ["MARTLET_LOG": text]))
+            #expect(!message.contains("hid"), "\(message)")
+        }
+    }
+
     @Test("Retention by age belongs to the brokers, and a build without Kafka says how to get it")
     func settings() async throws {
         #if Kafka
