@@ -29,6 +29,8 @@ public struct KafkaLogConfiguration: Sendable {
     /// Whether the topic may have more than one partition, up to ``mostPartitions``. All events of an event topic are in
     /// the same one.
     public var hasManyPartitions: Bool
+    /// Whether nothing is ever published, so that no producer is made.
+    public var isReadOnly: Bool
     public var map: Map
     public var encoding: Encoding
     /// Settings of librdkafka, by the names that its documentation has. Their values are never logged.
@@ -77,6 +79,7 @@ public struct KafkaLogConfiguration: Sendable {
         servers: [String] = ["127.0.0.1:9092"],
         topic: String = "martlet",
         hasManyPartitions: Bool = false,
+        isReadOnly: Bool = false,
         map: Map = .martlet,
         encoding: Encoding = .utf8,
         properties: [(name: String, value: String)] = [],
@@ -99,6 +102,7 @@ public struct KafkaLogConfiguration: Sendable {
         self.servers = servers
         self.topic = topic
         self.hasManyPartitions = hasManyPartitions
+        self.isReadOnly = isReadOnly
         self.map = map
         self.encoding = encoding
         self.properties = properties

@@ -85,10 +85,15 @@ final class KafkaNode: Sendable {
         return parts
     }
 
-    func position(
-        _ partition: Int, _ offset: Int64, _ stamp: Stamp, event index: Int, of count: Int
-    ) -> Position {
-        state.withLock { $0?.place(partition, offset, stamp, event: index, of: count).position } ?? .earliest
+    /// The positions of the events of a record.
+    func positions(_ partition: Int, _ offset: Int64, _ stamp: Stamp, of count: Int) -> [Position] {
+        let place = state.withLock { $0?.place(partition, offset, stamp, event: count - 1, of: count) }
+        guard var place else { return Array(repeating: .earliest, count: count) }
+        let whole = place.progress[partition]
+        return (0..<count).map { index in
+            place.progress[partition] = index < count - 1 ? Progress(next: offset, part: index + 1) : whole
+            return place.position
+        }
     }
 
     /// Where the node has read one of its own latest records; `nil` if it has not.

@@ -69,10 +69,8 @@ final class KafkaWriter: @unchecked Sendable {
                     answers[part.publish] = .failure(.logUnreachable(mayHaveAccepted: true))
                     continue
                 }
-                for (index, event) in part.events.enumerated() {
-                    positions[event] = node.position(
-                        part.partition, offset, part.stamp, event: index, of: part.events.count)
-                }
+                let own = node.positions(part.partition, offset, part.stamp, of: part.events.count)
+                for (event, position) in zip(part.events, own) { positions[event] = position }
                 answers[part.publish] = .success(positions)
             case .failed(let error, let mayHaveAccepted):
                 answers[part.publish] = .failure(explain(error, mayHaveAccepted))

@@ -114,7 +114,7 @@ struct OthersTests {
             // Any Produce and any InitProducerId would fail.
             try cluster.run("errors 0 29 29 29")
             try cluster.run("errors 22 53 53 53")
-            let log = cluster.log()
+            let log = cluster.log { $0.isReadOnly = true }
             let start = try await log.open()
             try cluster.run("clear 0")
             try cluster.run("clear 22")

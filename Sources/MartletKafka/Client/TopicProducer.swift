@@ -38,8 +38,6 @@ final class TopicProducer: @unchecked Sendable {
     private let isClosed: @Sendable () -> Bool
     private let reports = Reports()
     private var client: KafkaClient?
-    /// Whether there was a client, so that another one will be needed.
-    private var isInUse = false
     /// The number of times in a row that records failed for want of an answer.
     private var failures = 0
     private var lastNumber: UInt = 0
@@ -104,12 +102,12 @@ final class TopicProducer: @unchecked Sendable {
         failures = 0
     }
 
-    /// Replaces a client that has failed, before it is needed.
+    /// Makes a client before it is needed: a new one needs up to a second before it can send.
     ///
     /// - Parameter isAway: Whether the topic cannot be read. Then there is none, because its questions might make the
     ///   topic.
     func prepare(isAway: Bool) {
-        if isAway { client = nil } else if isInUse { _ = try? connected() }
+        if isAway { client = nil } else if !configuration.isReadOnly { _ = try? connected() }
     }
 
     /// Why the brokers cannot be reached, if that is known.
@@ -148,7 +146,6 @@ final class TopicProducer: @unchecked Sendable {
 
     private func connected() throws -> KafkaClient {
         if let client { return client }
-        isInUse = true
         let client = try KafkaClient(.producer, configuration, logger: logger) { [reports] message in
             let number = UInt(bitPattern: message.pointee._private)
             let outcome: Outcome

@@ -62,24 +62,50 @@ struct KafkaPlace: Hashable, Sendable {
         self.isOfOneEvent = isOfOneEvent
     }
 
+    /// Every event has one, so it is written without parts that would be allocated.
     var text: String {
-        var text = tag.text + (stamp ?? .none).text
+        String(unsafeUninitializedCapacity: Self.mostBytes) { bytes in
+            var writer = ASCIIWriter(bytes)
+            write(to: &writer)
+            return writer.count
+        }
+    }
+
+    /// More than any text has: up to 12 partitions with 13 digits each.
+    private static let mostBytes = 256
+
+    private func write(to writer: inout ASCIIWriter) {
+        writer.write(tag.text)
+        writer.write(stamp?.number ?? 0, radix: 36, digits: Stamp.length)
+        writer.write("-")
         let own = progress[partition]
         var part = own.part > 0 ? own.part : nil
         if progress.count == 1 || isOfOneEvent {
-            if isOfOneEvent { text += "-\(partition)" }
+            if isOfOneEvent {
+                writer.write(Int64(partition), radix: 10)
+                writer.write("-")
+            }
             if own.part == 0, stamp != nil {
-                text += "-\(own.next - 1)"
+                writer.write(own.next - 1, radix: 10)
             } else {
-                text += "-\(own.next)"
+                writer.write(own.next, radix: 10)
                 part = own.part
             }
         } else {
-            text += "-\(partition)-" + progress.map { Base36.text($0.next) }.joined(separator: "_")
+            writer.write(Int64(partition), radix: 10)
+            for (index, progress) in progress.enumerated() {
+                writer.write(index == 0 ? "-" : "_")
+                writer.write(progress.next, radix: 36)
+            }
         }
-        if let part { text += ".\(part)" }
-        if life > 0 { text += "~\(life)" }
-        return text
+        if let part {
+            writer.write(".")
+            writer.write(Int64(part), radix: 10)
+        }
+        if life > 0 {
+            writer.write("~")
+            writer.write(Int64(life), radix: 10)
+        }
     }
 
     var position: Position { Position(checked: text) }
@@ -169,7 +195,7 @@ struct TopicTag: Hashable, Sendable {
 /// into the record, or the time of a record that another program has written.
 struct Stamp: Hashable, Sendable {
     /// From 1 to 36 to the power of ``length``. No record has the stamp 0.
-    private let number: Int64
+    fileprivate let number: Int64
 
     static let length = 8
     static let none = Stamp(number: 0)
@@ -187,6 +213,40 @@ struct Stamp: Hashable, Sendable {
     }
 
     var text: String { Base36.text(number, digits: Self.length) }
+}
+
+/// Writes ASCII into memory that is large enough for all of it.
+private struct ASCIIWriter {
+    private let bytes: UnsafeMutableBufferPointer<UInt8>
+    private(set) var count = 0
+
+    init(_ bytes: UnsafeMutableBufferPointer<UInt8>) { self.bytes = bytes }
+
+    mutating func write(_ text: String) {
+        for byte in text.utf8 {
+            bytes[count] = byte
+            count += 1
+        }
+    }
+
+    /// - Parameters:
+    ///   - number: Not negative.
+    ///   - digits: The least number of digits, with zeros in front.
+    mutating func write(_ number: Int64, radix: Int64, digits: Int = 1) {
+        var (length, rest) = (1, number / radix)
+        while rest > 0 {
+            length += 1
+            rest /= radix
+        }
+        length = max(length, digits)
+        rest = number
+        for place in stride(from: count + length - 1, through: count, by: -1) {
+            let digit = UInt8(rest % radix)
+            bytes[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            rest /= radix
+        }
+        count += length
+    }
 }
 
 /// Numbers in digits and lower-case letters.

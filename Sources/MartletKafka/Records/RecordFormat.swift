@@ -72,10 +72,14 @@ struct RecordFormat: Sendable {
             }
         } else {
             value = []
+            value.reserveCapacity(events.reduce(0) { $0 + $1.byteCount })
             headers.append((Self.kind, Array("events".utf8)))
             for event in events {
                 for (name, text) in EventFields.of(event) {
-                    value += "\(name) \(text.utf8.count)\n".utf8
+                    value += name.utf8
+                    value.append(UInt8(ascii: " "))
+                    value += String(text.utf8.count).utf8
+                    value.append(UInt8(ascii: "\n"))
                     value += text.utf8
                     value.append(UInt8(ascii: "\n"))
                 }
@@ -110,7 +114,7 @@ struct RecordFormat: Sendable {
         var kind = Kind.event
         let isGood = forEachHeader(of: message) { name, value in
             guard name.startsExactly(with: Self.headerPrefix) else { return true }
-            let text = String(validating: value, as: UTF8.self)
+            let text = String(utf8: value)
             if name.isExactly(Self.kind) {
                 kind = text?.isExactly("event") == true ? .event : text?.isExactly("events") == true ? .events : .other
             } else if name.isExactly(Self.once) {
@@ -152,14 +156,14 @@ struct RecordFormat: Sendable {
     private func topic(of message: rd_kafka_message_t) -> String? {
         if let key = message.key {
             let bytes = UnsafeRawBufferPointer(start: key, count: message.key_len)
-            return String(validating: bytes, as: UTF8.self)
+            return String(utf8: bytes)
         }
         return map == .raw ? topicName : nil
     }
 
     private func data(_ value: UnsafeRawBufferPointer) -> String? {
         switch encoding {
-        case .utf8: String(validating: value, as: UTF8.self)
+        case .utf8: String(utf8: value)
         case .base64: Base64.text(value)
         }
     }
@@ -184,15 +188,21 @@ struct RecordFormat: Sendable {
                 continue
             }
             guard let space = line.firstIndex(of: UInt8(ascii: " ")),
-                let name = String(validating: line[..<space], as: UTF8.self),
-                let length = String(validating: line[(space + 1)...], as: UTF8.self).flatMap({ Int($0) }),
-                length >= 0, length < rest.count, rest[rest.startIndex + length] == UInt8(ascii: "\n")
+                let name = String(utf8: UnsafeRawBufferPointer(rebasing: line[..<space])),
+                let length = Self.length(line[(space + 1)...]), length < rest.count,
+                rest[rest.startIndex + length] == UInt8(ascii: "\n")
             else { return nil }
-            let text = String(validating: rest.prefix(length), as: UTF8.self)
+            let text = String(utf8: UnsafeRawBufferPointer(rebasing: rest.prefix(length)))
             guard fields.take(name, text) else { return nil }
             rest = rest.dropFirst(length + 1)
         }
         return nil
+    }
+
+    /// The length of a value: up to nine digits.
+    private static func length(_ digits: UnsafeRawBufferPointer.SubSequence) -> Int? {
+        guard (1...9).contains(digits.count), digits.allSatisfy(\.isDigit) else { return nil }
+        return digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
     }
 
     /// Calls a closure with the headers of a record until it returns `false`. Returns whether it never did.

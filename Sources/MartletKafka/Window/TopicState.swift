@@ -51,12 +51,12 @@ struct TopicState {
             if number >= Self.mostOwnOffsets { ownOffsets[number - UInt64(Self.mostOwnOffsets)] = nil }
         }
         let events = entry.events
-        let result = events.enumerated().map { index, event in
-            var place = end
-            if index < events.count - 1 {
-                place.progress[record.partition] = Progress(next: record.offset, part: index + 1)
-            }
-            return Record(position: place.position, event: event)
+        var place = end
+        let whole = place.progress[record.partition]
+        let result = events.indices.map { index in
+            place.progress[record.partition] =
+                index < events.count - 1 ? Progress(next: record.offset, part: index + 1) : whole
+            return Record(position: place.position, event: events[index])
         }
         windows[record.partition].trim(toRecords: records, bytes: bytes)
         return result

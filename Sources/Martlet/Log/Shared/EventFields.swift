@@ -17,7 +17,7 @@ import MartletSupport
 ///
 /// `topic` and `data` are required, values are UTF-8, and only `alternate` may occur more than once. Other programs may
 /// write such fields, so reading them checks everything. A value.
-package struct EventFields {
+public struct EventFields: Sendable {
     private var topic: String?
     private var data: String?
     private var id: String?
@@ -27,13 +27,13 @@ package struct EventFields {
     private var isPrivate: String?
     private var alternates: [Topic] = []
 
-    package init() {}
+    public init() {}
 
     /// Takes a field. One of another name is ignored.
     ///
     /// - Parameter value: `nil` if the value is not UTF-8.
     /// - Returns: Whether an event can have this field: it did not occur before, and its value is a text.
-    package mutating func take(_ name: String, _ value: String?) -> Bool {
+    public mutating func take(_ name: String, _ value: String?) -> Bool {
         switch ExactText(name) {
         case .topic: Self.set(&topic, value)
         case .data: Self.set(&data, value)
@@ -60,7 +60,7 @@ package struct EventFields {
     }
 
     /// The event with these fields; `nil` if a rule is broken, or a limit is exceeded.
-    package func event(within limits: Limits) -> Event? {
+    public func event(within limits: Limits) -> Event? {
         guard let topic = topic.flatMap({ try? Topic($0) }), let data,
             isPrivate.map({ $0.isExactly("1") || $0.isExactly("0") }) ?? true
         else { return nil }
@@ -73,7 +73,7 @@ package struct EventFields {
     }
 
     /// The names and values of an event. `topic` and `data` come first.
-    package static func of(_ event: Event) -> [(name: String, value: String)] {
+    public static func of(_ event: Event) -> [(name: String, value: String)] {
         var fields = [("topic", event.topic.name), ("data", event.data)]
         for topic in event.alternates { fields.append(("alternate", topic.name)) }
         if let id = event.id { fields.append(("id", id)) }

@@ -84,7 +84,7 @@ public final class GroupPublisher: Sendable {
     ///   - reachability: Shared with the other threads of the log. Nothing is sent once the server has been away for
     ///     longer than the patience, so another thread has to find it again.
     ///   - send: Called on the thread, one call after the other.
-    ///   - idle: Called on the thread between two groups, for maintenance of the log.
+    ///   - idle: Called on the thread at its start and between two groups, for maintenance of the log.
     public convenience init(
         node: String, configuration: Configuration, reachability: Reachability, send: @escaping Send,
         idle: @escaping @Sendable () -> Void = {}
@@ -170,7 +170,7 @@ public final class GroupPublisher: Sendable {
 
     private func run() {
         var number: UInt64 = 0
-        var nextIdle = ContinuousClock.now + configuration.idleInterval
+        var nextIdle = ContinuousClock.now
         while true {
             if state.withLock({ $0.isStopped }) { break }
             let (group, expired) = state.withLock { $0.backlog.takeGroup() }

@@ -10,7 +10,8 @@
 ///   stream, or of this one before the server lost everything: put something like an epoch into it.
 /// - **Each publish is accepted once.** If an answer is lost, the same group of publishes is sent again, and the server
 ///   has to recognise it by its ``GroupPublisher/Group/ID``. A group that arrives late, after a newer one of the same
-///   node, must not be accepted.
+///   node, must not be accepted. If the client of the server does all of this itself, answer for each publish, and
+///   never throw ``LogUnreachable`` once something was sent.
 /// - **The server may be away.** ``Log/open()`` waits for it, as long as that takes. Later, ``Log/append(_:once:)`` and
 ///   reading throw `storageFailed` after a bounded time, and ``Log/tail(after:limit:)`` waits. When the server is back,
 ///   everything continues where it was. A hub keeps its streams open meanwhile.
@@ -30,12 +31,13 @@
 /// | ``ConnectionPool`` | runs calls that read history on threads with one connection each |
 /// | ``Reachability`` | knows whether the server answers, and logs each change once |
 /// | ``RetryDelay`` | how long to wait before the next attempt |
+/// | ``EventFields`` | an event as names and values, to store it and to read what other programs have stored |
 /// | ``SliceBuilder`` | fills a slice with the selected events, up to a limit |
 /// | ``TrimmedTopics`` | remembers which topics lost events to retention |
 /// | ``Epoch`` | a random part of positions that tells two lives of a log apart |
 ///
 /// So a shared log consists of a thread that connects, follows the stream and appends to the buffer; a closure that
-/// sends a group; and calls that read. `RedisLog` is the example. Check your own with `LogContract` of
+/// sends a group; and calls that read. `RedisLog` and `KafkaLog` are the examples. Check your own with `LogContract` of
 /// `MartletTesting`: its `sharedChecks` run on several nodes of one stream, and `restartChecks` over restarts. Not
 /// checked there, and worth tests of your own: the server away while groups are on their way, and the server back with
 /// less than it had.

@@ -114,6 +114,7 @@ extension HubSettings {
         case .kafka(let address):
             #if Kafka
             var configuration = address.configuration
+            configuration.isReadOnly = access.readOnly
             configuration.windowRecords = retention.events
             configuration.windowBytes = retention.bytes
             configuration.queuedPublishes = publishQueue
