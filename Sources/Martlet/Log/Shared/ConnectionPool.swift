@@ -50,6 +50,9 @@ public final class ConnectionPool<Connection>: Sendable {
 
     private struct State {
         var calls: Deque<Call> = []
+        /// The threads that have nothing to do. The last one is woken first: its connection may be where the next call
+        /// goes on.
+        var idle: [DispatchSemaphore] = []
         var threads = 0
         var isStopped = false
     }
@@ -59,8 +62,6 @@ public final class ConnectionPool<Connection>: Sendable {
     private let connect: @Sendable () throws -> Connection
     private let startThread: WorkThread.Starter
     private let state = Mutex(State())
-    /// Counts the calls that wait.
-    private let waiting = DispatchSemaphore(value: 0)
     /// Signalled once for each thread when the pool stops.
     private let stopped = DispatchSemaphore(value: 0)
 
@@ -101,19 +102,18 @@ public final class ConnectionPool<Connection>: Sendable {
 
     /// Ends the threads. Calls that wait throw `notRunning`; a call that blocks ends once its connection is closed.
     public func stop() {
-        let (calls, threads) = state.withLock { state in
+        let (calls, idle, threads) = state.withLock { state in
             state.isStopped = true
             defer {
                 state.calls = []
+                state.idle = []
                 state.threads = 0
             }
-            return (state.calls, state.threads)
+            return (state.calls, state.idle, state.threads)
         }
         for call in calls { _ = call.run(.failure(MartletError.logNotOpen)) }
-        for _ in 0..<threads {
-            waiting.signal()
-            stopped.signal()
-        }
+        for thread in idle { thread.signal() }
+        for _ in 0..<threads { stopped.signal() }
     }
 
     /// Runs a closure with a connection, on one of the threads.
@@ -139,14 +139,14 @@ public final class ConnectionPool<Connection>: Sendable {
                     return error is LogUnreachable ? .failed : .answered
                 }
             }
-            let error: MartletError? = state.withLock { state in
-                if state.isStopped { return .logNotOpen }
-                guard state.calls.count < configuration.queuedCalls else { return .logOverloaded }
+            let (error, thread): (MartletError?, DispatchSemaphore?) = state.withLock { state in
+                if state.isStopped { return (.logNotOpen, nil) }
+                guard state.calls.count < configuration.queuedCalls else { return (.logOverloaded, nil) }
                 state.calls.append(call)
-                return nil
+                return (nil, state.idle.popLast())
             }
             if let error { return continuation.resume(throwing: error) }
-            waiting.signal()
+            thread?.signal()
         }
     }
 
@@ -155,11 +155,19 @@ public final class ConnectionPool<Connection>: Sendable {
     private func work() {
         var connection: Connection?
         var delay = RetryDelay(configuration.retryDelay)
+        let wakeUp = DispatchSemaphore(value: 0)
         while true {
-            waiting.wait()
-            let (call, isStopped) = state.withLock { ($0.calls.popFirst(), $0.isStopped) }
+            let (call, isStopped): (Call?, Bool) = state.withLock { state in
+                if state.isStopped { return (nil, true) }
+                let call = state.calls.popFirst()
+                if call == nil { state.idle.append(wakeUp) }
+                return (call, false)
+            }
             if isStopped { return }
-            guard let call else { continue }
+            guard let call else {
+                wakeUp.wait()
+                continue
+            }
             while !make(call, on: &connection) {
                 let pause = min(delay.next(), call.deadline - .now)
                 _ = stopped.wait(timeout: .now() + pause)
