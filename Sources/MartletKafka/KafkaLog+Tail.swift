@@ -87,8 +87,7 @@ final class TopicFollower {
     private func follow() throws {
         let (consumer, count) = try node.connect()
         try checkCount(count)
-        let tag = TopicTag(
-            cluster: consumer.client.clusterID(within: KafkaNode.shortWait), topic: configuration.topic)
+        let tag = try tag(of: consumer)
         let known = node.state.withLock { $0.map { ($0.tag, $0.windows.count) } }
         if let known {
             guard known.1 == count else {
@@ -110,6 +109,11 @@ final class TopicFollower {
             try take(items, consumer)
             try check(consumer)
         }
+    }
+
+    private func tag(of consumer: TopicConsumer) throws(LogUnreachable) -> TopicTag {
+        TopicTag(
+            cluster: try consumer.client.clusterID(within: configuration.requestTimeout), topic: configuration.topic)
     }
 
     private func checkCount(_ count: Int) throws(KafkaLogError) {
@@ -346,8 +350,7 @@ final class TopicFollower {
     /// - Throws: ``LogUnreachable`` if another cluster answers now, so that everything begins again with that one.
     private func connectToSameCluster() throws -> TopicConsumer {
         let (consumer, _) = try node.connect()
-        let tag = TopicTag(
-            cluster: consumer.client.clusterID(within: KafkaNode.shortWait), topic: configuration.topic)
+        let tag = try tag(of: consumer)
         guard node.state.withLock({ $0?.tag == tag }) else { throw LogUnreachable("Another cluster answers.") }
         return consumer
     }

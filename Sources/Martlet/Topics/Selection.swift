@@ -97,7 +97,7 @@ public struct Selection: Hashable, Sendable {
     }
 
     /// How many patterns a topic is held against, at most. Patterns whose states fill several words count as many times.
-    var patternCount: Int {
+    package var patternCount: Int {
         switch content {
         case .topic: 0
         case .several(let several): several.asked.width + several.granted.width

@@ -150,7 +150,7 @@ final class HistoryReader {
             }
             switch pending.removeFirst() {
             case .record(let record): return record.offset == offset ? .record(record.stamp) : .nothing
-            case .end: return .beyondEnd
+            case .end(_, let end): return end > offset ? .nothing : .beyondEnd
             case .outOfRange:
                 let low = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
                 return offset < low ? .removed : .beyondEnd

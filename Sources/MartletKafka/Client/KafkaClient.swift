@@ -226,9 +226,13 @@ final class KafkaClient {
         }
     }
 
-    /// The id of the cluster, which is empty if it has none.
-    func clusterID(within time: Duration) -> String {
-        guard let id = rd_kafka_clusterid(handle, Int32(clamping: time.wholeMilliseconds)) else { return "" }
+    /// The id of the cluster.
+    ///
+    /// - Throws: ``LogUnreachable`` if the brokers do not say it in time.
+    func clusterID(within time: Duration) throws(LogUnreachable) -> String {
+        guard let id = rd_kafka_clusterid(handle, Int32(clamping: time.wholeMilliseconds)) else {
+            throw LogUnreachable("The brokers do not say the id of their cluster. Kafka 0.10.1 or newer does.")
+        }
         // The library has allocated it for this call.
         defer { rd_kafka_mem_free(handle, id) }
         return String(cString: id)

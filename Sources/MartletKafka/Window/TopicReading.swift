@@ -26,7 +26,7 @@ struct TopicReading {
     /// What was last read from the brokers.
     private var chunk: HistoryChunk?
 
-    /// The most records that one step looks at, so that the lock is free for others in between.
+    /// The most comparisons of an event with a pattern in one step, about, so that the lock is free for others in between.
     private static let mostScanned = 4096
 
     init(
@@ -60,6 +60,7 @@ struct TopicReading {
         }
         defer { self.place = place }
         var scanned = 0
+        let patterns = max(1, selection?.patternCount ?? 1)
         for (partition, end) in Self.order(from: place, to: end) {
             while place.progress[partition] < end {
                 let next = place.progress[partition].next
@@ -72,7 +73,7 @@ struct TopicReading {
                 while place.progress[partition] < end, let record = source.record(at: index) {
                     guard scanned < Self.mostScanned else { return .again }
                     guard take(record, upTo: end, &place) else { return .done }
-                    scanned += 1
+                    scanned += patterns * max(1, record.content?.events.count ?? 1)
                     index += 1
                 }
                 // There are no other records up to the end of the source.
