@@ -7,23 +7,6 @@ import Martlet
 import MartletSupport
 import Synchronization
 
-/// The thread that reads the topic.
-extension KafkaLog {
-    func startTail() {
-        do {
-            try startThread { [self] in
-                TopicFollower(self).run()
-                hasTailEnded.store(true, ordering: .releasing)
-                tailEnded.fire()
-            }
-        } catch {
-            hasTailEnded.store(true, ordering: .releasing)
-            tailEnded.fire()
-            failed(KafkaLogError.noThread(error.description))
-        }
-    }
-}
-
 /// Reads every partition of the topic, from the beginning of the window on. For use on one thread.
 final class TopicFollower {
     private let log: KafkaLog
@@ -64,12 +47,12 @@ final class TopicFollower {
             do {
                 try follow()
             } catch let error as KafkaLogError {
-                guard hasBegun else { return log.failed(error) }
+                guard hasBegun else { return log.lifecycle.failed(error) }
                 // Until the topic is as it was.
                 node.fault.withLock { $0 = MartletError(.storageFailed, "\(error)") }
                 waitToRetry(after: error)
             } catch let error as ThreadError {
-                return log.failed(KafkaLogError.noThread(error.description))
+                return log.lifecycle.failed(KafkaLogError.noThread(error.description))
             } catch {
                 guard !isClosed else { return }
                 waitToRetry(after: error)
@@ -80,7 +63,7 @@ final class TopicFollower {
     private func waitToRetry(after error: any Error) {
         node.isFollowing.store(false, ordering: .releasing)
         node.reachability.failed(error)
-        log.retryNow.wait(atMost: delay.next())
+        log.lifecycle.pause(atMost: delay.next())
     }
 
     /// Connects, and reads while the connection lasts.

@@ -20,26 +20,11 @@ import Synchronization
 /// A position is verified with the record that it was made at. `docs/kafka.md` has the format of records. All methods
 /// may be called from anywhere, at the same time. A log that was opened runs threads until it is closed, so close it.
 public final class KafkaLog: Log, SharedLog {
-    enum Phase {
-        case new
-        case opening
-        case open
-        case failed(any Error)
-        case closed
-    }
-
     let node: KafkaNode
     let buffer: TailBuffer
-    private let phase = Mutex(Phase.new)
-    private let changed = Signal()
+    let lifecycle: LogLifecycle
     private let publisher: GroupPublisher
     private let readers: ConnectionPool<HistoryReader>
-    /// Fires when the thread of the tail has ended.
-    let tailEnded = Signal()
-    let hasTailEnded = Atomic(false)
-    /// The thread of the tail waits for it while the brokers are away.
-    let retryNow = BinarySemaphore()
-    let startThread: WorkThread.Starter
 
     /// - Parameters:
     ///   - configuration: Which topic it is, and all bounds.
@@ -52,7 +37,7 @@ public final class KafkaLog: Log, SharedLog {
         let node = KafkaNode(configuration, logger: logger)
         let writer = KafkaWriter(node)
         self.node = node
-        self.startThread = startThread
+        lifecycle = LogLifecycle(startThread: startThread)
         readers = ConnectionPool(
             .init(
                 connections: configuration.readers, queuedCalls: configuration.queuedReads,
@@ -75,65 +60,33 @@ public final class KafkaLog: Log, SharedLog {
     ///
     /// - Throws: ``KafkaLogError`` if waiting is of no use; `CancellationError`.
     public func open() async throws -> Position {
-        let isFirst = phase.withLock { phase in
-            guard case .new = phase else { return false }
-            phase = .opening
-            return true
-        }
-        if isFirst { startTail() }
-        try await changed.wait { () throws -> Void? in
-            switch phase.withLock({ $0 }) {
-            case .new, .opening: return nil
-            case .open: return ()
-            case .failed(let error): throw error
-            case .closed: throw KafkaLogError.closed
-            }
-        }
+        try await lifecycle.open(
+            closed: KafkaLogError.closed, noThread: { KafkaLogError.noThread($0) },
+            follow: { [self] in TopicFollower(self).run() })
         return node.state.withLock { $0?.end.position ?? .earliest }
     }
 
     /// Returns once the threads have ended, except for calls of readers that end soon.
     public func close() async {
-        let wasOpen = phase.withLock { phase in
-            defer { phase = .closed }
-            if case .new = phase { return false }
-            if case .closed = phase { return false }
-            return true
-        }
-        changed.fire()
-        guard wasOpen else { return }
+        guard lifecycle.close() else { return }
         // First, so that a group that gets no answer is given up.
         node.isClosed.store(true, ordering: .releasing)
         await publisher.stop()
         node.hasRead.fire()
         buffer.close()
         readers.stop()
-        retryNow.signal()
-        await Task { try? await tailEnded.wait { hasTailEnded.load(ordering: .acquiring) ? () : nil } }.value
+        await lifecycle.waitForThread()
     }
 
     /// The tail has read the window.
     ///
     /// - Throws: ``ThreadError`` if the system starts no more threads.
     func opened() throws {
-        guard phase.withLock({ if case .opening = $0 { true } else { false } }) else { return }
-        try publisher.start()
-        try readers.start()
-        phase.withLock { phase in
-            if case .opening = phase { phase = .open }
+        try lifecycle.opened {
+            try publisher.start()
+            try readers.start()
         }
-        changed.fire()
     }
-
-    /// The log cannot be opened, however long one waits.
-    func failed(_ error: any Error) {
-        phase.withLock { phase in
-            if case .opening = phase { phase = .failed(error) }
-        }
-        changed.fire()
-    }
-
-    var isOpen: Bool { phase.withLock { if case .open = $0 { true } else { false } } }
 
     public var fault: MartletError? { node.fault.withLock { $0 } }
 
@@ -143,7 +96,7 @@ public final class KafkaLog: Log, SharedLog {
     ///   was used with other events, `overloaded` if too many publishes wait, `tooLarge` if the brokers do not accept
     ///   that much, `storageFailed` if they do not answer in time, or refuse.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
-        guard isOpen else { throw MartletError.logNotOpen }
+        guard lifecycle.isOpen else { throw MartletError.logNotOpen }
         if let fault { throw fault }
         let partitions = node.partitions
         for case let id? in events.lazy.map(\.id) where KafkaPlace(id, partitions: partitions) != nil {

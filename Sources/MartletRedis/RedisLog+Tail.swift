@@ -11,39 +11,22 @@ extension RedisLog {
     /// The least time between two log messages about skipped entries.
     private static let skipInterval = Duration.seconds(10)
 
-    func startTail() {
-        do {
-            try startThread { [self] in runTail() }
-        } catch {
-            endTail()
-            failed(RedisLogError.noThread(error.description))
-        }
-    }
-
-    private func runTail() {
+    func runTail() {
         var tail = Tail()
         var delay = RetryDelay(configuration.retryDelay)
         while !sockets.isClosed {
             do {
                 try follow(&tail, &delay)
-            } catch let error as RedisError where !isOpen {
-                failed(explain(error))
-                break
+            } catch let error as RedisError where !lifecycle.isOpen {
+                return lifecycle.failed(explain(error))
             } catch let error as ThreadError {
-                failed(RedisLogError.noThread(error.description))
-                break
+                return lifecycle.failed(RedisLogError.noThread(error.description))
             } catch {
-                guard !sockets.isClosed else { break }
+                guard !sockets.isClosed else { return }
                 reachability.failed(error)
-                retryNow.wait(atMost: delay.next())
+                lifecycle.pause(atMost: delay.next())
             }
         }
-        endTail()
-    }
-
-    private func endTail() {
-        hasTailEnded.store(true, ordering: .releasing)
-        tailEnded.fire()
     }
 
     /// How far the thread has come.

@@ -21,14 +21,6 @@ import Synchronization
 /// stream. All methods may be called from anywhere, at the same time. A log that was opened runs threads until it is
 /// closed, so close it.
 public final class RedisLog: Log, SharedLog {
-    enum Phase {
-        case new
-        case opening
-        case open
-        case failed(any Error)
-        case closed
-    }
-
     let configuration: RedisLogConfiguration
     let logger: Logger
     /// What this node has seen of the stream.
@@ -38,16 +30,9 @@ public final class RedisLog: Log, SharedLog {
     let sockets = OpenSockets()
     let reachability: Reachability
     private let readers: ConnectionPool<StreamConnection>
-    private let phase = Mutex(Phase.new)
-    private let changed = Signal()
+    let lifecycle: LogLifecycle
     private let publisher: GroupPublisher
     let buffer: TailBuffer
-    /// Fires when the thread of the tail has ended.
-    let tailEnded = Signal()
-    let hasTailEnded = Atomic(false)
-    /// The thread of the tail waits for it while the server is away.
-    let retryNow = BinarySemaphore()
-    let startThread: WorkThread.Starter
 
     /// - Parameters:
     ///   - configuration: Where the stream is, and all bounds.
@@ -59,7 +44,7 @@ public final class RedisLog: Log, SharedLog {
     init(_ configuration: RedisLogConfiguration, logger: Logger, startThread: @escaping WorkThread.Starter) {
         self.configuration = configuration
         self.logger = logger
-        self.startThread = startThread
+        lifecycle = LogLifecycle(startThread: startThread)
         reachability = Reachability(of: configuration.name, logger: logger)
         readers = ConnectionPool(
             .init(
@@ -90,20 +75,8 @@ public final class RedisLog: Log, SharedLog {
     ///
     /// - Throws: ``RedisLogError`` if waiting is of no use; `CancellationError`.
     public func open() async throws -> Position {
-        let isFirst = phase.withLock { phase in
-            guard case .new = phase else { return false }
-            phase = .opening
-            return true
-        }
-        if isFirst { startTail() }
-        try await changed.wait { () throws -> Void? in
-            switch phase.withLock({ $0 }) {
-            case .new, .opening: return nil
-            case .open: return ()
-            case .failed(let error): throw error
-            case .closed: throw RedisLogError.closed
-            }
-        }
+        try await lifecycle.open(
+            closed: RedisLogError.closed, noThread: { RedisLogError.noThread($0) }, follow: { [self] in runTail() })
         let state = try await reading { try $0.read(after: nil, through: nil, count: 0).state }
         guard let epoch = state.epoch else { return node.withLock { $0.newestPlace?.position ?? .earliest } }
         return StreamPlace(epoch, state.end).position
@@ -111,44 +84,23 @@ public final class RedisLog: Log, SharedLog {
 
     /// Returns once the threads have ended, except for calls of readers that end soon.
     public func close() async {
-        let wasOpen = phase.withLock { phase in
-            defer { phase = .closed }
-            if case .new = phase { return false }
-            if case .closed = phase { return false }
-            return true
-        }
-        changed.fire()
-        guard wasOpen else { return }
+        guard lifecycle.close() else { return }
         await publisher.stop()
         sockets.close()
         buffer.close()
         readers.stop()
-        retryNow.signal()
-        await Task { try? await tailEnded.wait { hasTailEnded.load(ordering: .acquiring) ? () : nil } }.value
+        await lifecycle.waitForThread()
     }
 
     /// The tail has reached the server, for the first time or again.
     ///
     /// - Throws: ``ThreadError`` if the system starts no more threads.
     func opened() throws {
-        guard phase.withLock({ if case .opening = $0 { true } else { false } }) else { return }
-        try publisher.start()
-        try readers.start()
-        phase.withLock { phase in
-            if case .opening = phase { phase = .open }
+        try lifecycle.opened {
+            try publisher.start()
+            try readers.start()
         }
-        changed.fire()
     }
-
-    /// The log cannot be opened, however long one waits.
-    func failed(_ error: any Error) {
-        phase.withLock { phase in
-            if case .opening = phase { phase = .failed(error) }
-        }
-        changed.fire()
-    }
-
-    var isOpen: Bool { phase.withLock { if case .open = $0 { true } else { false } } }
 
     /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position, `keyReused` if the key
     ///   was used with other events, `overloaded` if too many publishes wait, `storageFull` if the server has no room,
@@ -156,7 +108,7 @@ public final class RedisLog: Log, SharedLog {
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         for case let id? in events.lazy.map(\.id) where StreamPlace(id) != nil { throw MartletError.reservedID }
         guard !events.isEmpty else { return [] }
-        guard isOpen else { throw MartletError.logNotOpen }
+        guard lifecycle.isOpen else { throw MartletError.logNotOpen }
         return try await publisher.publish(events, once: key)
     }
 

@@ -30,6 +30,7 @@
 /// | ``TailBuffer`` | holds events between the thread that follows the stream and ``Log/tail(after:limit:)`` |
 /// | ``ConnectionPool`` | runs calls that read history on threads with one connection each |
 /// | ``Reachability`` | knows whether the server answers, and logs each change once |
+/// | ``LogLifecycle`` | runs the thread that follows the server, and lets ``Log/open()`` wait for it |
 /// | ``RetryDelay`` | how long to wait before the next attempt |
 /// | ``EventFields`` | an event as names and values, to store it and to read what other programs have stored |
 /// | ``SliceBuilder`` | fills a slice with the selected events, up to a limit |
