@@ -96,7 +96,7 @@ final class KafkaNode: Sendable {
         }
     }
 
-    /// Where the node has read one of its own latest records; `nil` if it has not.
+    /// The offset of one of the latest records of this node; `nil` if the node has not read it.
     func offset(ofOwnRecord number: UInt64) -> Int64? { state.withLock { $0?.ownOffsets[number] } }
 
     func place(_ position: Position) throws(MartletError) -> KafkaPlace {

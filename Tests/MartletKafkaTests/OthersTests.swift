@@ -53,7 +53,7 @@ struct OthersTests {
         }
     }
 
-    @Test("What is no event is skipped and counted")
+    @Test("Records that are not events are skipped and counted")
     func skipped() async throws {
         try await MockCluster.with { cluster in
             let log = cluster.log()

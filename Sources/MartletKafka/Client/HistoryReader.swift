@@ -15,7 +15,7 @@ final class HistoryReader {
         case removed(before: Int64)
     }
 
-    /// What is at an offset.
+    /// The answer to whether there is a record with an offset.
     enum Found: Sendable {
         case record(Stamp)
         /// There is no record with this offset, but there are later ones.
@@ -37,11 +37,11 @@ final class HistoryReader {
 
     let consumer: TopicConsumer
     private let node: KafkaNode
-    /// What is being read; `nil` if nothing is.
+    /// The partition that is being read; `nil` if none is.
     private var partition: Int?
     /// The offset that is read next.
     private var next: Int64 = 0
-    /// What the consumer has given and no answer has had.
+    /// Items that the consumer returned and that are in no answer yet.
     private var pending: Deque<TopicConsumer.Item> = []
     /// The last record with each idempotency key, among those that were read in one go.
     private var keys: [ExactText: Int64] = [:]
@@ -50,9 +50,6 @@ final class HistoryReader {
         self.consumer = consumer
         self.node = node
     }
-
-    private var requestTimeout: Duration { node.configuration.requestTimeout }
-    private var isClosed: Bool { node.isClosed.load(ordering: .acquiring) }
 
     /// The records of a part of a range, beginning with its first.
     ///
@@ -78,6 +75,7 @@ final class HistoryReader {
                 // The end may have been reached long ago, while another range was read.
                 guard offset >= range.upperBound else { continue }
                 return finish(&chunk, at: range.upperBound)
+            case nil: return .chunk(chunk)
             case .outOfRange:
                 self.partition = nil
                 let now = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
@@ -116,45 +114,40 @@ final class HistoryReader {
         next = offset
     }
 
-    private func item() throws(LogUnreachable) -> TopicConsumer.Item {
-        let deadline = ContinuousClock.now + requestTimeout
+    /// The next item; `nil` if none came before the closure, which knows for how long there was silence, gave up.
+    private func item(
+        orStop hasGivenUp: (_ silence: Duration) -> Bool = { _ in false }
+    ) throws(LogUnreachable) -> TopicConsumer.Item? {
+        let begin = ContinuousClock.now
         while pending.isEmpty {
             pending = Deque(try consumer.next(within: Self.longestWait))
             guard pending.isEmpty else { break }
-            if isClosed { throw LogUnreachable("The log is closed.") }
+            if node.isClosed.load(ordering: .acquiring) { throw LogUnreachable("The log is closed.") }
             if let reason = consumer.client.takeTrouble().reason { throw LogUnreachable(reason) }
-            guard .now < deadline else { throw LogUnreachable("The brokers did not answer in time.") }
+            let silence = ContinuousClock.now - begin
+            if hasGivenUp(silence) { return nil }
+            guard silence < node.configuration.requestTimeout else {
+                throw LogUnreachable("The brokers did not answer in time.")
+            }
         }
-        return pending.removeFirst()
+        return pending.popFirst()
     }
 
     /// Looks at one offset.
     func find(_ offset: Int64, of partition: Int) throws(LogUnreachable) -> Found {
         try start(partition, at: offset)
-        // The next range is read anew.
+        // The next range is read from its own beginning.
         defer { self.partition = nil }
-        let begin = ContinuousClock.now
-        while true {
-            // A broker may keep silent about an offset that does not exist.
-            if pending.isEmpty { pending = Deque(try consumer.next(within: Self.longestWait)) }
-            if pending.isEmpty {
-                if isClosed { throw LogUnreachable("The log is closed.") }
-                if let reason = consumer.client.takeTrouble().reason { throw LogUnreachable(reason) }
-                if .now - begin > Self.longestSilence,
-                    let known = consumer.client.knownWatermarks(of: partition), known.upperBound <= offset
-                {
-                    return .beyondEnd
-                }
-                guard .now - begin < requestTimeout else { throw LogUnreachable("The brokers did not answer in time.") }
-                continue
-            }
-            switch pending.removeFirst() {
-            case .record(let record): return record.offset == offset ? .record(record.stamp) : .nothing
-            case .end(_, let end): return end > offset ? .nothing : .beyondEnd
-            case .outOfRange:
-                let low = consumer.client.knownWatermarks(of: partition)?.lowerBound ?? 0
-                return offset < low ? .removed : .beyondEnd
-            }
+        let known = { [consumer] in consumer.client.knownWatermarks(of: partition) }
+        // A broker may keep silent about an offset that does not exist.
+        let item = try item { silence in
+            silence > Self.longestSilence && known().map { $0.upperBound <= offset } ?? false
+        }
+        switch item {
+        case .record(let record): return record.offset == offset ? .record(record.stamp) : .nothing
+        case .end(_, let end): return end > offset ? .nothing : .beyondEnd
+        case .outOfRange: return offset < known()?.lowerBound ?? 0 ? .removed : .beyondEnd
+        case nil: return .beyondEnd
         }
     }
 }

@@ -62,7 +62,7 @@ final class KafkaClient {
         }
     }
 
-    /// The settings that the log cannot do without, which nobody else may change.
+    /// Settings that the log depends on, so users cannot change them.
     private static let fixed = [
         "bootstrap.servers", "enable.idempotence", "acks", "request.required.acks", "auto.offset.reset",
         "enable.partition.eof", "group.id", "transactional.id", "message.timeout.ms", "delivery.timeout.ms",

@@ -77,12 +77,12 @@ final class TopicConsumer {
         started.insert(partition)
     }
 
-    /// Reads a partition no longer. What was read of it and not taken is dropped.
+    /// Stops reading a partition, and drops its records that were not taken.
     func stop(_ partition: Int) {
         if started.remove(partition) != nil { rd_kafka_consume_stop(client.topic, Int32(partition)) }
     }
 
-    /// What comes next, after waiting for it up to a time.
+    /// Returns the next items. If there are none, waits for them up to a time.
     ///
     /// - Throws: ``LogUnreachable`` if a partition cannot be read.
     func next(within time: Duration) throws(LogUnreachable) -> [Item] {

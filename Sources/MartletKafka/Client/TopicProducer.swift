@@ -63,16 +63,13 @@ final class TopicProducer: @unchecked Sendable {
         let first = lastNumber + 1
         lastNumber += UInt(drafts.count)
         reports.outcomes.withLock { $0 = [:] }
-        var open = 0
         for (index, draft) in drafts.enumerated() {
             let number = first + UInt(index)
             if let error = produce(draft, number, with: client) {
                 reports.outcomes.withLock { $0[number] = .failed(error, mayHaveAccepted: false) }
-            } else {
-                open += 1
             }
         }
-        if open > 0 { wait(for: drafts.count, with: client) }
+        wait(for: drafts.count, with: client)
         let outcomes = reports.outcomes.withLock { outcomes in
             (0..<drafts.count).map { index in
                 outcomes[first + UInt(index)]

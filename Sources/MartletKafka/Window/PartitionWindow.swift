@@ -132,7 +132,7 @@ struct PartitionWindow {
     /// Forgets the records from an offset on, which the brokers have lost.
     mutating func forget(from offset: Int64, low: Int64) {
         let kept = entries.prefix { $0.record.offset < offset }
-        // What was in front of the window stays known.
+        // The topics of events in front of the window are still remembered.
         var window = PartitionWindow(from: min(start, offset), low: low, trimmedTopics: trimmedTopics)
         window.trimmed = trimmed
         window.trimmedTime = trimmedTime

@@ -23,7 +23,7 @@ struct TopicReading {
     /// Where the reader is; `nil` for the earliest position.
     private var place: KafkaPlace?
     private var hasBegun = false
-    /// What was last read from the brokers.
+    /// The part of history that was last read from the brokers.
     private var chunk: HistoryChunk?
 
     /// The most comparisons of an event with a pattern in one step, about, so that the lock is free for others in between.
@@ -49,7 +49,7 @@ struct TopicReading {
 
     /// Goes on as far as the windows go.
     ///
-    /// - Parameter chunk: What was read from the brokers, as the last step asked for.
+    /// - Parameter chunk: The records that the last step asked for.
     mutating func advance(in state: TopicState, with chunk: HistoryChunk? = nil) -> Step {
         if let chunk { self.chunk = chunk }
         let end = end(in: state)
@@ -130,7 +130,7 @@ struct TopicReading {
         builder.slice.gap = Self.front(of: place)
     }
 
-    /// The position of a place without a record of its own.
+    /// The position in front of the next record.
     private static func front(of place: KafkaPlace) -> Position {
         var place = place
         if place.progress[place.partition].part == 0 { return place.position }

@@ -27,8 +27,8 @@ struct TopicState {
     private(set) var ownOffsets: [UInt64: Int64] = [:]
     private static let mostOwnOffsets = 1024
 
-    /// What was last read from the brokers, because it is older than the windows: clients that come back together read
-    /// the same.
+    /// The parts of history in front of the windows that were last read from the brokers: clients that come back
+    /// together read the same parts.
     private var chunks: Deque<HistoryChunk> = []
     private static let mostChunkBytes = 32 * 1024 * 1024
 
@@ -102,12 +102,12 @@ struct TopicState {
     /// In front of everything in history.
     var start: KafkaPlace { KafkaPlace(tag, nil, windows.map { Progress(next: $0.low) }, life: life) }
 
-    /// The losses that a reader has not been told of who was told of those in an earlier life.
+    /// The losses after a life: a reader that was there in that life has not been told of them.
     func losses(since life: Int) -> ArraySlice<Loss> { losses.dropFirst(max(0, life - firstLife)) }
 
     // MARK: Clients
 
-    /// What has to be known before a client can continue at a place.
+    /// Whether a client can continue at a place.
     enum Check {
         case good
         case lost(Gap.Reason)
