@@ -17,6 +17,7 @@ extension Target.Dependency {
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let dequeModule = product(name: "DequeModule", package: "swift-collections")
+    static let heapModule = product(name: "HeapModule", package: "swift-collections")
     static let grdb = product(name: "GRDB", package: "GRDB.swift")
     static let histogram = product(name: "Histogram", package: "hdrhistogram-swift")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
@@ -50,9 +51,11 @@ let package = Package(
         .library(name: "MartletHTTP", targets: ["MartletHTTP"]),
         .library(name: "MartletAuth", targets: ["MartletAuth"]),
         .library(name: "MartletMercure", targets: ["MartletMercure"]),
+        .library(name: "MartletHooks", targets: ["MartletHooks"]),
         .library(name: "MartletSQLite", targets: ["MartletSQLite"]),
         .library(name: "MartletRedis", targets: ["MartletRedis"]),
         .library(name: "MartletKafka", targets: ["MartletKafka"]),
+        .library(name: "MartletServiceBus", targets: ["MartletServiceBus"]),
         .library(name: "MartletMetrics", targets: ["MartletMetrics"]),
         .library(name: "MartletTesting", targets: ["MartletTesting"]),
         .executable(name: "martlet", targets: ["MartletCommand"]),
@@ -62,6 +65,9 @@ let package = Package(
             name: "Redis", description: "MartletRedis, the log in a stream of a Redis server. Needs libhiredis-dev."),
         .trait(
             name: "Kafka", description: "MartletKafka, the log in a topic of a Kafka cluster. Needs librdkafka-dev."),
+        .trait(
+            name: "ServiceBus",
+            description: "MartletServiceBus, the log in a topic of Azure Service Bus. Needs libqpid-proton11-dev."),
         .default(enabledTraits: []),
     ],
     dependencies: [
@@ -154,7 +160,6 @@ let package = Package(
                 "MartletHTTP",
                 "MartletOutgoing",
                 "MartletSupport",
-                .asyncHTTPClient,
                 .crypto,
                 .httpTypes,
                 .jwtKit,
@@ -174,6 +179,23 @@ let package = Package(
                 .hummingbird,
                 .logging,
                 .nioCore,
+                .serviceLifecycle,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MartletHooks",
+            dependencies: [
+                "Martlet",
+                "MartletOutgoing",
+                "MartletSupport",
+                .coreMetrics,
+                .crypto,
+                .dequeModule,
+                .heapModule,
+                .logging,
+                .metrics,
+                .nioHTTP1,
                 .serviceLifecycle,
             ],
             swiftSettings: settings
@@ -214,6 +236,19 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .systemLibrary(name: "CProton", providers: [.apt(["libqpid-proton11-dev"]), .brew(["qpid-proton"])]),
+        .target(
+            name: "MartletServiceBus",
+            dependencies: [
+                .target(name: "CProton", condition: .when(traits: ["ServiceBus"])),
+                "Martlet",
+                "MartletSupport",
+                .crypto,
+                .dequeModule,
+                .logging,
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "MartletMetrics",
             dependencies: [.coreMetrics],
@@ -247,23 +282,29 @@ let package = Package(
                 .target(name: "CLinux", condition: .when(platforms: [.linux])),
                 .target(name: "MartletKafka", condition: .when(traits: ["Kafka"])),
                 .target(name: "MartletRedis", condition: .when(traits: ["Redis"])),
+                .target(name: "MartletServiceBus", condition: .when(traits: ["ServiceBus"])),
                 "EventStream",
                 "Martlet",
                 "MartletAuth",
                 "MartletBench",
                 "MartletClient",
                 "MartletHTTP",
+                "MartletHooks",
                 "MartletMercure",
                 "MartletMetrics",
                 "MartletOutgoing",
                 "MartletSQLite",
                 "MartletSupport",
                 .argumentParser,
+                .asyncHTTPClient,
                 .configuration,
+                .coreMetrics,
+                .dequeModule,
                 .hummingbird,
                 .hummingbirdCore,
                 .logging,
                 .nioCore,
+                .nioHTTP1,
                 .nioPosix,
                 .serviceLifecycle,
                 .unixSignals,
@@ -309,6 +350,7 @@ let package = Package(
                 "MartletClient",
                 "MartletCommand",
                 "MartletHTTP",
+                "MartletHooks",
                 "MartletOutgoing",
                 "MartletSQLite",
                 "MartletSupport",
@@ -364,6 +406,7 @@ let package = Package(
                 "Martlet",
                 "MartletAuth",
                 "MartletHTTP",
+                "MartletOutgoing",
                 "MartletSupport",
                 "MartletTesting",
                 "TestSupport",
@@ -375,6 +418,26 @@ let package = Package(
                 .logging,
                 .nioCore,
                 .nioHTTP1,
+                .nioPosix,
+                .serviceLifecycle,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MartletHooksTests",
+            dependencies: [
+                "Martlet",
+                "MartletHooks",
+                "MartletMetrics",
+                "MartletOutgoing",
+                "MartletSupport",
+                "MartletTesting",
+                "TestSupport",
+                .coreMetrics,
+                .hummingbird,
+                .hummingbirdCore,
+                .logging,
+                .nioCore,
                 .nioPosix,
                 .serviceLifecycle,
             ],
@@ -433,6 +496,19 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "MartletServiceBusTests",
+            dependencies: [
+                "Martlet",
+                "MartletSQLite",
+                "MartletServiceBus",
+                "MartletSupport",
+                "MartletTesting",
+                "TestSupport",
+                .logging,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "MartletKafkaTests",
             dependencies: [
                 .target(name: "CRdkafka", condition: .when(traits: ["Kafka"])),
@@ -474,6 +550,30 @@ let package = Package(
         .testTarget(
             name: "MartletValuesTests",
             dependencies: ["Martlet", "MartletTesting", "MartletValues", "TestSupport"],
+            swiftSettings: settings
+        ),
+        // The Swift code of the guides, in Sources/Martlet/Martlet.docc.
+        .testTarget(
+            name: "GuideTests",
+            dependencies: [
+                .target(name: "MartletRedis", condition: .when(traits: ["Redis"])),
+                "EventStream",
+                "Martlet",
+                "MartletAuth",
+                "MartletClient",
+                "MartletHTTP",
+                "MartletHooks",
+                "MartletMercure",
+                "MartletSQLite",
+                "MartletTesting",
+                "MartletValues",
+                "TestSupport",
+                .hummingbird,
+                .hummingbirdTesting,
+                .logging,
+                .nioCore,
+                .serviceLifecycle,
+            ],
             swiftSettings: settings
         ),
         .testTarget(

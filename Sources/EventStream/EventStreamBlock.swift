@@ -9,6 +9,9 @@ struct EventStreamBlock: Sendable {
     private var data: [UInt8]?
     private(set) var id: [UInt8]?
 
+    /// Whether no line has set anything.
+    var isEmpty: Bool { data == nil && id == nil && event.isEmpty }
+
     var byteCount: Int { event.count + (data?.count ?? 0) + (id?.count ?? 0) }
 
     /// Sets a field from one line; unknown names are ignored.

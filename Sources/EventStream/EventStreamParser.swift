@@ -54,6 +54,7 @@ public struct EventStreamParser: Sendable {
     public private(set) var lastSendableEventID: String
 
     private let limits: Limits
+    private let keepsID: Bool
     private var line: [UInt8] = []
     private var block = EventStreamBlock()
     private var isFirstLine = true
@@ -62,10 +63,20 @@ public struct EventStreamParser: Sendable {
 
     /// - Parameter lastEventID: The id that the stream was asked to resume from; the id of its events until it sets another.
     public init(limits: Limits = Limits(), lastEventID: String = "") {
+        self.init(limits: limits, lastEventID: lastEventID, keepsID: true)
+    }
+
+    /// - Parameter keepsID: Whether an event without an id has that of the event before it, as the standard says. Otherwise it
+    ///   has none.
+    package init(limits: Limits, lastEventID: String = "", keepsID: Bool) {
         self.limits = limits
+        self.keepsID = keepsID
         self.lastEventID = lastEventID
         lastSendableEventID = lastEventID
     }
+
+    /// Whether what was read ends inside a line, or inside a block with an id, a type or data.
+    package var isInsideBlock: Bool { !line.isEmpty || !block.isEmpty }
 
     /// Reads the next bytes of the stream and appends what they complete to `elements`.
     ///
@@ -157,6 +168,8 @@ extension EventStreamParser {
         if let id = block.id {
             lastEventID = String(decoding: id, as: UTF8.self)
             if id.allSatisfy(\.isFieldByte) { lastSendableEventID = lastEventID }
+        } else if !keepsID {
+            lastEventID = ""
         }
         if let event = block.dispatched(lastEventID: lastEventID) { elements.append(.event(event)) }
         block = EventStreamBlock()

@@ -12,6 +12,12 @@ extension RouterMethods where Context: EventStreamRequestContext {
     ///   after the event of `Last-Event-ID` or `?lastEventID=`, or otherwise at the time of `?since=`, or otherwise now.
     /// - `POST /events/{topic…}` publishes the body to that topic.
     /// - `POST /events` publishes a batch, one JSON object a line (`application/x-ndjson`).
+    /// - With `?live=1` both publish each event while the body comes, until it ends. `PUT`, which some clients send with a body
+    ///   of unknown length, does the same.
+    ///
+    /// - `GET /history/{topic…}` reads history without a stream, one JSON object a line.
+    /// - `DELETE /history/{topic…}` removes the history of that topic, for clients that may publish to it.
+    /// - `GET /state/{topic…}` answers with the current value of each key as one JSON document.
     ///
     /// A publish with an `Idempotency-Key` takes effect once, however often the same principal sends it. Any other method is
     /// answered with 405. Build the server with `HTTPServerBuilder.eventStreams(of:)`.
@@ -32,8 +38,18 @@ extension RouterMethods where Context: EventStreamRequestContext {
         frontDoor?.add(publish)
         for path: RouterPath in ["events", "events/**"] {
             on(
-                path, answering: [.get: subscribe.respond, .head: subscribe.respond, .post: publish.respond],
+                path,
+                answering: [
+                    .get: subscribe.respond, .head: subscribe.respond, .post: publish.respond, .put: publish.put,
+                ],
                 streaming: [.get, .head])
+        }
+        let (history, state) = (HistoryRoute(hub: hub, access: access), StateRoute(hub: hub, access: access))
+        for path: RouterPath in ["history", "history/**"] {
+            on(path, answering: [.get: history.read, .delete: history.remove])
+        }
+        for path: RouterPath in ["state", "state/**"] {
+            on(path, answering: [.get: state.respond])
         }
         return self
     }
@@ -43,14 +59,25 @@ extension HubRequest {
     /// The topic that the path names after `/events/`, decoded once and not normalised: `a//b` is not `a/b`, and `a%2Fb` is
     /// `a/b`. `nil` for `/events` itself.
     var topic: Topic? {
-        get throws {
-            guard !path.isExactly("/events") else { return nil }
-            // A router may have dropped empty segments before; the topic begins where the client began it.
-            guard let topic = path.cutting(prefix: "/events/") else {
-                throw Problem(.badRequest, "The path is not /events/{topic}.", field: "topic")
-            }
-            return try Topic(try FormFields.decode(topic.utf8, field: "topic"))
+        get throws { try topic(behind: "/events") }
+    }
+
+    /// The topic that the path names behind a root such as `/events`; see ``topic``.
+    func topic(behind root: String) throws -> Topic? {
+        guard !path.isExactly(root) else { return nil }
+        // A router may have dropped empty segments before; the topic begins where the client began it.
+        guard let topic = path.cutting(prefix: root + "/") else {
+            throw Problem(.badRequest, "The path is not \(root)/{topic}.", field: "topic")
         }
+        return try Topic(try FormFields.decode(topic.utf8, field: "topic"))
+    }
+
+    /// The topics that the path names behind a root, and the query.
+    func topicSelectors(behind root: String) throws -> Set<TopicSelector> {
+        var topics: Set<TopicSelector> = []
+        if let topic = try topic(behind: root) { topics.insert(TopicSelector(topic)) }
+        for value in try query.values("topic") { topics.insert(TopicSelector(try Topic(value))) }
+        return topics
     }
 }
 

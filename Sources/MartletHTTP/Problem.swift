@@ -21,6 +21,12 @@ public struct Problem: Error, Sendable, HTTPResponseError {
     public var line: Int?
     /// Additional headers of the answer.
     public var headers: HTTPFields
+    /// How much of a live upload was accepted; `nil` for any other request.
+    package var accepted: LiveProgress?
+    /// The limit of the client that the request is above.
+    package var limit: String?
+    /// The reason in the metrics, where the status does not say enough; see ``refusalReason``.
+    package var reason: String?
 
     public init(
         _ status: HTTPResponse.Status, _ detail: String, field: String? = nil, line: Int? = nil,
@@ -42,6 +48,12 @@ public struct Problem: Error, Sendable, HTTPResponseError {
             self.init(.contentTooLarge, error.message, field: error.field, line: line)
         case .keyReused:
             self.init(.unprocessableContent, error.message, field: error.field)
+        case .topicEnded, .writerReplaced:
+            self.init(.conflict, error.message, field: error.field, line: line)
+        case .topicExpired:
+            self.init(.notFound, error.message, field: error.field)
+        case .rightRevoked:
+            self.init(.forbidden, error.message)
         case .storageFull:
             self.init(.insufficientStorage, error.message)
         case .notRunning, .overloaded, .storageFailed:
@@ -49,6 +61,7 @@ public struct Problem: Error, Sendable, HTTPResponseError {
         default:
             self.init(.badRequest, error.message, field: error.field, line: line)
         }
+        reason = error.code.description
     }
 
     /// The answer. It does not depend on the request.
@@ -74,7 +87,9 @@ public struct Problem: Error, Sendable, HTTPResponseError {
     }
 
     var document: ByteBuffer {
-        let members = Members(title: title, status: status.code, detail: detail, field: field, line: line)
+        let members = Members(
+            title: title, status: status.code, detail: detail, field: field, line: line, count: accepted?.count,
+            lastEventID: accepted?.lastEventID, limit: limit)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         guard let json = try? encoder.encode(members) else { return ByteBuffer(string: "{}") }
@@ -88,15 +103,34 @@ public struct Problem: Error, Sendable, HTTPResponseError {
         var detail: String
         var field: String?
         var line: Int?
+        var count: Int?
+        var lastEventID: String?
+        var limit: String?
     }
 }
 
 /// Answers unknown routes and unexpected errors with problem documents.
 public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
-    public init() {}
+    private let hub: Hub?
+
+    public init() { hub = nil }
+
+    /// - Parameter hub: The refusals are among the metrics of this hub.
+    public init(countingFor hub: Hub) { self.hub = hub }
 
     /// Turns the errors of the next responder into problems.
     public func handle(
+        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await answer(request, context: context, next: next)
+        } catch let error as any HTTPResponseError {
+            hub?.countRefusal(error)
+            throw error
+        }
+    }
+
+    private func answer(
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response
     ) async throws -> Response {
         do {
@@ -104,7 +138,8 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
         } catch let error as HTTPError where error.status == .notFound {
             if request.method == .options, request.head.path?.isExactly("*") == true {
                 return Response(
-                    status: .noContent, headers: [.allow: "GET, HEAD, OPTIONS, POST", .xContentTypeOptions: "nosniff"])
+                    status: .noContent,
+                    headers: [.allow: "DELETE, GET, HEAD, OPTIONS, POST", .xContentTypeOptions: "nosniff"])
             }
             guard HTTPRequest.Method.known.contains(request.method) else {
                 throw Problem(.notImplemented, "\(request.method.rawValue) is not a method that this server knows.")
@@ -117,8 +152,9 @@ public struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            context.logger.error(
-                "A request failed.", metadata: ["error": "\(error)", "path": "\(HubRequest(request).path)"])
+            let failed = HubRequest(request)
+            failed.tracing(context.logger).error(
+                "A request failed.", metadata: ["error": "\(error)", "path": "\(failed.path)"])
             throw Problem(.internalServerError, "Something went wrong here. The log of the server says what.")
         }
     }

@@ -105,6 +105,22 @@ extension KafkaLog {
         return Resolution(position: place.position, gap: hasRemoved ? .trimmed : nil)
     }
 
+    /// What the state topic and the events that this node has read since say; without a state topic, what the events say
+    /// from the window on that the node has read first.
+    public func present(through end: Position) async throws -> Present {
+        guard node.state.withLock({ $0 != nil }) else { throw MartletError.logNotOpen }
+        if end != .earliest {
+            let place = try node.place(end)
+            try await withTimeout(node.configuration.patience, throwing: MartletError.logUnreachable()) { [node] in
+                try await node.hasRead.wait { () throws -> Void? in
+                    if node.isClosed.load(ordering: .acquiring) { throw MartletError.logNotOpen }
+                    return node.hasFolded(place) ? () : nil
+                }
+            }
+        }
+        return node.fold.withLock { $0.present(at: .now) }
+    }
+
     private func withState<Value: Sendable>(_ body: (TopicState) throws -> Value) throws -> Value {
         let value = try node.state.withLock { state in try state.map(body) }
         guard let value else { throw MartletError.logNotOpen }
@@ -117,7 +133,7 @@ extension KafkaNode {
     ///
     /// - Throws: `keyReused` if these are other events.
     func accepted(_ events: [Event], once key: ExactText, in partition: Int) throws -> [Position]? {
-        let fingerprint = PartitionWindow.fingerprint(events)
+        let fingerprint = PartitionWindow.fingerprint(events.map(\.withoutExpiry))
         return try state.withLock { state in
             guard let state, let accepted = state.windows[partition].accepted(once: key) else { return nil }
             guard accepted.count == events.count, accepted.fingerprint == fingerprint else {
@@ -136,6 +152,12 @@ extension KafkaNode {
                 guard window.accepted(once: key) == nil else { throw MartletError.keyReused }
             }
         }
+    }
+
+    /// Whether the node has folded everything up to a place, as far as it is still there.
+    func hasFolded(_ place: KafkaPlace) -> Bool {
+        let life = state.withLock { $0?.life ?? 0 }
+        return place.life < life || fold.withLock { $0.covers(place) }
     }
 
     /// Whether the node has read the records with these positions.

@@ -84,6 +84,7 @@ final class TopicFollower {
         node.reachability.answered()
         node.fault.withLock { $0 = nil }
         node.isFollowing.store(true, ordering: .releasing)
+        try log.stateWriter.start()
         delay.succeeded()
         nextCount = .now + Self.countInterval
         while !isClosed {
@@ -94,7 +95,7 @@ final class TopicFollower {
         }
     }
 
-    private func tag(of consumer: TopicConsumer) throws(LogUnreachable) -> TopicTag {
+    private func tag(of consumer: EventConsumer) throws(LogUnreachable) -> TopicTag {
         TopicTag(
             cluster: try consumer.client.clusterID(within: configuration.requestTimeout), topic: configuration.topic)
     }
@@ -111,28 +112,37 @@ final class TopicFollower {
     // MARK: Beginning
 
     /// Sees the topic for the first time.
-    private func begin(_ tag: TopicTag, _ count: Int, _ consumer: TopicConsumer) throws {
-        let windows = try (0..<count).map { partition in
-            let marks = try watermarks(of: partition, consumer)
+    private func begin(_ tag: TopicTag, _ count: Int, _ consumer: EventConsumer) throws {
+        let marks = try (0..<count).map { try watermarks(of: $0, consumer) }
+        let known = try StateReader(node: node).load(tag, marks, consumer.client)
+        let windows = marks.enumerated().map { partition, marks in
             let wanted = max(Int64(configuration.windowRecords), PartitionWindow.repeatDistance)
-            let start = max(marks.lowerBound, marks.upperBound - wanted)
+            var start = max(marks.lowerBound, marks.upperBound - wanted)
+            if let known {
+                // The idempotency keys in front count, too.
+                start = min(start, max(marks.lowerBound, known[partition] - PartitionWindow.repeatDistance))
+            }
             return PartitionWindow(
                 from: start, low: marks.lowerBound, trimmedTopics: configuration.trimmedTopics)
         }
         node.state.withLock { $0 = TopicState(tag, windows) }
+        noteEdges()
         unread = Set(0..<count)
     }
 
     /// Sees that this is the topic of another cluster.
-    private func begin(again tag: TopicTag, _ consumer: TopicConsumer) throws {
+    private func begin(again tag: TopicTag, _ consumer: EventConsumer) throws {
         let lows = try (0..<node.partitions).map { try watermarks(of: $0, consumer).lowerBound }
+        let stateTopic = try StateReader(node: node).connect(consumer.client)
+        node.statePartitions.store(stateTopic?.partitions ?? 0, ordering: .releasing)
         node.state.withLock { $0?.tag = tag }
+        node.fold.withLock { $0 = StateFold(configuration.stateBounds, partitions: lows.count) }
         lost(Dictionary(uniqueKeysWithValues: lows.enumerated().map { ($0, ($1, $1)) }), reason: .epoch)
     }
 
     /// The offset of the oldest record, and the one behind the newest.
-    private func watermarks(of partition: Int, _ consumer: TopicConsumer) throws -> Range<Int64> {
-        try consumer.start(partition, at: TopicConsumer.beginning)
+    private func watermarks(of partition: Int, _ consumer: EventConsumer) throws -> Range<Int64> {
+        try consumer.start(partition, at: EventConsumer.beginning)
         defer { consumer.stop(partition) }
         let deadline = ContinuousClock.now + configuration.requestTimeout
         while .now < deadline, !isClosed {
@@ -144,11 +154,11 @@ final class TopicFollower {
     }
 
     /// Reads on from the last record that the node has, to see that it is still there.
-    private func verify(_ consumer: TopicConsumer) throws(LogUnreachable) {
+    private func verify(_ consumer: EventConsumer) throws(LogUnreachable) {
         for partition in 0..<node.partitions { try verify(partition, consumer) }
     }
 
-    private func verify(_ partition: Int, _ consumer: TopicConsumer) throws(LogUnreachable) {
+    private func verify(_ partition: Int, _ consumer: EventConsumer) throws(LogUnreachable) {
         let (next, stamp) = node.state.withLock { state in
             let window = state?.windows[partition]
             return (window?.next ?? 0, window?.lastStamp)
@@ -159,7 +169,7 @@ final class TopicFollower {
 
     // MARK: Reading
 
-    private func take(_ items: [TopicConsumer.Item], _ consumer: TopicConsumer) throws {
+    private func take(_ items: [EventConsumer.Item], _ consumer: EventConsumer) throws {
         guard !items.isEmpty else { return }
         node.reachability.answered()
         var records: [Record] = []
@@ -223,9 +233,23 @@ final class TopicFollower {
 
     /// Hands over what was read.
     private func deliver(_ records: inout [Record]) {
-        if hasBegun, let end = node.state.withLock({ $0?.end.position }) { log.buffer.append(records, end: end) }
+        let end = noteEdges { fold in
+            for record in records { fold.note(record, at: record.time ?? .now) }
+        }
+        if hasBegun, let end { log.buffer.append(records, end: end) }
         records = []
         node.hasRead.fire()
+    }
+
+    /// Tells the fold how far the node has read, after a closure has told it what. Returns where that is.
+    @discardableResult
+    private func noteEdges(_ body: (inout StateFold) -> Void = { _ in }) -> Position? {
+        let (end, edges) = node.state.withLock { ($0?.end.position, $0?.edges ?? []) }
+        node.fold.withLock { fold in
+            body(&fold)
+            fold.hasRead(edges)
+        }
+        return end
     }
 
     /// The log is open once the node has reached the end of each partition.
@@ -251,7 +275,7 @@ final class TopicFollower {
     // MARK: Looking after the topic
 
     /// Compares what the brokers say with what the node has read.
-    private func check(_ consumer: TopicConsumer) throws {
+    private func check(_ consumer: EventConsumer) throws {
         let trouble = consumer.client.takeTrouble()
         if let reason = trouble.reason { throw LogUnreachable(reason) }
         if trouble.wasDisconnected { try verify(consumer) }
@@ -286,7 +310,7 @@ final class TopicFollower {
     }
 
     /// The partition does not have the offset that the node reads next.
-    private func findPlace(_ partition: Int, _ consumer: TopicConsumer) throws {
+    private func findPlace(_ partition: Int, _ consumer: EventConsumer) throws {
         guard let known = consumer.client.knownWatermarks(of: partition) else {
             throw LogUnreachable("Partition \(partition) does not have the next offset.")
         }
@@ -294,10 +318,8 @@ final class TopicFollower {
         guard known.lowerBound <= next else {
             _ = try connectToSameCluster()
             // Retention was faster than this node.
-            let end = node.state.withLock { state in
-                state?.raiseLow(of: partition, to: known.lowerBound)
-                return state?.end.position
-            }
+            node.state.withLock { $0?.raiseLow(of: partition, to: known.lowerBound) }
+            let end = noteEdges()
             if hasBegun, let end { log.buffer.append(gap: (end, .trimmed), [], end: end) }
             return try verify(partition, consumer)
         }
@@ -305,7 +327,7 @@ final class TopicFollower {
     }
 
     /// Finds out which of the records that the node has read are still there, and goes on behind them.
-    private func findLoss(_ partition: Int, _ consumer: TopicConsumer) throws {
+    private func findLoss(_ partition: Int, _ consumer: EventConsumer) throws {
         let reader = HistoryReader(try connectToSameCluster(), of: node)
         let window = node.state.withLock { $0?.windows[partition] }
         guard let window else { return }
@@ -331,7 +353,7 @@ final class TopicFollower {
     }
 
     /// - Throws: ``LogUnreachable`` if another cluster answers now, so that everything begins again with that one.
-    private func connectToSameCluster() throws -> TopicConsumer {
+    private func connectToSameCluster() throws -> EventConsumer {
         let (consumer, _) = try node.connect()
         let tag = try tag(of: consumer)
         guard node.state.withLock({ $0?.tag == tag }) else { throw LogUnreachable("Another cluster answers.") }
@@ -346,9 +368,9 @@ final class TopicFollower {
                 "The topic has lost records.",
                 metadata: ["partition": "\(partition)", "from": "\(loss.from)", "reason": "\(reason.rawValue)"])
         }
-        let end = node.state.withLock { state in
-            state?.lost(partitions, reason: reason)
-            return state?.end.position
+        node.state.withLock { $0?.lost(partitions, reason: reason) }
+        let end = noteEdges { fold in
+            for (partition, loss) in partitions { fold.lost(partition, from: loss.from) }
         }
         if hasBegun, let end { log.buffer.append(gap: (end, reason), [], end: end) }
         node.hasRead.fire()

@@ -17,12 +17,17 @@ import Synchronization
 /// readers get a gap. Not promised: a gap if a topic is replaced by one that is longer already when the connection is
 /// back, and then for records without a time and without a `martlet-from` header.
 ///
+/// Nodes learn of the end of a topic, of its writer and of the newest event of a key by reading. So two nodes may accept
+/// events at once of which one ends the topic, and each refuses what comes after it has read the end. What outlives
+/// history, they write to a second, compacted topic (``KafkaLogConfiguration/stateTopic``), which a node that starts reads.
+///
 /// A position is verified with the record that it was made at. `docs/kafka.md` has the format of records. All methods
 /// may be called from anywhere, at the same time. A log that was opened runs threads until it is closed, so close it.
 public final class KafkaLog: Log, SharedLog {
     let node: KafkaNode
     let buffer: TailBuffer
     let lifecycle: LogLifecycle
+    let stateWriter: StateWriter
     private let publisher: GroupPublisher
     private let readers: ConnectionPool<HistoryReader>
 
@@ -38,6 +43,7 @@ public final class KafkaLog: Log, SharedLog {
         let writer = KafkaWriter(node)
         self.node = node
         lifecycle = LogLifecycle(startThread: startThread)
+        stateWriter = StateWriter(node, startThread: startThread)
         readers = ConnectionPool(
             .init(
                 connections: configuration.readers, queuedCalls: configuration.queuedReads,
@@ -76,6 +82,8 @@ public final class KafkaLog: Log, SharedLog {
         buffer.close()
         readers.stop()
         await lifecycle.waitForThread()
+        // Last, so that it writes what the thread has read.
+        await stateWriter.stop()
     }
 
     /// The tail has read the window.
@@ -92,9 +100,9 @@ public final class KafkaLog: Log, SharedLog {
 
     // MARK: Publishing
 
-    /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position, `keyReused` if the key
-    ///   was used with other events, `overloaded` if too many publishes wait, `tooLarge` if the brokers do not accept
-    ///   that much, `storageFailed` if they do not answer in time, or refuse.
+    /// - Throws: ``/Martlet/MartletError``: `invalidID` if the id of an event has the form of a position, `keyReused`
+    ///   if the key was used with other events, `overloaded` if too many publishes wait, `tooLarge` if the brokers do
+    ///   not accept that much, `storageFailed` if they do not answer in time, or refuse.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         guard lifecycle.isOpen else { throw MartletError.logNotOpen }
         if let fault { throw fault }
@@ -119,6 +127,8 @@ public final class KafkaLog: Log, SharedLog {
         }
         let missing = events.indices.filter { places[$0] == nil }
         if !missing.isEmpty {
+            // The hub leaves it to the log, which alone knows what is a repetition.
+            try node.fold.withLock { try $0.check(missing.map { events[$0] }) }
             let positions = try await publisher.publish(missing.map { events[$0] }, once: key.string)
             for (number, position) in zip(missing, positions) { places[number] = position }
             try await waitUntilRead(positions)

@@ -48,6 +48,21 @@ public struct KafkaLogConfiguration: Sendable {
     /// is forgotten.
     public var trimmedTopics: Int
 
+    /// The compacted topic in which nodes keep what outlives the history of ``topic``: which topics have ended, who writes
+    /// to them, when they expire, and the newest event of each key. `nil`: the name of the topic with `.state` behind it.
+    /// Empty: there is none, and a node knows what its window says.
+    public var stateTopic: String?
+    /// The most topics that are remembered because they have ended, expire, or have a writer.
+    public var topics: Int
+    /// The most keys whose newest event is kept, and the most keys without a value that are remembered.
+    public var stateKeys: Int
+    /// The most bytes of these events.
+    public var stateBytes: Int
+    /// The time between two writes to the state topic. A node that starts reads what was published since the last.
+    public var stateInterval: Duration
+    /// After so many records without news, a node notes in the state topic how far it has read.
+    public var checkpointRecords: Int
+
     /// How long the brokers may take to answer.
     public var requestTimeout: Duration
     /// The range of the wait before the next attempt to reach the brokers.
@@ -87,6 +102,12 @@ public struct KafkaLogConfiguration: Sendable {
         windowRecords: Int = 100_000,
         windowBytes: Int = 64 * 1024 * 1024,
         trimmedTopics: Int = 16_384,
+        stateTopic: String? = nil,
+        topics: Int = TopicBook.defaultCapacity,
+        stateKeys: Int = 100_000,
+        stateBytes: Int = 64 * 1024 * 1024,
+        stateInterval: Duration = .seconds(1),
+        checkpointRecords: Int = 10_000,
         requestTimeout: Duration = .seconds(5),
         retryDelay: ClosedRange<Duration> = .milliseconds(50)...Duration.seconds(2),
         patience: Duration = .seconds(2),
@@ -110,6 +131,12 @@ public struct KafkaLogConfiguration: Sendable {
         self.windowRecords = windowRecords
         self.windowBytes = windowBytes
         self.trimmedTopics = trimmedTopics
+        self.stateTopic = stateTopic
+        self.topics = topics
+        self.stateKeys = stateKeys
+        self.stateBytes = stateBytes
+        self.stateInterval = stateInterval
+        self.checkpointRecords = checkpointRecords
         self.requestTimeout = requestTimeout
         self.retryDelay = retryDelay
         self.patience = patience
@@ -126,10 +153,31 @@ public struct KafkaLogConfiguration: Sendable {
     /// The name of the topic in messages, without credentials.
     var name: String { "kafka://\(servers.joined(separator: ","))/\(topic)" }
 
-    /// Checks the settings of librdkafka.
+    /// The configuration of clients of the state topic; `nil` if there is none.
+    var ofStateTopic: KafkaLogConfiguration? {
+        var configuration = self
+        configuration.topic = stateTopic ?? topic + ".state"
+        return configuration.topic.isEmpty ? nil : configuration
+    }
+
+    var stateBounds: StateFold.Bounds { .init(topics: topics, keys: stateKeys, bytes: stateBytes) }
+
+    /// The longest name that Kafka allows.
+    private static let mostTopicBytes = 249
+
+    /// Checks the settings of librdkafka, and the name of the state topic.
     ///
     /// - Throws: ``KafkaLogError`` that names the setting.
     public func check() throws(KafkaLogError) {
+        if let name = ofStateTopic?.topic {
+            guard name != topic else {
+                throw .invalidSetting(name: "state", reason: "it names the topic of the events. Give another name.")
+            }
+            guard name.utf8.count <= Self.mostTopicBytes else {
+                throw .invalidSetting(
+                    name: "state", reason: "the name is longer than \(Self.mostTopicBytes) bytes. Give a shorter one.")
+            }
+        }
         for role in KafkaClient.Role.allCases { try KafkaClient.check(role, self) }
     }
 }

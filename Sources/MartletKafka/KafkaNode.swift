@@ -16,6 +16,10 @@ final class KafkaNode: Sendable {
     let reachability: Reachability
     /// What the node knows of the topic; `nil` until it has seen the topic.
     let state = Mutex<TopicState?>(nil)
+    /// What the events that the node has read say of topics and keys, and what the state topic has of it.
+    let fold: Mutex<StateFold>
+    /// How many partitions the state topic has; 0 if there is none, or it was not read yet.
+    let statePartitions = Atomic(0)
     /// Fires when records were read.
     let hasRead = Signal()
     let isClosed = Atomic(false)
@@ -31,6 +35,7 @@ final class KafkaNode: Sendable {
     init(_ configuration: KafkaLogConfiguration, logger: Logger) {
         self.configuration = configuration
         self.logger = logger
+        fold = Mutex(StateFold(configuration.stateBounds))
         reachability = Reachability(of: configuration.name, logger: logger)
     }
 
@@ -41,15 +46,31 @@ final class KafkaNode: Sendable {
             limits: configuration.limits, partitions: partitions)
     }
 
+    /// How the state topic is written; `nil` until the node has seen the topic.
+    var stateFormat: StateFormat? {
+        state.withLock { state in
+            state.map { StateFormat(tag: $0.tag, partitions: $0.windows.count, limits: configuration.limits) }
+        }
+    }
+
     var partitions: Int { state.withLock { $0?.windows.count ?? 1 } }
 
     /// Connects a consumer. It reads nothing yet.
-    func connect() throws -> (consumer: TopicConsumer, partitions: Int) {
-        let consumer = try TopicConsumer(configuration, format(), node: name, logger: logger)
+    func connect() throws -> (consumer: EventConsumer, partitions: Int) {
+        var format = format()
+        let consumer = try EventConsumer(configuration, logger: logger) { [name] message, partitions in
+            format.partitions = partitions
+            return format.read(message, of: name)
+        }
+        return (consumer, try asking { time throws(LogUnreachable) in try consumer.connect(within: time) })
+    }
+
+    /// Asks the brokers something until they answer, or the time for a request is over.
+    func asking<Answer>(_ ask: (Duration) throws(LogUnreachable) -> Answer) throws(LogUnreachable) -> Answer {
         let deadline = ContinuousClock.now + configuration.requestTimeout
         while true {
             do {
-                return (consumer, try consumer.connect(within: min(Self.shortWait, configuration.requestTimeout)))
+                return try ask(min(Self.shortWait, configuration.requestTimeout))
             } catch {
                 // Asked again rather than for longer, so that a log that closes need not wait for long.
                 guard .now < deadline, !isClosed.load(ordering: .acquiring) else { throw error }
@@ -57,13 +78,18 @@ final class KafkaNode: Sendable {
         }
     }
 
-    /// How long one question for the topic is.
+    /// How long one question for a topic is.
     static let shortWait = Duration.milliseconds(500)
 
     /// The partition of a topic: what the usual producers of Java choose for its name as a key.
     static func partition(of topic: Topic, among partitions: Int) -> Int {
+        partition(ofKey: Array(topic.name.utf8), among: partitions)
+    }
+
+    /// The partition of a record with a key.
+    static func partition(ofKey key: [UInt8], among partitions: Int) -> Int {
         guard partitions > 1 else { return 0 }
-        return Array(topic.name.utf8).withUnsafeBytes { bytes in
+        return key.withUnsafeBytes { bytes in
             // The function looks at nothing but the key.
             Int(rd_kafka_msg_partitioner_murmur2(nil, bytes.baseAddress, bytes.count, Int32(partitions), nil, nil))
         }

@@ -6,14 +6,15 @@ import MartletSupport
 
 /// The board of the nodes that share a ``RedisLog``, on the same server.
 ///
-/// | key | content |
+/// | key, with the name `nodes` | content |
 /// |---|---|
 /// | `…:nodes` | a set: the names of the nodes that have posted |
 /// | `…:nodes:NAME` | the posting of each node: 20 digits, which are its version, then its bytes. Expires |
 ///
-/// All methods may be called from anywhere. They throw ``MartletError``: `storageFailed` if the server is away or
-/// refuses, `storageFull` if it has no room, `overloaded` if too many calls wait or the system starts no thread. A call
-/// that fails is not repeated. The board has one connection with one thread, from the first call until it is released.
+/// All methods may be called from anywhere. They throw ``/Martlet/MartletError``: `storageFailed` if the server is away
+/// or refuses, `storageFull` if it has no room, `overloaded` if too many calls wait or the system starts no thread. A
+/// call that fails is not repeated. The board has one connection with one thread, from the first call until it is
+/// released.
 public final class RedisBoard: NodeBoard {
     /// The longest time that the server may take to answer, so that postings of nodes that live do not count as
     /// expired.
@@ -22,6 +23,9 @@ public final class RedisBoard: NodeBoard {
     private static let mostCalls = 100
     private static let versionDigits = 20
 
+    /// The name of a board where none is given.
+    public static let defaultName = "nodes"
+
     public let maximumBytes: Int
     private let pool: ConnectionPool<RedisConnection>
     private let sockets = OpenSockets()
@@ -29,14 +33,19 @@ public final class RedisBoard: NodeBoard {
 
     /// - Parameters:
     ///   - configuration: Where the stream is that the nodes share, and how long to wait for the server.
+    ///   - name: The name of the board, in its keys. Boards of different names know nothing of each other.
     ///   - maximumBytes: The most bytes of a posting.
     public convenience init(
-        _ configuration: RedisLogConfiguration, maximumBytes: Int = NodePosting.defaultMaximumBytes
+        _ configuration: RedisLogConfiguration, name: String = RedisBoard.defaultName,
+        maximumBytes: Int = NodePosting.defaultMaximumBytes
     ) {
-        self.init(configuration, maximumBytes: maximumBytes, startThread: WorkThread.starter)
+        self.init(configuration, name: name, maximumBytes: maximumBytes, startThread: WorkThread.starter)
     }
 
-    init(_ configuration: RedisLogConfiguration, maximumBytes: Int, startThread: @escaping WorkThread.Starter) {
+    init(
+        _ configuration: RedisLogConfiguration, name: String = RedisBoard.defaultName, maximumBytes: Int,
+        startThread: @escaping WorkThread.Starter
+    ) {
         var configuration = configuration
         configuration.commandTimeout = min(configuration.commandTimeout, Self.longestTimeout)
         configuration.connectTimeout = min(configuration.connectTimeout, Self.longestTimeout)
@@ -45,7 +54,7 @@ public final class RedisBoard: NodeBoard {
             .init(connections: 1, queuedCalls: Self.mostCalls, patience: .zero), reachability: nil,
             startThread: startThread
         ) { [configuration, sockets] in try RedisConnection(to: configuration, sockets: sockets) }
-        nodesKey = "\(configuration.stream):nodes"
+        nodesKey = "\(configuration.stream):\(name)"
     }
 
     deinit {

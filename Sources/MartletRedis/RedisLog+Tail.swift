@@ -125,7 +125,8 @@ extension RedisLog {
         for entry in entries {
             guard let event = entry.event else { continue }
             bytes += event.byteCount
-            records.append(Record(position: StreamPlace(place.epoch, entry.id).position, event: event))
+            records.append(
+                Record(position: StreamPlace(place.epoch, entry.id).position, event: event, time: entry.id.time))
         }
         let end = entries.last?.id ?? place.id
         tail.chunk.adapt(to: entries.count, bytes: bytes)

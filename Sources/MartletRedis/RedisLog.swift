@@ -102,9 +102,9 @@ public final class RedisLog: Log, SharedLog {
         }
     }
 
-    /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position, `keyReused` if the key
-    ///   was used with other events, `overloaded` if too many publishes wait, `storageFull` if the server has no room,
-    ///   `storageFailed` if it does not answer in time.
+    /// - Throws: ``/Martlet/MartletError``: `invalidID` if the id of an event has the form of a position, `keyReused`
+    ///   if the key was used with other events, `topicEnded`, `writerReplaced`, `overloaded` if too many publishes wait, `storageFull` if the server
+    ///   has no room, `storageFailed` if it does not answer in time.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
         for case let id? in events.lazy.map(\.id) where StreamPlace(id) != nil { throw MartletError.reservedID }
         guard !events.isEmpty else { return [] }

@@ -17,10 +17,17 @@ public struct RedisLogConfiguration: Sendable {
     /// The key of the stream. The other keys of the log begin with it and a colon.
     public var stream: String
 
-    /// How much history to keep. The server needs about ``Retention/bytes`` of memory for it.
+    /// How much history to keep. The server needs about ``/Martlet/Retention/bytes`` of memory for it.
     public var retention: Retention
     /// The most topics whose last removed event is remembered. Beyond it, the older half is forgotten.
     public var trimmedTopics: Int
+    /// The most topics to remember that have ended, expire, or have a writer. Beyond it, the topic that has changed least
+    /// recently is forgotten: it is open again.
+    public var topics: Int
+    /// The most keys whose newest event is kept beyond history. Beyond it, the oldest is forgotten.
+    public var stateKeys: Int
+    /// The most bytes of these events, as they are stored.
+    public var stateBytes: Int
     /// The limits for entries that other programs add to the stream; entries over them are skipped.
     public var limits: Limits
 
@@ -60,6 +67,9 @@ public struct RedisLogConfiguration: Sendable {
         stream: String = "martlet",
         retention: Retention = Retention(),
         trimmedTopics: Int = 16_384,
+        topics: Int = TopicBook.defaultCapacity,
+        stateKeys: Int = 100_000,
+        stateBytes: Int = 64 * 1024 * 1024,
         limits: Limits = Limits(),
         connectTimeout: Duration = .seconds(2),
         commandTimeout: Duration = .seconds(5),
@@ -82,6 +92,9 @@ public struct RedisLogConfiguration: Sendable {
         self.stream = stream
         self.retention = retention
         self.trimmedTopics = trimmedTopics
+        self.topics = topics
+        self.stateKeys = stateKeys
+        self.stateBytes = stateBytes
         self.limits = limits
         self.connectTimeout = connectTimeout
         self.commandTimeout = commandTimeout

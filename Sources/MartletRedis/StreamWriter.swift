@@ -34,10 +34,8 @@ final class StreamWriter: @unchecked Sendable {
                     continue
                 }
                 guard answers.count == group.publishes.count else { break }
-                if let newest = answers.lazy.compactMap({ $0?.last }).max() { log.saw(newest, in: epoch) }
-                return answers.map { ids in
-                    ids.map { .success($0.map { StreamPlace(epoch, $0).position }) } ?? .failure(.keyReused)
-                }
+                if let newest = answers.lazy.compactMap({ try? $0.get().last }).max() { log.saw(newest, in: epoch) }
+                return answers.map { answer in answer.map { $0.map { StreamPlace(epoch, $0).position } } }
             }
             throw LogUnreachable("The stream was deleted again and again.")
         } catch let error as RedisError {

@@ -7,7 +7,7 @@ public import Martlet
 import Synchronization
 
 extension SQLiteLog {
-    /// - Throws: ``MartletError``: `invalidID` if the id of an event has the form of a position of this log,
+    /// - Throws: ``/Martlet/MartletError``: `invalidID` if the id of an event has the form of a position of this log,
     ///   `keyReused` if the key was used with other events, `storageFull` if the disk is full, `storageFailed` if the
     ///   file cannot be written or has a ``fault``, `overloaded` if the hub or the disk stays behind for too long.
     public func append(_ events: [Event], once key: String?) async throws -> [Position] {
@@ -20,7 +20,7 @@ extension SQLiteLog {
         let byteCount = events.reduce(0) { $0 + $1.byteCount }
         try await gate.enter(tailed) { self.reserve(byteCount, in: history) ? () : nil }
         return try await withCheckedThrowingContinuation { continuation in
-            let publish = PendingPublish(events, once: key, byteCount: byteCount, continuation: continuation)
+            let publish = PendingPublish(events, once: key, byteCount: byteCount) { continuation.resume(with: $0) }
             let isOpen = state.withLock { state in
                 guard case .open = state.phase else { return false }
                 state.backlog.append(publish)
@@ -115,16 +115,22 @@ extension SQLiteLog {
         }
     }
 
-    private func commit(_ group: [PendingPublish], to history: History, tailed: UInt64, in database: Database) {
+    private func commit(_ all: [PendingPublish], to history: History, tailed: UInt64, in database: Database) {
+        let group = all.filter { $0.mustFail?() != true }
+        for publish in all where publish.mustFail?() == true { publish.answer(.failure(MartletError.logNotOpen)) }
+        guard !group.isEmpty else { return }
         var isCommitted = false
         do {
             if let fault = state.withLock({ $0.fault }) { throw fault }
             try history.watch.check(database)
             let commit = try history.commit(group, at: now(), tailed: tailed, in: database)
             isCommitted = true
+            complainOfForgotten(history)
             // Events in a file that no path leads to are not acknowledged.
             try history.watch.note()
-            let records = commit.rows.map { Record(position: history.position($0.offset), event: $0.event) }
+            let records = commit.rows.map {
+                Record(position: history.position($0.offset), event: $0.event, time: commit.wallTime)
+            }
             if let end = records.last?.position { history.tail.append(records, end: end) }
             let hasFailed = state.withLock { state in
                 defer { state.isFailing = false }
@@ -132,14 +138,25 @@ extension SQLiteLog {
             }
             if hasFailed { logger.notice("Publishing works again.") }
             for (publish, answer) in zip(group, commit.answers) {
-                publish.continuation.resume(with: answer.map { $0.map(history.position) })
+                publish.answer(answer.map { $0.map(history.position) }.mapError { $0 as any Error })
             }
         } catch {
             let error = explain(error, isCommitted: isCommitted)
-            for publish in group { publish.continuation.resume(throwing: error) }
+            for publish in group { publish.answer(.failure(error)) }
         }
         // There is room again if the group had only known keys, or failed.
         self.tailed.fire()
+    }
+
+    private func complainOfForgotten(_ history: History) {
+        let (topics, values) = history.kept.withLock { ($0.topics.forgotten, $0.values.forgotten) }
+        guard topics > 0 || values > 0 else { return }
+        let (newTopics, newValues) = state.withLock { state in
+            defer { state.hasForgotten = (topics > 0, values > 0) }
+            return (topics > 0 && !state.hasForgotten.topics, values > 0 && !state.hasForgotten.values)
+        }
+        if newTopics { logger.warning("The log forgets what it knows of the topics that changed least recently.") }
+        if newValues { logger.warning("The log forgets the oldest values of keys.") }
     }
 
     private func explain(_ error: any Error, isCommitted: Bool) -> MartletError {

@@ -14,7 +14,8 @@ import Synchronization
 /// While the log is open, no other process can open the file. Opening checks every row: about a second for a million
 /// events. If the log was not closed properly, a new epoch begins, and the ids of older epochs stay known: a client
 /// that saw an event that was lost gets a gap. The index in memory takes 4 bytes for each event, and 20 for each
-/// publisher's id and each idempotency key. While the log is open, ages do not depend on the wall clock.
+/// publisher's id and each idempotency key; what is known of topics and keys besides history takes about 200 for each,
+/// and their names. While the log is open, ages do not depend on the wall clock.
 ///
 /// If the file is damaged, removed or replaced while it is open, this is logged once, publishing throws
 /// `storageFailed`, and ``fault`` has the reason until the log is closed and opened again. A reader that comes to
@@ -22,7 +23,7 @@ import Synchronization
 ///
 /// All methods may be called from anywhere, at the same time. Not promised: that a file on a network file system is
 /// locked.
-public final class SQLiteLog: Log {
+public final class SQLiteLog: MeasuredLog {
     struct State {
         var phase = Phase.closed
         var backlog = PublishBacklog(groupEvents: SQLiteLog.groupEvents, groupBytes: SQLiteLog.groupBytes)
@@ -40,6 +41,8 @@ public final class SQLiteLog: Log {
         var fault: FileFault?
         /// Publishing has failed, and this was logged.
         var isFailing = false
+        /// Topics and values were forgotten because of their bounds, and this was logged.
+        var hasForgotten = (topics: false, values: false)
         /// Events were removed, so the file may have many empty pages.
         var mayShrink = false
     }
@@ -53,7 +56,9 @@ public final class SQLiteLog: Log {
     private let path: String
     let durability: Durability
     private let retention: Retention
+    private let rules: RetentionRules
     private let trimmedTopics: Int
+    private let kept: Kept.Bounds
     let logger: Logger
     private let clocks: MachineClocks
     private let clock = Mutex<EventClock?>(nil)
@@ -71,30 +76,43 @@ public final class SQLiteLog: Log {
     ///   - path: The file, which is created if it does not exist. SQLite adds files with the same name and an ending.
     ///   - durability: What an accepted event survives.
     ///   - retention: How much history to keep.
+    ///   - rules: How much to keep of single topics. Not for a log that keeps the events of another one.
     ///   - queue: When publishers wait, and for how long.
     ///   - trimmedTopics: The most topics to remember after all their events were removed; at least 2.
+    ///   - topics: The most topics to remember that have ended, expire, or have a writer. Beyond it, the topic that changed
+    ///     least recently is forgotten.
+    ///   - stateKeys: The most keys of which the newest event is kept after retention removed it. Beyond it, the oldest of
+    ///     these events goes.
+    ///   - stateBytes: The most bytes of these events, counted as ``Event/byteCount``, in the same way.
     ///   - logger: Receives how the log was opened and what fails; never the content of events.
     public convenience init(
         path: String,
         durability: Durability = .commit,
         retention: Retention = .sqlite,
+        rules: RetentionRules = [],
         queue: PublishQueue = PublishQueue(),
         trimmedTopics: Int = 65_536,
+        topics: Int = TopicBook.defaultCapacity,
+        stateKeys: Int = 100_000,
+        stateBytes: Int = 64 * 1024 * 1024,
         logger: Logger = Logger(label: "martlet")
     ) {
         self.init(
-            path: path, durability: durability, retention: retention, queue: queue, trimmedTopics: trimmedTopics,
+            path: path, durability: durability, retention: retention, rules: rules, queue: queue,
+            trimmedTopics: trimmedTopics, kept: Kept.Bounds(topics: topics, keys: stateKeys, bytes: stateBytes),
             logger: logger, clocks: .system)
     }
 
     init(
-        path: String, durability: Durability, retention: Retention, queue: PublishQueue, trimmedTopics: Int = 65_536,
-        logger: Logger, clocks: MachineClocks
+        path: String, durability: Durability, retention: Retention, rules: RetentionRules = [], queue: PublishQueue,
+        trimmedTopics: Int = 65_536, kept: Kept.Bounds = Kept.Bounds(), logger: Logger, clocks: MachineClocks
     ) {
         self.path = path
         self.durability = durability
         self.retention = retention
+        self.rules = rules
         self.trimmedTopics = trimmedTopics
+        self.kept = kept
         self.logger = logger
         self.clocks = clocks
         gate = PublishGate(queue, clock: ContinuousClock())
@@ -110,13 +128,15 @@ public final class SQLiteLog: Log {
         let contents: LogFile.Contents
         let watch: FileWatch
         do {
-            contents = try await file.recover(durability: durability, trimmedTopics: trimmedTopics)
+            contents = try await file.recover(
+                durability: durability, rules: rules, trimmedTopics: trimmedTopics, kept: kept)
             watch = try FileWatch(file.path, file.lock)
         } catch {
             try? file.close()
             throw error
         }
-        let history = History(contents, in: file, watch, retention: retention) { [weak self] damage in
+        let history = History(contents, in: file, watch, retention: retention, trimmedTopics: trimmedTopics) {
+            [weak self] damage in
             _ = self?.fail(.damaged("\(damage)"))
         }
         let newest = contents.index.time
@@ -178,6 +198,14 @@ public final class SQLiteLog: Log {
     public func covers(_ a: Position, _ b: Position) -> Bool {
         guard b != .earliest else { return true }
         return a != .earliest && (try? history)?.segments.covers(a, b) ?? false
+    }
+
+    /// What outlives history, as of now. Publishing waits while it is read.
+    public func present(through end: Position) async throws -> Present {
+        let history = try history
+        return try await reading {
+            try await history.file.pool.writeWithoutTransaction { try history.present(at: .now, in: $0) }
+        }
     }
 
     /// The size of history, in events and in bytes as retention counts them; zero if the log is not open.

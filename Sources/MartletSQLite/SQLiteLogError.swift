@@ -32,6 +32,10 @@ public struct SQLiteLogError: Error, Hashable, Sendable, CustomStringConvertible
 
     public var description: String { message }
 
+    static func newer(_ path: String) -> SQLiteLogError {
+        SQLiteLogError(.newer, "The log \(path) was written by a newer version of Martlet. Use that one.")
+    }
+
     static func damaged(_ path: String, _ reason: String) -> SQLiteLogError {
         let advice = "Restore it from a copy, or move it away together with \(path)-wal to begin without history."
         return SQLiteLogError(.damaged, "The log \(path) is damaged: \(reason). \(advice)")

@@ -69,6 +69,19 @@ extension StringProtocol {
 }
 
 extension String {
+    /// The longest beginning that has at most so many bytes and ends with a whole scalar.
+    package func prefix(bytes: Int) -> Substring {
+        guard utf8.count > bytes else { return self[...] }
+        var end = utf8.index(startIndex, offsetBy: max(0, bytes))
+        while end > startIndex, UTF8.isContinuation(utf8[end]) { end = utf8.index(before: end) }
+        return self[..<end]
+    }
+
+    /// The text, or if it has more than so many bytes, its beginning and an ellipsis.
+    package func shortened(toBytes bytes: Int) -> String {
+        utf8.count <= bytes ? self : prefix(bytes: bytes) + "…"
+    }
+
     /// The text of some bytes; `nil` if they are not UTF-8. For ASCII it needs none of the generic code of
     /// `String(validating:as:)`, which costs more than the text.
     @inlinable package init?(utf8 bytes: some Collection<UInt8>) {

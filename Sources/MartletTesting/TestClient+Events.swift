@@ -35,7 +35,7 @@ public struct TestEvents: AsyncSequence, Sendable {
         public init(status: Int?) { self.status = status }
     }
 
-    /// No data has arrived for a minute.
+    /// No data has arrived for minutes.
     public struct Overdue: Error {
         package init() {}
     }
@@ -52,7 +52,7 @@ public struct TestEvents: AsyncSequence, Sendable {
 
         /// The next event; `nil` at the end of the stream.
         ///
-        /// - Throws: ``Refused``; ``Overdue`` if no data arrives for a minute.
+        /// - Throws: ``Refused``; ``Overdue`` if no data arrives for minutes.
         public mutating func next() async throws -> ServerSentEvent? { try await connection.next() }
     }
 

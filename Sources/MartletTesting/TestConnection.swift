@@ -20,7 +20,7 @@ import Darwin
 /// Each wait ends with ``TestEvents/Overdue`` after ``patience``, so that a test fails instead of hanging.
 package final class TestConnection: Sendable {
     /// The longest time of a wait.
-    package static let patience = Duration.seconds(60)
+    package static let patience = Duration.seconds(150)
 
     private let channel: any Channel
     private let inbox: Inbox

@@ -9,8 +9,8 @@ extension Hub {
     ///
     /// - Parameter type: The event type, under which `EventSource` dispatches the event. `nil` means `message`.
     /// - Returns: The id of the event, from which a subscriber can resume.
-    /// - Throws: ``EventValueError`` if the value cannot be written as JSON; ``Martlet/MartletError`` if the event exceeds
-    ///   the limits of the hub; otherwise the error of the log.
+    /// - Throws: ``EventValueError`` if the value cannot be written as JSON; ``/Martlet/MartletError`` if the event
+    ///   exceeds the limits of the hub; otherwise the error of the log.
     @discardableResult
     public func publish<Value: Encodable>(
         _ value: Value, to topic: Topic, type: String? = nil
@@ -25,8 +25,8 @@ extension Hub {
     ///
     /// - Parameter type: The event type, under which `EventSource` dispatches the event. `nil` means `message`.
     /// - Returns: The id of the event, from which a subscriber can resume.
-    /// - Throws: ``EventValueError`` if the value cannot be written as JSON; ``Martlet/MartletError`` if the event exceeds
-    ///   the limits of the hub; otherwise the error of the log.
+    /// - Throws: ``EventValueError`` if the value cannot be written as JSON; ``/Martlet/MartletError`` if the event
+    ///   exceeds the limits of the hub; otherwise the error of the log.
     @discardableResult
     public func publish<Value>(
         _ value: Value, to topic: TypedTopic<Value>, type: String? = nil
@@ -41,8 +41,8 @@ extension Hub {
     ///   - age: Without an id, start with the events of this last period. If this is `nil`, too, only later events come.
     ///   - body: Reads the values, which end when the hub stops.
     /// - Returns: The result of the closure.
-    /// - Throws: ``Martlet/MartletError`` if the topic exceeds the limits of the hub; the error of the log; or the error
-    ///   of the closure.
+    /// - Throws: ``/Martlet/MartletError`` if the topic exceeds the limits of the hub; the error of the log; or the
+    ///   error of the closure.
     public func subscribe<Value, Result>(
         to topic: TypedTopic<Value>,
         after id: String? = nil,

@@ -10,7 +10,8 @@ public import Martlet
 ///         for try await event in events { print(event.value, event.id) }
 ///     }
 ///
-/// Make a name that is known only at run time a ``Martlet/Topic`` first: `try TypedTopic<Order>(Topic("orders/\(id)"))`.
+/// Make a name that is known only at run time a ``/Martlet/Topic`` first: `try
+/// TypedTopic<Order>(Topic("orders/\(id)"))`.
 public struct TypedTopic<Value: Codable & Sendable>: Hashable, Sendable {
     /// The topic on the wire.
     public let topic: Topic
@@ -51,7 +52,8 @@ extension TypedDelivery where Value: Decodable {
     }
 }
 
-/// The values of a topic, in the order of the log, each exactly once. The sequence ends when the hub stops.
+/// The values of a topic, in the order of the log, each exactly once. The sequence ends when the topic has ended, and when
+/// the hub stops.
 ///
 /// It skips nothing silently: it throws ``EventValueError`` at an event that is not a value of the type, and at a gap. To
 /// continue without what is missing, subscribe again after the id of the error:
@@ -82,8 +84,11 @@ public struct TypedEvents<Value: Codable & Sendable>: AsyncSequence, Sendable {
         ///
         /// - Throws: ``EventValueError``; `CancellationError`; or the log's error if history cannot be read.
         public mutating func next() async throws -> TypedDelivery<Value>? {
-            guard let delivery = try await events.next() else { return nil }
-            return try TypedDelivery(delivery, on: topic)
+            while let delivery = try await events.next() {
+                // The end of the topic is no value.
+                if !delivery.endsTopic { return try TypedDelivery(delivery, on: topic) }
+            }
+            return nil
         }
     }
 }

@@ -78,8 +78,8 @@ def console() -> list[str]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, console: list[str]) -> Iterator[OpenPage]:
-    """Opens the demo page on a port and waits until all its streams are open."""
+def visit(browser: Browser, console: list[str]) -> Iterator[OpenPage]:
+    """Opens a page on a port, each as a visitor who shares nothing with the others."""
     uncaught: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -87,15 +87,25 @@ def open_page(browser: Browser, console: list[str]) -> Iterator[OpenPage]:
             console.append(message.text)
 
     with ExitStack() as stack:
-        def open_page(port: int, path: str = "/", **options: Any) -> Page:
+        def visit(port: int, path: str = "/", **options: Any) -> Page:
             context = stack.enter_context(browser.new_context(**options))
             context.set_default_timeout(DEADLINE * 1000)
             page = context.new_page()
             page.on("console", note)
             page.on("pageerror", lambda error: uncaught.append(str(error)))
             page.goto(f"http://{HOST}:{port}{path}")
-            expect(page.locator("body")).to_have_attribute("data-state", "open")
             return page
 
-        yield open_page
+        yield visit
     assert uncaught == []
+
+
+@pytest.fixture
+def open_page(visit: OpenPage) -> OpenPage:
+    """Opens the demo page on a port and waits until all its streams are open."""
+    def open_page(port: int, path: str = "/", **options: Any) -> Page:
+        page = visit(port, path, **options)
+        expect(page.locator("body")).to_have_attribute("data-state", "open")
+        return page
+
+    return open_page

@@ -28,6 +28,8 @@ class FaultyProxy:
         self._clients: set[asyncio.StreamWriter] = set()
         self._flow = asyncio.Event()
         self._held: list[asyncio.Event] = []
+        self._servers: dict[asyncio.StreamWriter, asyncio.StreamWriter] = {}
+        self._parted: dict[asyncio.StreamWriter, asyncio.StreamWriter] = {}  # clients; their servers
 
     def __enter__(self) -> Self:
         self._loop.start()
@@ -38,6 +40,7 @@ class FaultyProxy:
     def __exit__(self, *_: object) -> None:
         self.refuse()
         self.cut()
+        self._loop.run(self._end_parted())
         self._loop.stop()
 
     def accept(self) -> None:
@@ -49,6 +52,10 @@ class FaultyProxy:
     def cut(self, reset: bool = True) -> int:
         """Ends all connections, with a reset or with an orderly end of TCP. Returns how many there were."""
         return int(self._loop.run(self._cut(reset)))
+
+    def part(self) -> int:
+        """Ends all connections for the clients alone, as when a machine loses its power. Returns how many there were."""
+        return int(self._loop.run(self._part()))
 
     def stall(self) -> None:
         """Passes on nothing more, and closes nothing."""
@@ -81,6 +88,14 @@ class FaultyProxy:
                 client.close()
         return len(clients)
 
+    async def _part(self) -> int:
+        self._parted |= {client: self._servers[client] for client in self._clients if client in self._servers}
+        return await self._cut(reset=True)
+
+    async def _end_parted(self) -> None:
+        for server in self._parted.values():
+            server.close()
+
     async def _stall(self) -> None:
         self._flow.clear()
 
@@ -104,6 +119,7 @@ class FaultyProxy:
             self._clients.discard(client)
             client.close()
             return
+        self._servers[client] = server
         flow = self._flow
         pumps = [
             asyncio.ensure_future(self._pump(reader, server, flow, sys.maxsize)),
@@ -115,8 +131,10 @@ class FaultyProxy:
             for task in pumps:
                 task.cancel()
             self._clients.discard(client)
+            self._servers.pop(client, None)
             client.close()
-            server.close()
+            if client not in self._parted:
+                server.close()
 
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flow: asyncio.Event, most: int

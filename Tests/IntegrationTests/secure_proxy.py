@@ -42,6 +42,12 @@ class Authority:
 
     def server(self, *hosts: str) -> ssl.SSLContext:
         """TLS with a certificate for these hosts, by default 127.0.0.1 and localhost."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate(*hosts))
+        return context
+
+    def certificate(self, *hosts: str) -> Path:
+        """A file with a key and a certificate for these hosts, by default 127.0.0.1 and localhost."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [_host(host) for host in hosts or (HOST, "localhost")]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
@@ -60,9 +66,7 @@ class Authority:
         file.write_bytes(
             key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
             + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)

@@ -15,7 +15,7 @@ import pytest
 from httpx_sse import connect_sse
 
 from kafka_support import (
-    MockCluster, Record, Tansu, consume, kcat_consume, kcat_produce, newer_librdkafka, produce,
+    MockCluster, Record, Tansu, admin, consume, kcat_consume, kcat_produce, newer_librdkafka, produce,
 )
 from secure_proxy import Authority, SecureProxy
 from streams import data, events, gap, gaps, ids, last_id, opened, resumed, stream
@@ -92,6 +92,13 @@ def record(topic: str | None, value: str | bytes | None, **headers: str | bytes)
 
 def post(node: Martlet, topic: str, text: str, key: str) -> tuple[int, str]:
     return request(node.port, "POST", f"/events/{quote(topic)}", text, {"Idempotency-Key": key})
+
+
+def values(node: Martlet, topic: str) -> dict[str, str]:
+    """The current value of each key of a topic."""
+    code, text = request(node.port, "GET", f"/state/{topic}")
+    assert code == 200, text
+    return {key: value["data"] for key, value in json.loads(text)["values"].items()}
 
 
 def status(node: Martlet, path: str) -> int:
@@ -673,3 +680,40 @@ def test_other_settings_than_those_of_the_client_library_are_refused() -> None:
         ("no.such=1", "no.such"), ("auto.offset.reset=latest", "auto.offset.reset"), ("partitions=2", "log"),
     ]:
         assert reason in refusal("--log", f"kafka://{HOST}:1/t?{query}")
+
+
+@pytest.mark.parametrize("broker", ["mock", "tansu"])
+def test_what_outlives_history_survives_restarts(
+    start_node: StartNode, request: pytest.FixtureRequest, broker: str
+) -> None:
+    servers = request.getfixturevalue(broker).servers
+    environment = newer_librdkafka() if broker == "tansu" else {}
+    short = ["--history-events", "3"]
+    node = start_node(address(servers), *short, environment=environment)
+    wait_until(lambda: post(node, "noise", "first", "first")[0] == 200, "the producer is connected")
+    node.publish("sensors/1", "old", "?key=temperature")
+    node.publish("sensors/1", "21", "?key=temperature")
+    node.publish("sensors/1", "removed", "?key=pressure")
+    node.publish("sensors/1", "", "?key=pressure")
+    node.publish("chat/42", "bye", "?close=1")
+    for restart in [node.kill, node.stop]:
+        produce(servers, TOPIC, *(record("noise", f"{number}") for number in range(1100)))
+        restart()
+        node.start()
+        assert values(node, "sensors/1") == {"temperature": "21"}
+        assert post(node, "chat/42", "late", "late")[0] == 409
+    other = start_node(address(servers), "--read-only", *short, environment=environment)
+    assert values(other, "sensors/1") == {"temperature": "21"}
+    without = start_node(address(servers, "state="), *short, environment=environment)
+    assert values(without, "sensors/1") == {}
+    wait_until(lambda: post(without, "noise", "second", "second")[0] == 200, "the producer is connected")
+    assert without.publish("chat/42", "open again")
+    if broker == "tansu":
+        assert "The state topic was created." in node.log.read_text()
+        assert "martlet.state" in admin(servers).list_topics(timeout=DEADLINE).topics
+
+
+def test_a_node_that_only_reads_works_without_a_state_topic(tansu: Tansu, start_node: StartNode) -> None:
+    node = start_node(address(tansu.servers), "--read-only", environment=newer_librdkafka())
+    assert node.log.read_text().count("There is no state topic") == 1
+    assert "martlet.state" not in admin(tansu.servers).list_topics(timeout=DEADLINE).topics

@@ -90,3 +90,13 @@ def test_other_programs_that_listen_are_left_alone(tmp_path: Path) -> None:
         other.listen()
         assert f"{path} is in use" in refusal(path)
     assert path.is_socket()
+
+
+def test_its_health_can_be_asked(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sock"
+    command = [martlet(), "health", "--host", f"unix:{path}"]
+    with hub(path):
+        subprocess.run(command, check=True, timeout=DEADLINE, env=plain_environment())
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, env=plain_environment())
+    assert ended.returncode == 4
+    assert f"No hub answers at unix:{path}" in ended.stderr

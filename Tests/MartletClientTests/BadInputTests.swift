@@ -11,7 +11,7 @@ import Testing
 @testable import MartletClient
 
 /// Broken and hostile servers lead to an error or a reconnect, in bounded memory and time.
-@Suite(.timeLimit(.minutes(3))) struct BadInputTests {
+@Suite(.timeLimit(.minutes(10))) struct BadInputTests {
     private static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
     @Test(

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(3))) struct EventSourceTests {
+@Suite(.timeLimit(.minutes(10))) struct EventSourceTests {
     /// A source with the shortest waits.
     private static func source(
         _ server: ScriptedServer, path: String = "", _ configure: (inout EventSource.Configuration) -> Void = { _ in }

@@ -12,7 +12,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(3))) struct HubClientTests {
+@Suite(.timeLimit(.minutes(10))) struct HubClientTests {
     private static let book = "https://example.com/books/1"
 
     /// A hub of both protocols. The token `all` has all rights, and `reader` receives private events of books. Clients

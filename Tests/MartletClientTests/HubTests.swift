@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(3))) struct HubTests {
+@Suite(.timeLimit(.minutes(10))) struct HubTests {
     /// The connection is dropped a hundred times, while a publisher sends as fast as it can.
     @Test("Each event of a hub is received exactly once, however often the connection is cut")
     func exactlyOnce() async throws {

@@ -11,7 +11,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(3))) struct InterruptionTests {
+@Suite(.timeLimit(.minutes(10))) struct InterruptionTests {
     @Test("A silent stream is connected again, and any byte counts")
     func readTimeout() async throws {
         let clock = ManualClock()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import MartletClient
 
-@Suite(.timeLimit(.minutes(3))) struct ListenerTests {
+@Suite(.timeLimit(.minutes(10))) struct ListenerTests {
     private static let stream =
         "data: 1\n\nevent: price\ndata: 2\n\nevent: message\ndata: 3\n\nevent: Price\ndata: 4\n\nevent: price\ndata: 5\n\n"
 

@@ -73,7 +73,7 @@ import Testing
         let named = try headers("*", "https://a.example", origin: "https://a.example")
         #expect(named[.accessControlAllowOrigin] == "https://a.example")
         #expect(named[.accessControlAllowCredentials] == "true")
-        #expect(named[.accessControlExposeHeaders] == "Last-Event-ID, Link, Martlet-Gap")
+        #expect(named[.accessControlExposeHeaders] == "ETag, Last-Event-ID, Link, Martlet-End, Martlet-Gap")
         #expect(named[.vary] == "Origin")
         let other = try headers("*", "https://a.example", origin: "https://b.example")
         #expect(other[.accessControlAllowOrigin] == "*")
@@ -93,7 +93,7 @@ import Testing
         let allowed = headers[.accessControlAllowHeaders]?.split(separator: ", ").map(String.init) ?? []
         for name in [
             "authorization", "cache-control", "content-type", "event-id", "event-key", "event-private", "event-retry",
-            "event-type", "idempotency-key", "last-event-id", "x-requested-with",
+            "event-type", "idempotency-key", "if-none-match", "last-event-id", "x-requested-with",
         ] {
             #expect(allowed.contains(name))
         }

@@ -151,18 +151,18 @@ private func access(
     func ticketsGrowOldAndThere() {
         var book = TicketBook(lifetime: .seconds(30), capacity: 2, share: 1)
         let start = ContinuousClock.now
-        func insert(_ ticket: String, at seconds: Int) -> Bool {
+        func insert(_ ticket: String, at seconds: Int) -> TicketBook.Insertion {
             book.insert(Grant(principal: ticket), as: ticket, now: start + .seconds(seconds))
         }
         func redeem(_ ticket: String, at seconds: Int) -> String? {
             book.redeem(ticket, now: start + .seconds(seconds))?.principal
         }
-        #expect(insert("1", at: 0))
-        #expect(!insert("1", at: 0), "one principal has had his share")
-        #expect(insert("2", at: 1))
-        #expect(!insert("3", at: 29))
+        #expect(insert("1", at: 0) == .stored)
+        #expect(insert("1", at: 0) == .aboveShare)
+        #expect(insert("2", at: 1) == .stored)
+        #expect(insert("3", at: 29) == .aboveCapacity)
         // The first is too old by now, and makes room.
-        #expect(insert("3", at: 30))
+        #expect(insert("3", at: 30) == .stored)
         #expect(redeem("1", at: 30) == nil)
         #expect(redeem("2", at: 31) == nil)
         #expect(redeem("3", at: 59) == "3")

@@ -105,7 +105,7 @@ import Testing
         try await TestServer.run { server in
             let response = try await server.request("OPTIONS", "/events/a")
             #expect(response.status == 204)
-            #expect(response.header("allow") == "GET, HEAD, OPTIONS, POST")
+            #expect(response.header("allow") == "GET, HEAD, OPTIONS, POST, PUT")
         }
     }
 
@@ -242,7 +242,7 @@ import Testing
             #expect(try await server.request("GET", "/nowhere").status == 404)
             let wrong = try await server.request("DELETE", "/events/a")
             #expect(wrong.status == 405)
-            #expect(wrong.header("allow") == "GET, HEAD, OPTIONS, POST")
+            #expect(wrong.header("allow") == "GET, HEAD, OPTIONS, POST, PUT")
             #expect(try await server.request("POST", "/health/live").status == 405)
             #expect(try await server.request("PROPFIND", "/events/a").status == 501)
         }

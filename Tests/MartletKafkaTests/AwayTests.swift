@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletKafka
 
-@Suite("When the Kafka brokers are away", .timeLimit(.minutes(3)))
+@Suite("When the Kafka brokers are away", .timeLimit(.minutes(10)))
 struct AwayTests {
     @Test("Publishing fails meanwhile, and everything continues when they are back")
     func goesOn() async throws {

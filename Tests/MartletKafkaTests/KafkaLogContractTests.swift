@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletKafka
 
-@Suite("The contract of logs, kept by a Kafka cluster", .timeLimit(.minutes(5)))
+@Suite("The contract of logs, kept by a Kafka cluster", .timeLimit(.minutes(10)))
 struct KafkaLogContractTests {
     @Test("The log keeps the contract", arguments: LogContract.checks)
     func contract(check: LogContract.Check<any Log>) async throws {
@@ -59,13 +59,30 @@ struct KafkaLogContractTests {
     func restarts(check: LogContract.Check<RestartableLog>) async throws {
         // A new node does not know which topics had events that the brokers have removed before it came.
         guard !["removed before", "Removed events"].contains(where: check.name.contains) else { return }
+        try await restart(check, windowRecords: 100_000)
+    }
+
+    @Test(
+        "A new node with a short window knows what outlives history",
+        arguments: LogContract.restartChecks.filter { $0.name.contains("outlives history") })
+    func shortRestarts(check: LogContract.Check<RestartableLog>) async throws {
+        try await restart(check, windowRecords: 3)
+    }
+
+    private func restart(_ check: LogContract.Check<RestartableLog>, windowRecords: Int) async throws {
         try await MockCluster.with { cluster in
             let logs = Mutex<[KafkaLog]>([])
             try await check.run {
                 RestartableLog {
-                    let log = cluster.log()
+                    let log = cluster.log {
+                        $0.windowRecords = windowRecords
+                        $0.checkpointRecords = 1
+                    }
                     logs.withLock { $0.append(log) }
                     return FillingLog(log, cluster, keeping: check.events)
+                } crash: {
+                    // The brokers have removed the events at once, so no other node could read them.
+                    try await until { logs.withLock { $0.last?.isStored ?? true } }
                 }
             }
             for log in logs.withLock({ $0 }) { await log.close() }

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletKafka
 
-@Suite("Nodes on one Kafka topic", .timeLimit(.minutes(3)))
+@Suite("Nodes on one Kafka topic", .timeLimit(.minutes(10)))
 struct NodesTests {
     @Test("Publishes with one key on several nodes at the same time are accepted once, and get the same answer")
     func sameKey() async throws {

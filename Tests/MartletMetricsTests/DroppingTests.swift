@@ -5,7 +5,7 @@ import MartletMetrics
 import TestSupport
 import Testing
 
-@Suite("Metrics that are dropped or destroyed", .timeLimit(.minutes(3)))
+@Suite("Metrics that are dropped or destroyed", .timeLimit(.minutes(10)))
 struct DroppingTests {
     private let registry = PrometheusRegistry()
 

@@ -4,7 +4,7 @@ import CoreMetrics
 import MartletMetrics
 import Testing
 
-@Suite("Recording", .timeLimit(.minutes(3)))
+@Suite("Recording", .timeLimit(.minutes(10)))
 struct RecordingTests {
     private let registry = PrometheusRegistry()
 

@@ -4,7 +4,7 @@ import CoreMetrics
 import MartletMetrics
 import Testing
 
-@Suite("The text for Prometheus", .timeLimit(.minutes(3)))
+@Suite("The text for Prometheus", .timeLimit(.minutes(10)))
 struct RenderingTests {
     private let registry = PrometheusRegistry(
         buckets: ["lag": [0.5, 0.1], "size": [1, 10]], help: ["events": "Events that were accepted."])

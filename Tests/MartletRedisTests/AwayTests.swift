@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("When the Redis server is away", .timeLimit(.minutes(3)))
+@Suite("When the Redis server is away", .timeLimit(.minutes(10)))
 struct AwayTests {
     @Test("Publishing fails meanwhile, and everything continues when it is back")
     func goesOn() async throws {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("When the Redis server has lost events", .timeLimit(.minutes(3)))
+@Suite("When the Redis server has lost events", .timeLimit(.minutes(10)))
 struct LossTests {
     @Test(
         "Every reader gets a gap when a new epoch begins, and the events behind it",

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("Nodes of one stream of which one lags", .timeLimit(.minutes(1)))
+@Suite("Nodes of one stream of which one lags", .timeLimit(.minutes(10)))
 struct NodesTests {
     @Test("An id that a node has not read yet is known there, and is ahead of it")
     func ahead() async throws {

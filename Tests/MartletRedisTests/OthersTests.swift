@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("Other programs that use the stream", .timeLimit(.minutes(3)))
+@Suite("Other programs that use the stream", .timeLimit(.minutes(10)))
 struct OthersTests {
     @Test("Entries of other programs are events")
     func entries() async throws {

@@ -9,9 +9,11 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("The contract of logs, kept by a Redis server", .timeLimit(.minutes(5)))
+@Suite("The contract of logs, kept by a Redis server", .timeLimit(.minutes(10)))
 struct RedisLogContractTests {
-    @Test("The log keeps the contract", arguments: LogContract.checks + LogContract.retentionChecks)
+    @Test(
+        "The log keeps the contract",
+        arguments: LogContract.checks + LogContract.retentionChecks + LogContract.endChecks)
     func contract(check: LogContract.Check<any Log>) async throws {
         try await RedisServer.with { server in
             let log = server.log(keeping: check.events)

@@ -10,7 +10,7 @@ import Testing
 
 @testable import MartletRedis
 
-@Suite("A Redis log without threads", .timeLimit(.minutes(1)))
+@Suite("A Redis log without threads", .timeLimit(.minutes(10)))
 struct ThreadTests {
     /// Starts so many threads, then none.
     private func starter(of count: Int) -> WorkThread.Starter {

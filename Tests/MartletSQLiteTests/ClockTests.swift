@@ -7,7 +7,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("The ages of events when the wall clock jumps", .timeLimit(.minutes(3)))
+@Suite("The ages of events when the wall clock jumps", .timeLimit(.minutes(10)))
 struct ClockTests {
     private static let day: Int64 = 86_400
 

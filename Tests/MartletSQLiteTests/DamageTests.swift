@@ -6,7 +6,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("A file that does not contain what was written", .timeLimit(.minutes(3)))
+@Suite("A file that does not contain what was written", .timeLimit(.minutes(10)))
 struct DamageTests {
     private static let texts = (0..<120).map { "event \($0) " + String(repeating: "x", count: $0) }
     private static let pageSize = 4096

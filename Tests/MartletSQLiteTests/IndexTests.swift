@@ -36,13 +36,13 @@ struct IndexTests {
     func topics() throws {
         var generator = SeededGenerator(seed: 1)
         let names: [Topic] = ["a", "b", "c", "d"]
-        var column = TopicColumn(from: 101)
+        var column = TopicColumn()
         var events: [Event] = []
         for _ in 0..<10_000 {
             let topic = names[Int.random(in: 0..<4, using: &generator)]
             let others: [Topic] = Int.random(in: 0..<50, using: &generator) == 0 ? ["e"] : []
             events.append(Event(topic: topic, alternates: others, data: ""))
-            column.append(events[events.count - 1])
+            column.append(events[events.count - 1], at: UInt64(100 + events.count))
         }
         column.removeFirst(through: 4500)
         for wanted in [[names[0]], [names[1], names[3]], ["none"]] as [[Topic]] {

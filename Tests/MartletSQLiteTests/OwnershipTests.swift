@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("The owner of the file of a log", .timeLimit(.minutes(3)))
+@Suite("The owner of the file of a log", .timeLimit(.minutes(10)))
 struct OwnershipTests {
     /// Opens the file, expects to be refused, and returns why.
     private func refusal(of folder: TemporaryFolder) async throws -> SQLiteLogError {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("A log in a file that is opened again", .timeLimit(.minutes(3)))
+@Suite("A log in a file that is opened again", .timeLimit(.minutes(10)))
 struct RestartTests {
     @Test("After a proper close, all events are there and the epoch continues")
     func closed() async throws {

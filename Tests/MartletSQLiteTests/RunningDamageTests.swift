@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("A file that changes while its log is open", .timeLimit(.minutes(3)))
+@Suite("A file that changes while its log is open", .timeLimit(.minutes(10)))
 struct RunningDamageTests {
     private static let texts = (0..<300).map { "<\($0)> " + String(repeating: "x", count: 1000) }
 

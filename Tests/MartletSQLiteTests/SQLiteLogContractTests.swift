@@ -8,9 +8,11 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("The contract of logs, kept in a file", .timeLimit(.minutes(5)))
+@Suite("The contract of logs, kept in a file", .timeLimit(.minutes(10)))
 struct SQLiteLogContractTests {
-    @Test("The log in a file keeps the contract", arguments: LogContract.checks + LogContract.retentionChecks)
+    @Test(
+        "The log in a file keeps the contract",
+        arguments: LogContract.checks + LogContract.endChecks + LogContract.retentionChecks)
     func contract(check: LogContract.Check<any Log>) async throws {
         try await TemporaryFolder.with { folder in
             let log = folder.log(

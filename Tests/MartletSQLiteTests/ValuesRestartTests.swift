@@ -5,7 +5,7 @@ import MartletValues
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct ValuesRestartTests {
+@Suite(.timeLimit(.minutes(10))) struct ValuesRestartTests {
     @Test("A state and the end of a job are there after a restart")
     func restart() async throws {
         try await TemporaryFolder.with { folder in

@@ -9,7 +9,7 @@ import Testing
 
 @testable import MartletSQLite
 
-@Suite("Writing a log in a file", .timeLimit(.minutes(3)))
+@Suite("Writing a log in a file", .timeLimit(.minutes(10)))
 struct WritingTests {
     private func with(
         queue: PublishQueue = PublishQueue(), _ body: (SQLiteLog, TemporaryFolder) async throws -> Void
@@ -76,7 +76,8 @@ struct WritingTests {
                 for _ in 0..<5 {
                     let events = Array(repeating: Event(topic: "news", data: ""), count: events)
                     waiting.reserve(bytes)
-                    waiting.append(PendingPublish(events, once: nil, byteCount: bytes, continuation: continuation))
+                    waiting.append(
+                        PendingPublish(events, once: nil, byteCount: bytes, answer: { continuation.resume(with: $0) }))
                 }
                 while waiting.count > 0 { groups.append(waiting.takeGroup().group.count) }
                 continuation.resume(returning: [])

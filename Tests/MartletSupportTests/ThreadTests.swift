@@ -3,7 +3,7 @@
 import MartletSupport
 import Testing
 
-@Suite("Threads for blocking calls", .timeLimit(.minutes(1)))
+@Suite("Threads for blocking calls", .timeLimit(.minutes(10)))
 struct ThreadTests {
     private final class Token: Sendable {}
 

@@ -4,6 +4,7 @@ import EventStream
 import MartletTesting
 import NIOCore
 import NIOEmbedded
+import TestSupport
 import Testing
 
 @testable import Martlet
@@ -62,7 +63,9 @@ import Testing
         try await withHub(log: log, windowBytes: 1) { [news] hub in
             let client = try await SinkClient(hub, news)
             try await client.setWritable(false)
-            try await hub.publish(numbers: 0..<100, to: "news")
+            let ids = try await hub.publish(numbers: 0..<100, to: "news")
+            // Until then the log keeps what the hub has not read.
+            try await until { hub.end.text == ids.last }
             try await client.setWritable(true)
             try await client.read { $0.events.count == 11 }
             #expect(client.events[0].event == "gap")

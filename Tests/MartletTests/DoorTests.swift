@@ -326,17 +326,17 @@ private final class LineKeeper: DoorKeeper {
         self.subscribe = subscribe
     }
 
-    func enter() -> ConnectionAdmission {
+    func enter(from address: SocketAddress?) -> (ConnectionAdmission, ConnectionPeer) {
         state.withLock { state in
             let admission = state.admissions.isEmpty ? .admitted : state.admissions.removeFirst()
             if admission != .closed { state.entered += 1 }
-            return admission
+            return (admission, ConnectionPeer(address: address))
         }
     }
 
     func leave(_ admission: ConnectionAdmission) { state.withLock { $0.left += 1 } }
 
-    func read(_ bytes: UnsafeRawBufferPointer, from peer: SocketAddress?) -> DoorReading {
+    func read(_ bytes: UnsafeRawBufferPointer, from peer: ConnectionPeer) -> DoorReading {
         guard let kind = bytes.first, LineRequest.kinds.utf8.contains(kind) else { return .other }
         guard let newline = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return .incomplete }
         state.withLock { $0.requestCount += 1 }
@@ -344,7 +344,7 @@ private final class LineKeeper: DoorKeeper {
         return .request(request, length: newline + 1)
     }
 
-    func give(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission) {
+    func give(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission, _ peer: ConnectionPeer) {
         state.withLock { state in
             if state.given.updateValue((bytes, admission), forKey: socket) != nil { state.givenTwice.append(socket) }
         }
@@ -377,7 +377,7 @@ private final class DoorBench {
         keepers = Self.listeners.map { _ in
             LineKeeper(idleTimeout: idleTimeout, writeTimeout: writeTimeout) {
                 let subscription = try hub?.subscribeNow(
-                    to: Selection(topics: ["a"]), after: nil, since: nil, terms: LeaseTerms())
+                    to: Selection(topics: ["a"]), after: nil, since: nil, withValues: false, terms: LeaseTerms())
                 guard let subscription else { throw LineRequest.Failure() }
                 return subscription
             }

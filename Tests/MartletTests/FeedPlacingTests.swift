@@ -6,7 +6,7 @@ import Testing
 
 @testable import Martlet
 
-@Suite("Cursors between history and the window", .timeLimit(.minutes(3)))
+@Suite("Cursors between history and the window", .timeLimit(.minutes(10)))
 struct FeedPlacingTests {
     private static let topics: [Topic] = ["a", "b", "c", "d"]
 
@@ -80,7 +80,7 @@ struct FeedPlacingTests {
             case .caughtUp(let mark):
                 cursor = .at(mark)
                 isCaughtUp = true
-            case .ahead:
+            case .ahead, .finished, .values, .skip:
                 break
             }
         }

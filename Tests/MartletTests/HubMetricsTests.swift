@@ -64,6 +64,45 @@ struct HubMetricsTests {
         }
     }
 
+    @Test("Refusals by status and reason, of which only so many are told apart")
+    func refusals() async throws {
+        try await withHub(metrics: registry) { hub in
+            #expect(samples(#"martlet_refusals_total{reason="overloaded""#).first?.hasSuffix(" 0") == true)
+            hub.refused(status: 503, reason: "overloaded")
+            #expect(samples(#"martlet_refusals_total{reason="overloaded""#).first?.hasSuffix(" 1") == true)
+            let known = samples("martlet_refusals_total").count
+            for number in known..<100 { hub.refused(status: 400, reason: "reason_\(number)") }
+            #expect(samples("martlet_refusals_total").count == 100)
+            #expect(samples(#"martlet_refusals_total{reason="other""#).isEmpty)
+            for number in 0..<3 { hub.refused(status: 400, reason: "more_\(number)") }
+            hub.refused(status: 503, reason: "overloaded")
+            #expect(samples("martlet_refusals_total").count == 101)
+            #expect(samples(#"martlet_refusals_total{reason="other""#).first?.hasSuffix(" 3") == true)
+            #expect(samples(#"martlet_refusals_total{reason="overloaded""#).first?.hasSuffix(" 2") == true)
+        }
+    }
+
+    @Test("History, publishes, and what is replayed in bytes")
+    func history() async throws {
+        try await withHub(windowBytes: 1, metrics: registry) { hub in
+            try await hub.publish(numbers: 0..<5, to: "news")
+            _ = try? await hub.publish("1", to: Topic("/.well-known/mercure/x"))
+            let shard = SimulatedShard(hub, seed: 1)
+            shard.network.isKind = true
+            let (socket, _) = shard.open(
+                try await hub.subscribe(to: .of("news"), after: "earliest"), framing: .plain)
+            while !String(decoding: shard.network.sockets[socket]?.received ?? [], as: UTF8.self).contains("data: 4") {
+                shard.pass()
+                try await Task.step()
+            }
+            #expect(shard.sinks.tally.replayedBytes == shard.network.sockets[socket]?.received.count)
+            hub.updateGauges()
+            #expect(samples("martlet_history_events ") == ["martlet_history_events 5"])
+            #expect(samples("martlet_replay_reads ") == ["martlet_replay_reads 0"])
+            #expect(samples("martlet_publish_duration_seconds_count ") == ["martlet_publish_duration_seconds_count 5"])
+        }
+    }
+
     @Test("Gaps by their reason")
     func gaps() async throws {
         try await withHub(metrics: registry) { hub in

@@ -3,7 +3,7 @@
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct HubModelTests {
+@Suite(.timeLimit(.minutes(10))) struct HubModelTests {
     private let operations = FuzzSettings.count ?? 10_000
 
     @Test("A hub with its log in memory does what the model does", arguments: [25, 100_000])

@@ -6,11 +6,21 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("The contract of logs", .timeLimit(.minutes(3)))
+@Suite("The contract of logs", .timeLimit(.minutes(10)))
 struct LogContractTests {
     @Test("The log in memory keeps the contract", arguments: LogContract.checks)
     func memoryLog(check: LogContract.Check<any Log>) async throws {
         try await check.run { MemoryLog(clock: ManualClock()) }
+    }
+
+    @Test("In the log in memory, topics end and writers are replaced", arguments: LogContract.endChecks)
+    func memoryLogEnds(check: LogContract.Check<any Log>) async throws {
+        try await check.run { MemoryLog(clock: ManualClock()) }
+    }
+
+    @Test("In a log of two partitions, topics end and writers are replaced", arguments: LogContract.endChecks)
+    func vectorLogEnds(check: LogContract.Check<any Log>) async throws {
+        try await check.run { VectorLog() }
     }
 
     @Test("A log of two partitions keeps the contract", arguments: LogContract.checks, VectorLog.Partition.allCases)

@@ -3,7 +3,7 @@
 import MartletTesting
 import Testing
 
-@Suite("The manual clock", .timeLimit(.minutes(3)))
+@Suite("The manual clock", .timeLimit(.minutes(10)))
 struct ManualClockTests {
     private let clock = ManualClock()
 

@@ -5,7 +5,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("Publishers that wait for the log in memory", .timeLimit(.minutes(3)))
+@Suite("Publishers that wait for the log in memory", .timeLimit(.minutes(10)))
 struct MemoryLogBacklogTests {
     private let log = MemoryLog(clock: ManualClock(), queue: .backlog(of: 3))
 

@@ -5,7 +5,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("Gaps of the log in memory", .timeLimit(.minutes(3)))
+@Suite("Gaps of the log in memory", .timeLimit(.minutes(10)))
 struct MemoryLogGapTests {
     private let clock = ManualClock()
 

@@ -5,7 +5,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite("The history of the log in memory", .timeLimit(.minutes(3)))
+@Suite("The history of the log in memory", .timeLimit(.minutes(10)))
 struct MemoryLogRetentionTests {
     private let clock = ManualClock()
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Martlet
 
-@Suite("History on its way to those who catch up", .timeLimit(.minutes(3)))
+@Suite("History on its way to those who catch up", .timeLimit(.minutes(10)))
 struct ReplayBudgetTests {
     private static let sliceBytes = 8192
     private static let reads = 2

@@ -3,7 +3,7 @@
 import Martlet
 import Testing
 
-@Suite("Signals", .timeLimit(.minutes(3)))
+@Suite("Signals", .timeLimit(.minutes(10)))
 struct SignalTests {
     private let signal = Signal()
 

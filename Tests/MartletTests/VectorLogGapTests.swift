@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `b` is a topic of the first partition; `a`, `c`, `e` and `g` are of the second.
-@Suite("What a log of two partitions says of what it has removed", .timeLimit(.minutes(3)))
+@Suite("What a log of two partitions says of what it has removed", .timeLimit(.minutes(10)))
 struct VectorLogGapTests {
     private let even: Topic = "b"
     private let odd: Topic = "a"

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `even` is a topic of the first partition, `odd` of the second.
-@Suite("A log of two partitions", .timeLimit(.minutes(3)))
+@Suite("A log of two partitions", .timeLimit(.minutes(10)))
 struct VectorLogTests {
     private let even: Topic = "b"
     private let odd: Topic = "a"

@@ -7,7 +7,7 @@ import MartletValues
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct JobTests {
+@Suite(.timeLimit(.minutes(10))) struct JobTests {
     private struct Internal: Error, CustomStringConvertible {
         var description: String { "password is 1234" }
     }

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MartletValues
 
-@Suite(.timeLimit(.minutes(3))) struct JobWatchTests {
+@Suite(.timeLimit(.minutes(10))) struct JobWatchTests {
     /// Every report of a job's latest run with its id.
     private func deliveries(on hub: Hub) async throws -> [TypedDelivery<JobReport>] {
         var watch = hub.watchJob("import-7").makeAsyncIterator()

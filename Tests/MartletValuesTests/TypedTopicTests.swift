@@ -6,7 +6,7 @@ import MartletValues
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct TypedTopicTests {
+@Suite(.timeLimit(.minutes(10))) struct TypedTopicTests {
     private let orders = TypedTopic<Order>("orders/42")
 
     @Test("A value is JSON on one line, the same text for the same value")

@@ -36,6 +36,7 @@ extension WrappingLog {
     }
 
     package func covers(_ a: Position, _ b: Position) -> Bool { log.covers(a, b) }
+    package func present(through end: Position) async throws -> Present { try await log.present(through: end) }
 }
 
 /// A log in memory that refuses events on demand, and counts its reads.
@@ -88,7 +89,7 @@ package final class ScriptedLog: WrappingLog {
     }
 }
 
-/// A log that opens, and fails every other call.
+/// A log that opens empty, and fails every call after that.
 package struct FailingLog: Log {
     package struct Unreachable: Error {}
 
@@ -98,6 +99,7 @@ package struct FailingLog: Log {
     package init(throwing error: any Error = Unreachable()) { self.error = error }
 
     package func open() async throws -> Position { .earliest }
+    package func present(through end: Position) async throws -> Present { Present() }
     package func append(_ events: [Event], once key: String?) async throws -> [Position] { throw error }
     package func resolve(_ id: String, for selection: Selection) async throws -> Resolution { throw error }
     package func resolve(since age: Duration, for selection: Selection) async throws -> Resolution { throw error }

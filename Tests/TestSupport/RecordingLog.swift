@@ -24,7 +24,8 @@ package final class RecordingLog: Sendable {
         }
 
         func log(event: LogEvent) {
-            log.recorded.withLock { $0.append("\(event.level) \(event.message) \(event.metadata ?? [:])") }
+            let fields = metadata.merging(event.metadata ?? [:]) { $1 }
+            log.recorded.withLock { $0.append("\(event.level) \(event.message) \(fields)") }
         }
     }
 }

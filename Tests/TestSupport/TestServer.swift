@@ -26,6 +26,7 @@ package struct TestServer: Sendable {
     }
 
     /// - Parameters:
+    ///   - waitsForHub: Whether the closure runs once the hub is ready, and not as soon as the port is open.
     ///   - hasFrontDoor: Whether the threads of the hub answer plain requests, as in `martlet serve`.
     ///   - doorRoutes: Adds routes that may be at the front door.
     package static func run<Value: Sendable>(
@@ -34,8 +35,10 @@ package struct TestServer: Sendable {
         arrangement: Arrangement = .outerGroup,
         maximumConnections: Int = .max,
         idleTimeout: Duration = .seconds(60),
+        proxies: TrustedProxies = .none,
         logger: Logger = quiet,
         access: Access<BasicEventStreamRequestContext> = .local,
+        waitsForHub: Bool = true,
         hasFrontDoor: Bool = true,
         adding routes: (Router<BasicEventStreamRequestContext>) -> Void = { _ in },
         addingAtDoor doorRoutes: (Router<BasicEventStreamRequestContext>, FrontDoor?) -> Void = { _, _ in },
@@ -55,7 +58,8 @@ package struct TestServer: Sendable {
             router: router,
             server: server
                 ?? .eventStreams(
-                    of: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, frontDoor: door),
+                    of: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, proxies: proxies,
+                    frontDoor: door),
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { channel in
                 door?.open(on: channel, logger: logger)
@@ -77,7 +81,10 @@ package struct TestServer: Sendable {
             let bound = try await TestConnection.withPatience { await ports.first { _ in true } }
             let server = TestServer(port: bound ?? 0, hub: hub, tickets: tickets, group: group)
             let result: Result<Value, any Error>
-            do { result = .success(try await body(server)) } catch { result = .failure(error) }
+            do {
+                if waitsForHub { try await server.until(\.isReady) }
+                result = .success(try await body(server))
+            } catch { result = .failure(error) }
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()
             return try result.get()

@@ -62,6 +62,9 @@ int martlet_signal_create(void);
 /// How many processors this process may run on; at least 1.
 int martlet_processor_count(void);
 
+/// The time of the wall clock, in milliseconds since 1970.
+int64_t martlet_wall_milliseconds(void);
+
 /// Gives free memory of the heap back to the system, where the C library can.
 void martlet_heap_trim(void);
 

@@ -36,23 +36,100 @@ extension FanOut {
     ///
     /// - Throws: ``MartletError`` where the hub does not run or holds too many templates like those of the selection.
     func open(_ selection: Selection) throws(MartletError) -> (FeedID, Mark) {
-        let (feed, tail, isDue) = try state.withLock { state throws(MartletError) in
+        let (feed, tail, isDue, watches) = try state.withLock { state throws(MartletError) in
             guard let feed = try state.feeds?.open(selection), let tail = state.feeds?.tail else { throw .notRunning }
-            return (feed, tail, state.feeds?.shouldTellIndex() ?? false)
+            return (feed, tail, state.feeds?.shouldTellIndex() ?? false, Self.watches(in: state))
         }
         if isDue { refreshRouter() }
+        for watch in watches { watch.opened(feed, selection) }
         return (feed, tail)
+    }
+
+    /// The topics of a selection that have ended.
+    func ends(of selection: Selection) -> EndedTopics {
+        state.withLock { $0.feeds?.ends(of: selection) } ?? EndedTopics()
+    }
+
+    /// Throws if a topic has ended, as far as this node has read the log.
+    func check(_ events: [Event]) throws(MartletError) {
+        var (rest, ended) = (events[...], Set<Topic>())
+        repeat {
+            let some = rest.prefix(Self.mostAtOnce)
+            rest = rest.dropFirst(some.count)
+            try state.withLock { state throws(MartletError) in
+                try state.feeds?.book.check(some, behindEndsOf: &ended)
+            }
+        } while !rest.isEmpty
+    }
+
+    /// How many events or values are looked at before others get the lock, too.
+    private static let mostAtOnce = 256
+
+    /// Where the topic has ended that these events end, if that is all that they do.
+    func repeatedEnd(_ events: [Event]) -> Position? { state.withLock { $0.feeds?.book.repeatedEnd(events) } }
+
+    /// How many values, and how many topics, were forgotten because of a bound.
+    var forgotten: (values: Int, topics: Int) {
+        state.withLock { ($0.feeds?.values.forgotten ?? 0, $0.feeds?.book.forgotten ?? 0) }
+    }
+
+    /// The events that readers need: those that have not expired, were not purged, and are not replaced where only the
+    /// newest value of a key counts.
+    func current(_ records: [Record]) -> [Record] {
+        current(conflated.map { records.conflated(where: $0.selects) } ?? records) { $0 }
+    }
+
+    /// The values that are still there for readers.
+    func current(_ frames: [Frame]) -> [Frame] { current(frames, \.record) }
+
+    private func current<Item: Sendable>(_ items: [Item], _ record: @Sendable (Item) -> Record) -> [Item] {
+        let now = WallTime.now
+        let hasGone = state.withLock { $0.feeds?.hasGoneTopics ?? false }
+        guard hasGone || items.contains(where: { record($0).event.isExpired(at: now) }) else { return items }
+        var (current, rest) = ([] as [Item], items[...])
+        while !rest.isEmpty {
+            let some = rest.prefix(Self.mostAtOnce)
+            rest = rest.dropFirst(some.count)
+            current += state.withLock { state in
+                some.filter { state.feeds?.isCurrent(record($0), now: now, covers: log.covers) ?? true }
+            }
+        }
+        return current
+    }
+
+    /// Whether topics of a selection have lost events behind a position, because they have expired or were purged.
+    func hasLost(_ selection: Selection, after position: Position) -> Bool {
+        state.withLock { state in
+            guard let feeds = state.feeds, feeds.hasGoneTopics else { return false }
+            return feeds.hasLost(selection, after: position, now: .now, covers: log.covers)
+        }
+    }
+
+    /// The current values of a selection, some at a time, as of the tail where the reader began.
+    func values(
+        of selection: Selection, after: SequenceNumber, through: SequenceNumber, limit: SliceLimit
+    ) -> (values: [StateTable.Value], end: SequenceNumber) {
+        state.withLock { state in
+            state.feeds?.values(of: selection, after: after, through: through, limit: limit, covers: log.covers)
+                ?? ([], through)
+        }
+    }
+
+    /// Throws if all topics of a selection have expired.
+    func checkNotExpired(_ selection: Selection) throws(MartletError) {
+        if state.withLock({ $0.feeds?.isExpired(selection, now: .now) }) == true { throw .topicExpired }
     }
 
     /// Keeps a feed that is open, until another ``close(_:)``.
     func keep(_ feed: FeedID) { state.withLock { $0.feeds?.keep(feed) } }
 
     func close(_ feed: FeedID) {
-        let isDue = state.withLock { state in
-            state.feeds?.close(feed)
-            return state.feeds?.shouldTellIndex() ?? false
+        let (isDue, watches) = state.withLock { state in
+            let isFreed = state.feeds?.close(feed) ?? false
+            return (state.feeds?.shouldTellIndex() ?? false, isFreed ? Self.watches(in: state) : [])
         }
         if isDue { refreshRouter() }
+        for watch in watches { watch.closed(feed) }
     }
 
     /// Has the index take what has changed, so that the next event does not wait for it.
@@ -93,7 +170,11 @@ extension FanOut {
         guard canReadNow(request), let log = immediateLog else { return nil }
         let slice = try? log.readNow(
             request.selection, after: request.after, through: request.through.position, limit: configuration.slice)
-        return slice.map { ReplaySlice($0, for: request, within: nil) }
+        return slice.map { slice in
+            var slice = slice
+            slice.records = current(slice.records)
+            return ReplaySlice(slice, for: request, within: nil)
+        }
     }
 
     /// Gives the feeds what was read of the log.

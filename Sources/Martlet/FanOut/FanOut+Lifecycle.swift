@@ -14,22 +14,29 @@ extension FanOut {
     var streamCount: Int { state.withLock { $0.streams } }
 
     var levels: HubMetrics.Levels {
-        state.withLock { state in
+        let reads = replayer.reads
+        return state.withLock { state in
             HubMetrics.Levels(
                 streams: state.streams, sockets: state.sockets, feeds: state.feeds?.feedCount ?? 0,
                 windowBytes: state.feeds?.windowByteCount ?? 0, shardLag: state.feeds?.lag ?? 0,
-                replayBytes: replayer.budget.byteCount)
+                replayBytes: replayer.budget.byteCount, replayReads: reads.onTheirWay,
+                replayReadsWaiting: reads.waiting, stateKeys: state.feeds?.values.count ?? 0,
+                stateBytes: state.feeds?.values.byteCount ?? 0, rememberedTopics: state.feeds?.book.count ?? 0)
         }
     }
 
     /// Ends all streams, spread over ``HubConfiguration/grace``.
     func beginDrain() {
-        let shards = state.withLock { state -> [any Shard] in
-            guard !state.isDraining else { return [] }
+        let (shards, others) = state.withLock {
+            state -> ([any Shard], [(listener: any FeedListener, feeds: [FeedID])]) in
+            guard !state.isDraining else { return ([], []) }
             state.isDraining = true
-            return state.shards
+            let listeners = state.feeds?.allListeners() ?? []
+            return (state.shards, listeners.filter { !$0.listener.holdsUpPublishers })
         }
         for shard in shards { shard.drain() }
+        // Those who wait for events in this process find out.
+        for (listener, feeds) in others { listener.feedsGrew(feeds) }
     }
 
     /// A time to wait before reconnecting, different for every client.
@@ -61,7 +68,8 @@ extension FanOut {
         }
     }
 
-    func start(at end: Position) throws {
+    /// - Parameter present: What the log knows besides its events.
+    func start(at end: Position, _ present: Present) throws {
         #if os(Linux)
         let shards = try startShards()
         state.withLock { $0.socketShards = shards }
@@ -70,7 +78,10 @@ extension FanOut {
             state.start = end
             state.feeds = FeedTable(
                 tail: end, windowBytes: configuration.windowBytes,
-                templatesAlike: configuration.limits.templatesAlike)
+                templatesAlike: configuration.limits.templatesAlike, present: present,
+                stateKeys: configuration.stateKeys, stateBytes: configuration.stateBytes,
+                rememberedTopics: configuration.rememberedTopics, conflated: configuration.latestTopics,
+                skipped: configuration.skippedTopics)
             state.phase = .running
         }
         changed.fire()
@@ -125,11 +136,12 @@ extension FanOut {
 
     /// Ends what reads events in this process, and closes what is still open.
     func stop() async {
-        let listeners = state.withLock { state in
+        let (listeners, watches) = state.withLock { state in
             state.phase = .stopped
-            return state.feeds?.allListeners() ?? []
+            return (state.feeds?.allListeners() ?? [], Self.watches(in: state))
         }
         changed.fire()
+        for watch in watches { watch.finish() }
         for (listener, feeds) in listeners { listener.feedsGrew(feeds) }
         #if os(Linux)
         for shard in state.withLock({ $0.socketShards }) { await shard.stop() }

@@ -21,13 +21,19 @@ package final class FanOut: Sendable {
     let replayer: Replayer
     let state = Mutex(State())
     let router = EventRouter()
+    /// For those who read history or values without a stream.
+    let reading: ReadGate
     /// Fires when the fan-out starts or stops, has read of the log, or a stream has ended.
     let changed = Signal()
     /// Fires when publishers do not need to wait for shards any more.
     let progressed = Signal()
+    /// The topics of which only the newest value of each key counts; `nil` if there are none.
+    let conflated: Selection?
     let metrics: HubMetrics
     let logger: Logger
     let startThread: WorkThread.Starter
+    /// Hears of each stream that has ended, on the thread that wrote to it.
+    let onStreamEnd: (@Sendable (EndedStream) -> Void)?
 
     struct State {
         enum Phase {
@@ -51,6 +57,8 @@ package final class FanOut: Sendable {
         var feeds: FeedTable?
         /// The end of the log when it was opened.
         var start: Position?
+        /// The watches that follow which topics have subscribers.
+        var watches: [WatchReference] = []
         /// The shards that write from event loops, by event loop.
         var channelShards: [ObjectIdentifier: ChannelShard] = [:]
         #if os(Linux)
@@ -66,14 +74,17 @@ package final class FanOut: Sendable {
     /// - Parameter startThread: Starts the threads that write to clients.
     init(
         log: any Log, configuration: HubConfiguration, logger: Logger, metrics: any MetricsFactory,
-        startThread: @escaping WorkThread.Starter
+        onStreamEnd: (@Sendable (EndedStream) -> Void)?, startThread: @escaping WorkThread.Starter
     ) {
         self.log = log
         immediateLog = log as? any ImmediateLog
         self.configuration = configuration
+        conflated = configuration.latestTopics.isEmpty ? nil : Selection(selectors: configuration.latestTopics)
         self.logger = logger
-        self.metrics = HubMetrics(metrics, hasSharedLog: log is any SharedLog)
+        self.metrics = HubMetrics(metrics, eventLog: log)
         self.startThread = startThread
+        self.onStreamEnd = onStreamEnd
+        reading = ReadGate(capacity: configuration.concurrentReads)
         self.replayer = Replayer(
             limit: configuration.slice, concurrency: configuration.concurrentReads, capacity: configuration.replayBytes)
     }
@@ -84,7 +95,7 @@ package final class FanOut: Sendable {
     func run(after start: Position) async {
         await withTaskGroup { group in
             group.addTask(executorPreference: followingExecutor) { await self.followLog(after: start) }
-            group.addTask { await self.replayer.run(self.log) }
+            group.addTask { await self.replayer.run(self.log) { self.current($0) } }
             #if os(Linux)
             group.addTask { await self.trimHeap() }
             #endif
@@ -104,6 +115,7 @@ package final class FanOut: Sendable {
     /// Reads from the log what any node has published, and hands it on one group at a time.
     private func followLog(after start: Position) async {
         var position = start
+        var forgetting = Forgetting()
         while !Task.isCancelled {
             do {
                 try await waitForShards()
@@ -115,6 +127,7 @@ package final class FanOut: Sendable {
                         metadata: ["reason": "\(slice.gapReason.rawValue)"])
                 }
                 await deliver(slice)
+                forgetting.report(of: self)
             } catch is CancellationError {
                 return
             } catch {
@@ -122,6 +135,28 @@ package final class FanOut: Sendable {
                 try? await Task.sleep(for: .seconds(1))
             }
         }
+    }
+}
+
+/// Counts and logs what is forgotten because of a bound.
+private struct Forgetting {
+    private var values = 0
+    private var topics = 0
+    private var nextLine = ContinuousClock.now
+
+    /// The time between two lines of the log about it.
+    private static let pause = Duration.seconds(60)
+
+    mutating func report(of fanOut: FanOut) {
+        let (values, topics) = fanOut.forgotten
+        guard values > self.values || topics > self.topics else { return }
+        fanOut.metrics.forgotten(values: values - self.values, topics: topics - self.topics)
+        (self.values, self.topics) = (values, topics)
+        guard ContinuousClock.now >= nextLine else { return }
+        nextLine = .now + Self.pause
+        fanOut.logger.warning(
+            "There are more current values, or topics that have ended, than the hub remembers. The oldest are forgotten.",
+            metadata: ["values forgotten": "\(values)", "topics forgotten": "\(topics)"])
     }
 }
 

@@ -10,6 +10,8 @@ import CLinux
 public struct HubConfiguration: Sendable {
     /// The limits of what publishers and subscribers may ask for.
     public var limits = Limits()
+    /// The limits of single clients, by principal and by address; none by default.
+    public var clients = ClientLimits()
     /// The most bytes of frames that all feeds together hold in memory; a subscriber that is further behind reads history.
     public var windowBytes = 32 * 1024 * 1024
     /// The most bytes of frames that a shard may have to write before no more is read from the log; half the window where
@@ -29,6 +31,20 @@ public struct HubConfiguration: Sendable {
     ///
     /// A slice is larger than its limit where its only event is, or where its events are of very many lines.
     public var replayBytes = 16 * 1024 * 1024
+    /// The most topics that have ended, expire, or have a writer of which the hub knows that. Beyond it, the topic that has
+    /// changed least recently is forgotten. Its log has a bound of its own.
+    public var rememberedTopics = TopicBook.defaultCapacity
+    /// The most keys with a current value, over all topics. Beyond it, the oldest value is forgotten.
+    public var stateKeys = 100_000
+    /// The most bytes of current values, counted as ``Event/byteCount``. Beyond it, the oldest value is forgotten.
+    public var stateBytes = 64 * 1024 * 1024
+    /// The topics of which only the newest value of each key counts: a subscriber that lags, or catches up, passes over
+    /// events of a key that a newer one has replaced.
+    public var latestTopics: Set<TopicSelector> = []
+    /// The topics whose subscribers do not read history when they fall out of the window: they receive a gap and go on with
+    /// the newest events. A subscription goes on like this if all of its topics are among these, and its templates are the
+    /// same as some of these. All others read history.
+    public var skippedTopics: Set<TopicSelector> = []
     /// How long a publish or a subscription waits for a hub that is starting and cannot reach its log.
     public var startPatience = Duration.seconds(10)
     /// How often a stream that has nothing to say shows that it is alive.

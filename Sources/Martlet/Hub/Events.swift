@@ -2,7 +2,8 @@
 
 /// The events of a subscription, in the order of the log, each exactly once.
 ///
-/// A gap is an element of the type ``Gap/eventType``. The sequence ends when the hub stops. Reading it slowly costs
+/// A gap is an element of the type ``Gap/eventType``, the end of a topic one of the type ``TopicEnd/eventType``. The
+/// sequence ends when the hub stops, and when all topics of the subscription have ended and everything was read. Reading it slowly costs
 /// memory nowhere: what is no longer in the window is read from history. It is for one reader.
 public struct Events: AsyncSequence, Sendable {
     private let subscription: Subscription
@@ -36,9 +37,18 @@ public struct Events: AsyncSequence, Sendable {
                     cursor = .at(mark)
                 case .replay(let position, let mark):
                     try await read(after: position, through: mark)
+                case .skip(let mark):
+                    ready = [Delivery(Gap(reason: .skipped, from: mark.position))]
+                    cursor = .at(mark)
                 case .caughtUp(let mark):
                     cursor = .at(mark)
                     try await growth.signal.wait(past: seen)
+                case .finished:
+                    return nil
+                case .values(_, let next, let ends):
+                    // Without values, which only streams ask for.
+                    ready = ends.map { Delivery($0) }[...]
+                    cursor = next
                 case .ahead:
                     try await growth.signal.wait(past: seen)
                 }
@@ -51,7 +61,7 @@ public struct Events: AsyncSequence, Sendable {
                 subscription.selection, after: position, through: mark.position, limit: fanOut.configuration.slice
             )
             if let gap = slice.gap { ready.append(Delivery(Gap(reason: slice.gapReason, from: gap))) }
-            ready += slice.records.map(Delivery.init)
+            ready += fanOut.current(slice.records).map(Delivery.init)
             cursor = slice.isComplete ? .at(mark) : .after(slice.end)
         }
     }
@@ -65,15 +75,25 @@ public struct Delivery: Hashable, Sendable {
     public var topic: Topic?
     public var type: String?
     public var data: String
+    /// Whether a topic has ended with it: it is none of the events that were published.
+    package var endsTopic = false
+    /// The key of the event.
+    package var key: String?
     /// Where the subscriber stands with it.
     package var position: Position
 
     init(_ record: Record) {
-        id = record.id
+        if record.event.purgesTopic {
+            self = Delivery(Gap(reason: .purged, from: record.position))
+            return
+        }
+        id = record.event.endsTopic ? record.position.text : record.id
         position = record.position
         topic = record.event.topic
-        type = record.event.type
-        data = record.event.data
+        endsTopic = record.event.endsTopic
+        key = record.event.key
+        type = record.event.endsTopic ? TopicEnd.eventType : record.event.type
+        data = record.event.endsTopic ? TopicEnd(record).json : record.event.data
     }
 
     init(_ gap: Gap) {
@@ -85,7 +105,7 @@ public struct Delivery: Hashable, Sendable {
 }
 
 /// Signals that the feed of a subscription has grown, while this object exists.
-private final class FeedGrowth: Sendable {
+final class FeedGrowth: Sendable {
     private final class Listener: FeedListener {
         let signal = Signal()
         func feedsGrew(_ feeds: [FeedID]) { signal.fire() }

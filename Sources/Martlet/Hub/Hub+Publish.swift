@@ -35,7 +35,15 @@ extension Hub {
     package func publish(contentsOf events: [Event], once key: String?, in scope: String?) async throws -> [String] {
         try check(events, key)
         try await waitUntilRunning()
+        // A repeated publish is answered by the log, which knows its key.
+        do { if key == nil { try fanOut.check(events) } } catch {
+            guard fanOut.repeatedEnd(events) != nil else { throw error }
+        }
+        // Behind the check: the hub may read the end of the topic at any moment.
+        if let end = fanOut.repeatedEnd(events) { return [end.text] }
         let positions: [Position]
+        let start = ContinuousClock.now
+        defer { fanOut.metrics.published(since: start) }
         do {
             positions = try await log.append(events, once: Self.scoped(key, in: scope))
         } catch let error as MartletError where error.code == .overloaded {
@@ -49,8 +57,32 @@ extension Hub {
     package func publishNow(_ events: [Event], once key: String?, in scope: String?) throws -> [String]? {
         guard let log = fanOut.immediateLog, fanOut.isRunning else { return nil }
         try check(events, key)
+        let start = ContinuousClock.now
         guard let positions = try log.appendNow(events, once: Self.scoped(key, in: scope)) else { return nil }
+        fanOut.metrics.published(since: start)
         return accepted(events, at: positions)
+    }
+
+    // MARK: The life of a topic
+
+    /// Ends a topic for good: its subscribers receive what is left and an event of the type ``TopicEnd/eventType``, and
+    /// later publishes to it are refused. A topic that has ended stays as it is.
+    ///
+    /// - Parameter writer: Who ends it; refused if another writer has taken over.
+    /// - Returns: the id that resumes behind the end.
+    @discardableResult
+    public func close(_ topic: Topic, writer: TopicWriter? = nil) async throws -> String {
+        var event = Event.end(of: topic)
+        event.writer = writer
+        return try await publish(contentsOf: [event], once: nil, in: nil)[0]
+    }
+
+    /// Removes all events of a topic from what clients can read, and all of its values. Subscribers receive a gap.
+    ///
+    /// - Returns: the id that resumes behind them.
+    @discardableResult
+    public func purge(_ topic: Topic) async throws -> String {
+        try await publish(contentsOf: [.purge(of: topic)], once: nil, in: nil)[0]
     }
 
     private func check(_ events: [Event], _ key: String?) throws {
@@ -65,6 +97,7 @@ extension Hub {
 
     private func accepted(_ events: [Event], at positions: [Position]) -> [String] {
         fanOut.metrics.published(events.count)
+        if let last = positions.last { noteAccepted(last) }
         return zip(events, positions).map { Record(position: $1, event: $0).id }
     }
 }

@@ -14,6 +14,12 @@ public struct Gap: Hashable, Sendable {
         case damaged
         /// The id says where the client was in one part of the log, and it subscribes to topics of several parts.
         case ambiguous
+        /// A topic of the client has expired, or was purged before.
+        case expired
+        /// The history of a topic was purged while the client was subscribed.
+        case purged
+        /// The client was too slow, and its topics are of those that such clients do not read again.
+        case skipped
         /// The client saw events that the log lost.
         case rolledBack = "rolled-back"
     }

@@ -14,6 +14,8 @@ public struct Limits: Sendable {
     public var typeBytes = 256
     /// The longest key, in bytes of UTF-8.
     public var keyBytes = 1024
+    /// The longest name of a writer, in bytes of UTF-8.
+    public var writerBytes = 256
     /// The longest idempotency key, in bytes of UTF-8.
     public var idempotencyKeyBytes = 255
     /// The most data in one event, in bytes of UTF-8.
@@ -24,6 +26,8 @@ public struct Limits: Sendable {
     public var topicsPerEvent = 1000
     /// The most topics and selectors of topics that one subscription names.
     public var topicsPerSubscription = 1000
+    /// The most events of one page of history.
+    public var eventsPerPage = 1000
     /// The most different templates with the same literal text that the subscriptions of a node name, such as
     /// `{id}/orders` and `{+path}/orders`. There is no limit for templates with different literal texts: a topic is
     /// compared only with those whose text it contains.
@@ -45,6 +49,7 @@ public struct Limits: Sendable {
         try check(event.id, as: "id", atMost: idBytes, or: .invalidID)
         try check(event.type, as: "type", atMost: typeBytes, or: .invalidType)
         try check(event.key, as: "key", atMost: keyBytes, or: .invalidKey)
+        try check(event.writer?.name, as: "Stream-Writer", atMost: writerBytes, or: .invalidWriter)
         if event.id?.isExactly(Position.earliest.text) == true {
             throw MartletError(.invalidID, field: "id", "The id \"earliest\" is reserved. Choose another.")
         }

@@ -8,6 +8,9 @@
 /// - **Order.** All readers see the events of one topic in the same order. A reader that has a position can continue
 ///   from it with any reader or node, without a gap and without a duplicate.
 /// - **Atomic.** The events of one ``append(_:once:)`` are accepted all or none.
+/// - **Final.** Once an event has ended a topic (``Event/endsTopic``), no event of the topic is accepted: see
+///   ``TopicBook/check(_:now:)``. Ending it again is answered with where it has ended. Likewise for replaced writers. A
+///   log on which nodes cannot agree on this at once leaves it to the hub, which knows what it has read of the log.
 /// - **Honest.** A log that lost an event that a reader selects says so (``Slice/gap``, ``Resolution/gap``), and as far
 ///   as it can remember, it does not say so otherwise.
 ///
@@ -64,6 +67,13 @@ public protocol Log: Sendable {
     /// The caller holds a lock, so this must neither block nor call the hub.
     func covers(_ a: Position, _ b: Position) -> Bool
 
+    /// What outlives history: which topics have ended, who writes to them, and the newest event of each key.
+    ///
+    /// A hub asks for it once, when the log is open, and from then on takes note of what it reads itself.
+    ///
+    /// - Parameter end: What ``open()`` has returned. The answer is as of this position, or of a later one.
+    func present(through end: Position) async throws -> Present
+
     /// Why the log accepts no events until it is opened again, and what to do; `nil` if it works, or may recover.
     /// Publishing throws this error, and a hub with such a log is not ready.
     var fault: MartletError? { get }
@@ -74,8 +84,68 @@ extension Log {
 
     public var fault: MartletError? { nil }
 
+    /// What history says. A log that removes events from history has to keep it elsewhere.
+    public func present(through end: Position) async throws -> Present {
+        var present = Present()
+        var (place, isComplete) = (Position.earliest, false)
+        while !isComplete {
+            let slice = try await read(nil, after: place, through: end, limit: SliceLimit())
+            for record in slice.records { present.note(record) }
+            (place, isComplete) = (slice.end, slice.isComplete)
+        }
+        return present
+    }
+
     /// Accepts events, in this order, and returns once they are as safe as this log makes them.
     public func append(_ events: [Event]) async throws -> [Position] { try await append(events, once: nil) }
+}
+
+/// What a log knows besides its events.
+public struct Present: Sendable {
+    /// The topics that have ended, expire, or have a writer.
+    public var topics: TopicBook
+    /// The newest event of each topic and key, in the order of the log.
+    public var values: [Record] { current.compactMap(\.value) }
+
+    private var order: [(name: EventKey, value: Record?)] = []
+    private var places: [EventKey: Int] = [:]
+    /// The values of these topics in front of these places are gone.
+    private var removed: [Topic: Int] = [:]
+
+    private var current: [(name: EventKey, value: Record?)] {
+        order.enumerated().filter { place, item in item.value != nil && place >= removed[item.name.topic] ?? 0 }
+            .map(\.element)
+    }
+
+    public init(topics: TopicBook = TopicBook(), values: [Record] = []) {
+        self.topics = topics
+        for value in values { noteValue(value) }
+    }
+
+    /// Takes note of an event, in the order of the log.
+    public mutating func note(_ record: Record) {
+        switch topics.fold(record.event, at: record.position, now: record.time ?? .now) {
+        case .purged, .renewed: removed[record.event.topic] = order.count
+        case .none, .ended: break
+        }
+        noteValue(record)
+    }
+
+    private mutating func noteValue(_ record: Record) {
+        guard let name = EventKey(record.event) else { return }
+        if let place = places[name] { order[place].value = nil }
+        guard !record.event.data.isEmpty else {
+            places[name] = nil
+            return
+        }
+        places[name] = order.count
+        order.append((name, record))
+        if order.count > 2 * places.count + 16 {
+            order = current
+            removed = [:]
+            places = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1.name, $0) })
+        }
+    }
 }
 
 /// A log in this process that never has to wait, except for room.
@@ -85,6 +155,9 @@ package protocol ImmediateLog: Log {
 
     /// Wakes the tail if there is something for it.
     func announceAppended()
+
+    /// The position behind the last accepted event.
+    var endNow: Position { get }
 
     /// Whether so little is between two positions that reading it takes hardly longer than to have it read.
     func isNear(_ position: Position, to other: Position) -> Bool
@@ -129,14 +202,24 @@ public struct SliceLimit: Hashable, Sendable {
     }
 }
 
-/// An event, and the position of a reader that has followed the log up to it.
+/// An event, and the position of a reader that has followed the log up to it. Records are equal if both of these are.
 public struct Record: Hashable, Sendable {
     public var position: Position
     public var event: Event
+    /// When the event was accepted, if the log knows. It decides whether the event still belongs to a topic that expires.
+    public var time: WallTime?
 
-    public init(position: Position, event: Event) {
+    public init(position: Position, event: Event, time: WallTime? = nil) {
         self.position = position
         self.event = event
+        self.time = time
+    }
+
+    public static func == (a: Self, b: Self) -> Bool { a.position == b.position && a.event == b.event }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(position)
+        hasher.combine(event)
     }
 
     /// The id of the event on the wire: the publisher's, otherwise the position.

@@ -9,13 +9,14 @@ import Synchronization
 /// removed; if there are too many of them, publishers wait.
 ///
 /// All methods may be called from anywhere, at the same time.
-public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duration {
+public final class MemoryLog<C: Clock>: ImmediateLog, MeasuredLog where C.Duration == Duration {
     private struct State {
         var history: MemoryHistory<C.Instant>
         /// The offset up to which the tail was read; `nil` if the log was not opened.
         var tailed: UInt64?
         /// The bytes of the events that the tail was not read to.
         var backlogBytes = 0
+        var topics: TopicBook
     }
 
     private let clock: C
@@ -28,18 +29,23 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
 
     /// - Parameters:
     ///   - retention: How much history to keep.
+    ///   - rules: How much to keep of single topics.
     ///   - clock: Measures the age of events, and how long publishers wait.
     ///   - queue: When publishers wait, and for how long.
     ///   - trimmedTopics: The most topics to remember after all their events were removed; at least 2.
+    ///   - topics: The most topics to remember that have ended, expire, or have a writer.
     public init(
-        retention: Retention = Retention(), clock: C, queue: PublishQueue = PublishQueue(),
-        trimmedTopics: Int = 65_536
+        retention: Retention = Retention(), rules: RetentionRules = [], clock: C, queue: PublishQueue = PublishQueue(),
+        trimmedTopics: Int = 65_536, topics: Int = TopicBook.defaultCapacity
     ) {
         self.clock = clock
         self.retention = retention
         self.gate = PublishGate(queue, clock: clock)
         self.epoch = Epoch()
-        self.state = Mutex(State(history: MemoryHistory(trimmedTopics: trimmedTopics)))
+        self.state = Mutex(
+            State(
+                history: MemoryHistory(rules: rules, trimmedTopics: trimmedTopics),
+                topics: TopicBook(capacity: topics)))
     }
 
     /// Returns the end of the log. The log works without it, but then holds no publishers back. Never throws.
@@ -81,9 +87,16 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
             // Within the lock, so that no event is older than one before it.
             let now = clock.now
             if let range = try state.history.accepted(events, once: key) { return range }
+            if let end = state.topics.repeatedEnd(events).flatMap({ epoch.offset(of: $0.text) }) {
+                return end..<end + 1
+            }
+            try state.topics.check(events)
             if state.tailed != nil, state.backlogBytes >= gate.queue.backlogBytes { return nil }
             let before = state.history.byteCount
             let range = state.history.append(events, once: key, at: now)
+            for (offset, event) in zip(range, events) where state.topics.concerns(event) {
+                state.topics.note(event, at: epoch.position(offset))
+            }
             if state.tailed != nil { state.backlogBytes += state.history.byteCount - before }
             trim(&state, now: now)
             return range
@@ -168,6 +181,8 @@ public final class MemoryLog<C: Clock>: ImmediateLog where C.Duration == Duratio
         }
     }
 
+    package var endNow: Position { epoch.position(state.withLock { $0.history.last }) }
+
     public func covers(_ a: Position, _ b: Position) -> Bool {
         guard b != .earliest else { return true }
         guard a != .earliest, let a = epoch.offset(of: a.text), let b = epoch.offset(of: b.text) else { return false }
@@ -196,11 +211,16 @@ extension MemoryLog where C == ContinuousClock {
     ///
     /// - Parameters:
     ///   - retention: How much history to keep.
+    ///   - rules: How much to keep of single topics.
     ///   - queue: When publishers wait, and for how long.
     ///   - trimmedTopics: The most topics to remember after all their events were removed; at least 2.
+    ///   - topics: The most topics to remember that have ended, expire, or have a writer.
     public convenience init(
-        retention: Retention = Retention(), queue: PublishQueue = PublishQueue(), trimmedTopics: Int = 65_536
+        retention: Retention = Retention(), rules: RetentionRules = [], queue: PublishQueue = PublishQueue(),
+        trimmedTopics: Int = 65_536, topics: Int = TopicBook.defaultCapacity
     ) {
-        self.init(retention: retention, clock: ContinuousClock(), queue: queue, trimmedTopics: trimmedTopics)
+        self.init(
+            retention: retention, rules: rules, clock: ContinuousClock(), queue: queue, trimmedTopics: trimmedTopics,
+            topics: topics)
     }
 }

@@ -10,17 +10,25 @@ package struct PendingPublish: Sendable {
     package var byteCount: Int
     /// When the publisher stops waiting; `nil` for never.
     package var deadline: ContinuousClock.Instant?
-    package var continuation: CheckedContinuation<[Position], any Error>
+    /// Whether it must not be accepted any more, because a publish in front of it was not; `nil` for never.
+    package var mustFail: (@Sendable () -> Bool)?
+    /// Whether the log refuses it where a topic has ended or its writer was replaced. Not if another log has accepted it.
+    package var mayBeRefused: Bool
+    /// Called once, with the positions of the events or why they were not accepted.
+    package var answer: @Sendable (Result<[Position], any Error>) -> Void
 
     package init(
         _ events: [Event], once key: String?, byteCount: Int, deadline: ContinuousClock.Instant? = nil,
-        continuation: CheckedContinuation<[Position], any Error>
+        mustFail: (@Sendable () -> Bool)? = nil, mayBeRefused: Bool = true,
+        answer: @escaping @Sendable (Result<[Position], any Error>) -> Void
     ) {
         self.events = events
         self.key = key
         self.byteCount = byteCount
         self.deadline = deadline
-        self.continuation = continuation
+        self.mustFail = mustFail
+        self.mayBeRefused = mayBeRefused
+        self.answer = answer
     }
 }
 

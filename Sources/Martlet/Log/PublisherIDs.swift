@@ -41,15 +41,19 @@ package struct PublisherIDs {
         }
     }
 
-    /// Forgets the earliest occurrence, which must be this one.
+    /// Forgets an occurrence.
     package mutating func remove(_ id: String, at offset: UInt64) {
         let id = ExactText(id)
         guard case .many(var all) = offsets.removeValue(forKey: id) else {
             shortened.remove(id)
             return
         }
-        shortened.insert(id)
-        all.removeFirst()
+        if all.first == offset {
+            shortened.insert(id)
+            all.removeFirst()
+        } else {
+            all.removeAll { $0 == offset }
+        }
         offsets[id] = all.count == 1 ? .one(all[0]) : .many(all)
     }
 }

@@ -98,6 +98,17 @@ public final class TailBuffer: Sendable {
         grown.fire()
     }
 
+    /// Forgets what it holds. Readers get it from history.
+    public func clear() {
+        state.withLock { state in
+            guard let last = state.items.last else { return }
+            state.start = last.position
+            state.items = []
+            state.byteCount = 0
+        }
+        grown.fire()
+    }
+
     /// Ends all calls that wait, and all that follow: `tail` throws `notRunning`.
     public func close() {
         state.withLock { $0.isClosed = true }

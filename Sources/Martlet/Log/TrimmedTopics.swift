@@ -37,14 +37,31 @@ public struct TrimmedTopics: Sendable {
 
     /// Retention removed an event.
     ///
-    /// - Parameter offset: The number of the event in the order of the log, greater than those before.
+    /// - Parameter offset: The number of the event in the order of the log.
     public mutating func insert(_ event: Event, at offset: UInt64) {
-        let audience: Audience =
-            if !event.isPrivate { .everyone } else if event.alternates.isEmpty { .granted } else { .grantedAny }
-        last[Key(topic: event.topic, audience: audience)] = offset
-        for topic in event.alternates { last[Key(topic: topic, audience: audience)] = offset }
+        let audience = Self.audience(of: event)
+        insert(Key(topic: event.topic, audience: audience), at: offset)
+        for topic in event.alternates { insert(Key(topic: topic, audience: audience), at: offset) }
         forgetOlderHalf()
     }
+
+    private static func audience(of event: Event) -> Audience {
+        if !event.isPrivate { .everyone } else if event.alternates.isEmpty { .granted } else { .grantedAny }
+    }
+
+    private mutating func insert(_ key: Key, at offset: UInt64) {
+        // Where nothing is remembered, the floor says more.
+        guard offset > last[key] ?? floor else { return }
+        last[key] = offset
+    }
+
+    /// The names under which a removed event is remembered: the audience, a space, and a topic.
+    package static func names(of event: Event) -> [String] {
+        event.topics.map { "\(audience(of: event).rawValue) \($0)" }
+    }
+
+    /// What is remembered of no topic was removed at or in front of this offset.
+    package var lowest: UInt64 { floor }
 
     private mutating func forgetOlderHalf() {
         guard last.count > capacity else { return }
@@ -82,7 +99,7 @@ public struct TrimmedTopics: Sendable {
         guard let (audience, topic) = name.cutExactly(at: UInt8(ascii: " ")),
             let audience = Audience(rawValue: String(audience)), let topic = try? Topic(String(topic))
         else { return false }
-        last[Key(topic: topic, audience: audience)] = offset
+        insert(Key(topic: topic, audience: audience), at: offset)
         forgetOlderHalf()
         return true
     }
@@ -92,28 +109,36 @@ public struct TrimmedTopics: Sendable {
 
     /// Whether retention removed, or may have removed, a selected event after the offset.
     public func contains(_ selection: Selection, after offset: UInt64) -> Bool {
-        if last.count * selection.patternCount > Self.mostMatches, last.values.contains(where: { $0 > offset }) {
+        guard offset < .max else { return false }
+        return contains(selection, in: offset + 1...UInt64.max)
+    }
+
+    /// Whether the last event of a selected topic that retention removed, or may have removed, is among these.
+    package func contains(_ selection: Selection, in offsets: ClosedRange<UInt64>) -> Bool {
+        if last.count * selection.patternCount > Self.mostMatches, last.values.contains(where: offsets.contains) {
             return true
         }
         return selection.selectors.contains { selector in
             if let topic = selector.exactTopic {
-                return isTrimmed(topic, .everyone, after: offset) || isTrimmed(topic, .grantedAny, after: offset)
-                    || (selection.maySeePrivate(topic) && isTrimmed(topic, .granted, after: offset))
+                return isTrimmed(topic, .everyone, in: offsets) || isTrimmed(topic, .grantedAny, in: offsets)
+                    || (selection.maySeePrivate(topic) && isTrimmed(topic, .granted, in: offsets))
             }
-            return !selector.isExact && containsAny(of: selector, selection, after: offset)
+            return !selector.isExact && containsAny(of: selector, selection, in: offsets)
         }
     }
 
     /// Whether retention removed an event that a pattern selects. Looks at every topic that is remembered.
-    private func containsAny(of pattern: TopicSelector, _ selection: Selection, after offset: UInt64) -> Bool {
-        if floor > offset { return true }
+    private func containsAny(
+        of pattern: TopicSelector, _ selection: Selection, in offsets: ClosedRange<UInt64>
+    ) -> Bool {
+        if offsets.contains(floor) { return true }
         return last.contains { key, last in
-            last > offset && pattern.matches(key.topic)
+            offsets.contains(last) && pattern.matches(key.topic)
                 && (key.audience != .granted || selection.maySeePrivate(key.topic))
         }
     }
 
-    private func isTrimmed(_ topic: Topic, _ audience: Audience, after offset: UInt64) -> Bool {
-        (last[Key(topic: topic, audience: audience)] ?? floor) > offset
+    private func isTrimmed(_ topic: Topic, _ audience: Audience, in offsets: ClosedRange<UInt64>) -> Bool {
+        offsets.contains(last[Key(topic: topic, audience: audience)] ?? floor)
     }
 }

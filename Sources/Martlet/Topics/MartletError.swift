@@ -27,6 +27,16 @@ public struct MartletError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let invalidIdempotencyKey = Code(description: "invalidIdempotencyKey")
         /// The idempotency key was given before, with other events.
         public static let keyReused = Code(description: "keyReused")
+        /// The topic has ended.
+        public static let topicEnded = Code(description: "topicEnded")
+        /// Another writer has taken over the topic.
+        public static let writerReplaced = Code(description: "writerReplaced")
+        /// The topic has expired with all of its events.
+        public static let topicExpired = Code(description: "topicExpired")
+        /// The right of a reader was taken back while it waited.
+        public static let rightRevoked = Code(description: "rightRevoked")
+        /// The name of the writer is empty, too long, or has control characters.
+        public static let invalidWriter = Code(description: "invalidWriter")
         /// The subscription names no topic, or more than the hub allows.
         public static let invalidSubscription = Code(description: "invalidSubscription")
         /// More is published than the hub gets rid of.

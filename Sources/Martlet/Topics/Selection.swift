@@ -89,6 +89,15 @@ public struct Selection: Hashable, Sendable {
     /// Whether the event is public, or any of its topics is granted, which may be another than the one that is asked for.
     func maySee(_ event: Event) -> Bool { !event.isPrivate || event.hasTopic(where: maySeePrivate) }
 
+    /// The topic under which a subscriber knows an event: the first that it has asked for, and of a private event the first
+    /// that was granted. So it does not learn of the others.
+    package func knownTopic(of event: Event) -> Topic {
+        guard !event.alternates.isEmpty else { return event.topic }
+        let topics = event.topics
+        guard event.isPrivate else { return topics.first(where: selects) ?? event.topic }
+        return topics.first { selects($0) && maySeePrivate($0) } ?? topics.first(where: maySeePrivate) ?? event.topic
+    }
+
     func selects(_ topic: Topic) -> Bool {
         switch content {
         case .topic(let only): only == topic

@@ -23,8 +23,8 @@ public struct TokenAuthenticator: ImmediateAuthenticator {
 
     /// Returns the verified token of a request; `nil` if the request has none.
     ///
-    /// - Throws: ``Problem``: 401 with the reason and a challenge if the token is not valid, even if none is needed; 401 if
-    ///   there are no keys for this purpose; 503 if the keys are unavailable.
+    /// - Throws: ``/MartletHTTP/Problem``: 401 with the reason and a challenge if the token is not valid, even if none
+    ///   is needed; 401 if there are no keys for this purpose; 503 if the keys are unavailable.
     public func principal(of request: HubRequest, to purpose: AccessPurpose) async throws(Problem) -> VerifiedToken? {
         guard let (verifier, credentials) = try credentials(of: request, to: purpose) else { return nil }
         do { return try await verifier.verify(credentials.token) } catch { throw problem(error, credentials) }

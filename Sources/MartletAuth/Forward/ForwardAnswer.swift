@@ -4,6 +4,7 @@ import Foundation
 import HTTPTypes
 import Martlet
 import MartletHTTP
+import MartletOutgoing
 import MartletSupport
 import NIOHTTP1
 
@@ -98,16 +99,6 @@ struct ForwardAnswer: Sendable {
             headers[.wwwAuthenticate] = answer.headers.first(name: "www-authenticate") ?? "Bearer"
         }
         return Problem(status, detail, headers: headers)
-    }
-}
-
-extension String {
-    /// The longest beginning that has at most so many bytes and ends with a whole character.
-    fileprivate func prefix(bytes: Int) -> Substring {
-        guard utf8.count > bytes else { return self[...] }
-        var end = utf8.index(startIndex, offsetBy: max(0, bytes))
-        while end > startIndex, UTF8.isContinuation(utf8[end]) { end = utf8.index(before: end) }
-        return self[..<end]
     }
 }
 

@@ -4,6 +4,7 @@ import Crypto
 import Foundation
 import Logging
 import MartletHTTP
+import MartletOutgoing
 import MartletSupport
 import Synchronization
 

@@ -3,6 +3,9 @@
 import Logging
 import Synchronization
 
+/// Hears whether a fetch of a key set has succeeded. Called from any task; must not block.
+public typealias FetchObserver = @Sendable (_ succeeded: Bool) -> Void
+
 /// A key set that is fetched when a token needs it. It may be used from any task.
 final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
     private struct State {
@@ -16,13 +19,20 @@ final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
     private let clock: C
     private let logger: Logger
     private let fetch: @Sendable () async throws -> KeySet?
+    private let onFetch: FetchObserver?
 
-    /// - Parameter fetch: Returns the keys; `nil`: they have not changed. It must keep to the timeout of the limits.
-    init(limits: KeySetLimits, clock: C, logger: Logger, fetch: @escaping @Sendable () async throws -> KeySet?) {
+    /// - Parameters:
+    ///   - onFetch: Hears of each fetch.
+    ///   - fetch: Returns the keys; `nil`: they have not changed. It must keep to the timeout of the limits.
+    init(
+        limits: KeySetLimits, clock: C, logger: Logger, onFetch: FetchObserver? = nil,
+        fetch: @escaping @Sendable () async throws -> KeySet?
+    ) {
         state = Mutex(State(refresh: KeySetRefresh(limits: limits)))
         self.clock = clock
         self.logger = logger
         self.fetch = fetch
+        self.onFetch = onFetch
     }
 
     /// The keys that may have signed a token.
@@ -83,6 +93,7 @@ final class KeySetSource<C: Clock>: Sendable where C.Duration == Duration {
             case .failure: state.refresh.failed(at: clock.now)
             }
         }
+        if case .success = result { onFetch?(true) } else { onFetch?(false) }
         if case .failure(let error) = result {
             logger.warning("The key set could not be fetched.", metadata: ["error": "\(error)"])
         }

@@ -54,17 +54,18 @@ public struct TokenKeys: Sendable {
     ///
     /// The keys of an identity provider sign tokens for all its applications, so give ``TokenVerifier`` the audience.
     ///
+    /// - Parameter onFetch: Hears of each fetch, for metrics.
     /// - Throws: ``KeyError`` if this is no such URL, or an algorithm for secrets is allowed.
     public init(
         jwks url: String, algorithms: Set<TokenAlgorithm> = TokenAlgorithm.asymmetric,
-        limits: KeySetLimits = KeySetLimits(), logger: Logger
+        limits: KeySetLimits = KeySetLimits(), logger: Logger, onFetch: FetchObserver? = nil
     ) throws(KeyError) {
         let location: OutgoingURL
         do { location = try OutgoingURL(setting: url) } catch {
             throw KeyError(.unusable, "The URL of a key set \(error).")
         }
         let request = OutgoingRequest(url: location, timeout: limits.timeout, maximumBytes: limits.maximumBytes)
-        try self.init(algorithms, limits, ContinuousClock(), logger) {
+        try self.init(algorithms, limits, ContinuousClock(), logger, onFetch) {
             let answer = try await request.send()
             guard answer.status == 200 else {
                 throw KeyError(.malformedSet, "The key set was answered with the status \(answer.status), not 200.")
@@ -75,26 +76,27 @@ public struct TokenKeys: Sendable {
 
     /// Uses a JSON Web Key Set in a file. It is read when a token needs it, and again after it has changed.
     ///
+    /// - Parameter onFetch: Hears of each look at the file, for metrics.
     /// - Throws: ``KeyError`` if an algorithm for secrets is allowed.
     public init(
         jwksFile path: String, algorithms: Set<TokenAlgorithm> = TokenAlgorithm.asymmetric,
-        limits: KeySetLimits = .file, logger: Logger
+        limits: KeySetLimits = .file, logger: Logger, onFetch: FetchObserver? = nil
     ) throws(KeyError) {
         let file = KeySetFile(path: path, allowing: algorithms, maximumBytes: limits.maximumBytes)
-        try self.init(algorithms, limits, ContinuousClock(), logger) { try await file.fetch() }
+        try self.init(algorithms, limits, ContinuousClock(), logger, onFetch) { try await file.fetch() }
     }
 
     /// - Parameter fetch: Returns the keys; `nil`: they have not changed.
     init(
         _ algorithms: Set<TokenAlgorithm>, _ limits: KeySetLimits, _ clock: some Clock<Duration>, _ logger: Logger,
-        fetch: @escaping @Sendable () async throws -> KeySet?
+        _ onFetch: FetchObserver? = nil, fetch: @escaping @Sendable () async throws -> KeySet?
     ) throws(KeyError) {
         guard !algorithms.isEmpty, algorithms.allSatisfy({ !$0.isSymmetric }) else {
             throw KeyError(
                 .wrongAlgorithm,
                 "A key set is for \(TokenAlgorithm.list(TokenAlgorithm.asymmetric)); allow some of these and no other.")
         }
-        let source = KeySetSource(limits: limits, clock: clock, logger: logger, fetch: fetch)
+        let source = KeySetSource(limits: limits, clock: clock, logger: logger, onFetch: onFetch, fetch: fetch)
         self.algorithms = algorithms
         find = { try await source.keys(for: $0) }
         findNow = { try source.keysNow(for: $0) }

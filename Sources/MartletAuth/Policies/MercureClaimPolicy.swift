@@ -12,7 +12,7 @@ public struct MercureClaimPolicy: ImmediatePolicy {
     /// - Parameter allowsAnonymous: Whether clients without a token may subscribe.
     public init(allowsAnonymous: Bool) { self.allowsAnonymous = allowsAnonymous }
 
-    /// - Throws: ``Problem`` of status 401 if a token is needed and missing, or does not grant to publish.
+    /// - Throws: ``/MartletHTTP/Problem`` of status 401 if a token is needed and missing, or does not grant to publish.
     public func grant(to principal: VerifiedToken?, for purpose: AccessPurpose) throws(Problem) -> Grant {
         guard let principal else {
             guard purpose == .subscribe, allowsAnonymous else { throw TokenRefusal.missing(for: purpose).problem }

@@ -74,7 +74,7 @@ public struct RolePolicy: ImmediatePolicy {
         }
     }
 
-    /// - Throws: ``Problem`` of status 401 if a token is needed and missing.
+    /// - Throws: ``/MartletHTTP/Problem`` of status 401 if a token is needed and missing.
     public func grant(to principal: VerifiedToken?, for purpose: AccessPurpose) throws(Problem) -> Grant {
         guard let principal else {
             guard purpose == .subscribe, let anonymous else { throw TokenRefusal.missing(for: purpose).problem }

@@ -20,11 +20,11 @@ import Darwin
 /// The processor time and memory of a process, from `/proc`.
 package struct ProcessUsage: Equatable, Sendable {
     /// Processor time in user mode since the process started, in seconds, to the clock tick (10 ms as a rule).
-    let userSeconds: Double
+    package let userSeconds: Double
     /// Processor time in the kernel.
-    let systemSeconds: Double
+    package let systemSeconds: Double
     /// Resident memory in bytes.
-    let residentBytes: Int
+    package let residentBytes: Int
 
     /// - Parameters:
     ///   - stat: The text of `/proc/<pid>/stat`.

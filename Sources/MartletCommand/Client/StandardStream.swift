@@ -20,7 +20,7 @@ struct StandardStream: Sendable {
     private let name: String
     private let queue: DispatchQueue
 
-    private init(descriptor: Int32, name: String) {
+    init(descriptor: Int32, name: String) {
         self.descriptor = descriptor
         self.name = name
         queue = DispatchQueue(label: "martlet.\(name)")
@@ -65,7 +65,8 @@ struct StandardStream: Sendable {
         }
     }
 
-    private func sendAll(_ bytes: [UInt8]) throws -> Bool {
+    /// Blocks the thread until all bytes are written. Returns `false` if the other side is closed.
+    func sendAll(_ bytes: [UInt8]) throws -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
             // The system reads at most as many bytes as there are. They do not move during the call.

@@ -21,8 +21,11 @@ enum DescriptorLimit {
         limit.rlim_cur = limit.rlim_max
         #endif
         setrlimit(resource, &limit)
-        return Int(clamping: current.rlim_cur)
+        return soft
     }
+
+    /// The soft limit.
+    static var soft: Int { Int(clamping: current.rlim_cur) }
 
     private static var current: rlimit {
         var limit = rlimit()

@@ -14,7 +14,8 @@ struct RootCommand: AsyncParsableCommand {
         abstract: "Real-time server push over Server-Sent Events.",
         version: version,
         subcommands: [
-            ServeCommand.self, ListenCommand.self, PublishCommand.self, TokenCommand.self, BenchCommand.self,
+            ServeCommand.self, ListenCommand.self, PublishCommand.self, TokenCommand.self, HealthCommand.self,
+            BenchCommand.self,
         ]
     )
 

@@ -5,6 +5,7 @@ import HummingbirdCore
 import Logging
 import Martlet
 import MartletHTTP
+import MartletHooks
 import MartletMercure
 import MartletMetrics
 import NIOCore
@@ -27,6 +28,9 @@ struct HubServer {
     /// How long requests may take to end after the grace period.
     private static let leeway = Duration.seconds(5)
 
+    /// How long the hub, which starts at the same time as its servers, may take until the report that it listens.
+    private static let startTime = Duration.seconds(5)
+
     /// One loop for each processor that this process may use; the singleton group has one for each of the machine.
     private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: processorCount)
 
@@ -43,22 +47,50 @@ struct HubServer {
     private let logger: Logger
     private let log: any Log
     private let access: HubAccess
+    private let manager: ServiceManager?
     /// Exchanges presence with the other nodes; `nil` if there are none, or if presence is off.
     private let exchange: SubscriptionExchange?
-    private let metrics = PrometheusRegistry(help: metricsHelp)
+    /// Tells a back end which topics have subscribers; `nil` if there is none.
+    private let hooks: HookService?
+    private let reload: SettingsReload
+    private let metrics = PrometheusRegistry(help: MetricsHelp.texts)
+    /// `nil` if the ends of streams are not logged.
+    private let accessLog: AccessLog?
 
+    /// - Parameters:
+    ///   - manager: Learns when the hub listens.
+    ///   - accessLogger: Writes the lines about streams that have ended.
+    ///   - level: The level of all loggers, which can change while the hub runs.
+    ///   - resolve: Reads the settings again while the hub runs; `nil`: they stay.
     /// - Throws: ``SettingsError`` if a key, a URL or a file of ``HubSettings/access`` is unusable.
-    init(_ settings: HubSettings, logger: Logger) async throws {
+    init(
+        _ settings: HubSettings, manager: ServiceManager? = nil, logger: Logger, accessLogger: Logger? = nil,
+        level: SharedLogLevel? = nil, resolve: (@Sendable () async throws -> HubSettings)? = nil
+    ) async throws {
         self.settings = settings
+        self.manager = manager
         self.logger = logger
         log = settings.makeLog(logger)
-        let hub = Hub(log: log, configuration: settings.hubConfiguration, logger: logger, metrics: metrics)
+        accessLog = settings.accessLog ? AccessLog(accessLogger ?? logger, metrics: metrics) : nil
+        var onStreamEnd: (@Sendable (EndedStream) -> Void)?
+        if let accessLog { onStreamEnd = { accessLog.write($0) } }
+        let hub = Hub(
+            log: log, configuration: settings.hubConfiguration, logger: logger, metrics: metrics,
+            onStreamEnd: onStreamEnd)
         self.hub = hub
-        access = try await HubAccess(settings.access, logger: logger)
+        access = try await HubAccess(settings.access, logger: logger, metrics: metrics)
+        reload = SettingsReload(
+            of: settings, hub: hub, access: access, level: level ?? SharedLogLevel(settings.logLevel), logger: logger,
+            resolve: resolve ?? { settings })
         metrics.onCollect { hub.updateGauges() }
+        ProcessMetrics.add(to: metrics)
         exchange =
             settings.access.subscriptions
-            ? settings.makeBoard().map { SubscriptionExchange(of: hub, on: $0, logger: logger) } : nil
+            ? settings.makeBoard("nodes").map { SubscriptionExchange(of: hub, on: $0, logger: logger) } : nil
+        hooks = try settings.hooks.configuration().map { [metrics] in
+            HookService(
+                of: hub, configuration: $0, board: settings.makeBoard("hooks"), logger: logger, metrics: metrics)
+        }
     }
 
     /// Runs the hub until a signal stops it.
@@ -72,12 +104,18 @@ struct HubServer {
         // not ready until then.
         if !(log is any SharedLog) { _ = try await log.open() }
         do {
-            try await runUntilSignalled(services: services, patience: settings.grace + Self.leeway, logger: logger)
-            await log.close()
+            try await runUntilSignalled(
+                services: services, patience: settings.grace + Self.leeway, logger: logger, onHangup: reload.reload)
+            await end()
         } catch {
-            await log.close()
+            await end()
             throw error
         }
+    }
+
+    private func end() async {
+        await log.close()
+        await accessLog?.flush()
     }
 
     /// The services of the hub. They stop from the last to the first: the streams end, then the servers stop, then the
@@ -85,6 +123,7 @@ struct HubServer {
     func services() throws -> [ServiceGroupConfiguration.ServiceConfiguration] {
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: hub)]
         if let exchange { services.append(.init(service: exchange)) }
+        if let hooks { services.append(.init(service: hooks)) }
         if settings.demo {
             let publisher = SystemMetricsPublisher { [hub] in try await hub.publish($0, to: "system/metrics") }
             services.append(.init(service: publisher, failureTerminationBehavior: .ignore))
@@ -98,7 +137,7 @@ struct HubServer {
     /// The server for operators, on its own port.
     private func operationsServer(on port: Int) -> some Service {
         let router = Router(context: BasicEventStreamRequestContext.self)
-        router.add(middleware: ProblemMiddleware())
+        router.add(middleware: ProblemMiddleware(countingFor: hub))
         router.addHealth(of: hub)
         if settings.host.isLocal {
             router.add(middleware: LocalHostMiddleware(advice: "To read the metrics under another name, set host."))
@@ -117,7 +156,7 @@ struct HubServer {
         let router = Router(context: BasicEventStreamRequestContext.self)
         let origins = settings.access.corsOrigins
         if !origins.isEmpty { router.add(middleware: CrossOriginMiddleware(allowing: origins)) }
-        router.add(middleware: ProblemMiddleware())
+        router.add(middleware: ProblemMiddleware(countingFor: hub))
         router.addHealth(of: hub)
         let isLocal = settings.access.isOpen && settings.host.isLocal
         if isLocal {
@@ -141,15 +180,24 @@ struct HubServer {
                 of: hub, access: access.control, tickets: access.tickets, onRevocation: access.forget)
         }
         let server = HTTPServerBuilder.eventStreams(
-            of: hub, maximumConnections: settings.maxConnections, idleTimeout: settings.idleTimeout, frontDoor: door)
+            of: hub, maximumConnections: settings.maxConnections, idleTimeout: settings.idleTimeout,
+            uploadTimeout: settings.uploadTimeout, proxies: settings.proxies, frontDoor: door)
         return listener(router, server, on: settings.host.bindAddress(port: settings.port), frontDoor: door) {
-            [hub, logger, settings] port in
-            let state = hub.isReady ? "is ready" : "listens, and is ready once its log is there"
-            logger.info(
-                "Martlet \(state). \(settings.host.invitation(port: port))",
-                metadata: ["max-connections": "\(settings.maxConnections)", "log": "\(settings.log.text)"]
-            )
+            [self] port in Task { await reportStart(port: port) }
         }
+    }
+
+    /// Reports that the hub listens, and whether it is ready.
+    private func reportStart(port: Int) async {
+        let end = ContinuousClock.now + Self.startTime
+        // The server of a shared log may be away for longer.
+        while !hub.isReady, !(log is any SharedLog), .now < end { try? await Task.sleep(for: .milliseconds(2)) }
+        let state = hub.isReady ? "is ready" : "listens, and is ready once its log is there"
+        logger.info(
+            "Martlet \(state). \(settings.host.invitation(port: port))",
+            metadata: ["max-connections": "\(settings.maxConnections)", "log": "\(settings.log.text)"]
+        )
+        manager?.reportReady(on: Self.eventLoops, logger: logger)
     }
 
     /// A server on an address. Every listener of the hub is made here, so each has its bounds.
@@ -174,28 +222,4 @@ struct HubServer {
         )
         return EventLoopService(application, on: Self.eventLoops)
     }
-
-    private static let metricsHelp = [
-        "martlet_events_published": "Events of publishers of this node that the log has accepted.",
-        "martlet_publishes_overloaded": "Events refused because the hub could not keep up with its subscribers.",
-        "martlet_connections_refused": "Connections refused because too many were open.",
-        "martlet_streams_opened": "Streams that were opened.",
-        "martlet_streams_closed": "Streams that have ended, by reason.",
-        "martlet_streams": "Streams that are open.",
-        "martlet_streams_on_shards": "Streams that are open and were handed off to a shard.",
-        "martlet_deliveries": "Events written to subscribers.",
-        "martlet_delivered_bytes": "Bytes written to subscribers.",
-        "martlet_replayed_events": "Events written to subscribers from history.",
-        "martlet_replay_bytes": "Bytes of history in memory for streams that are catching up.",
-        "martlet_delivery_lag": "Time from reading an event from the log to writing its feed on one shard.",
-        "martlet_feeds": "Distinct subscriptions that are open.",
-        "martlet_gaps": "Streams that were told of missed events that are gone, by reason.",
-        "martlet_window_bytes": "Bytes of events in memory for live streams.",
-        "martlet_window_capacity_bytes": "The most bytes of events in memory for live streams.",
-        "martlet_log_reachable": "Whether the server of a shared log answers: 1 or 0.",
-        "martlet_log_lag_seconds": "Age difference between the newest event on the server and the newest event read.",
-        "martlet_log_losses": "How many times the server of a shared log became unreachable.",
-        "martlet_log_entries_skipped": "Entries of a shared log that are not events.",
-        "martlet_shard_lag_bytes": "Bytes that the slowest shard still has to write.",
-    ]
 }

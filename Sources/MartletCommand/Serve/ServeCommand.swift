@@ -25,20 +25,32 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let descriptorLimit = DescriptorLimit.raise()
-        var settings = try await HubSettings.resolve(
-            commandLine: options.texts,
-            environment: environment,
-            descriptorLimit: descriptorLimit
-        )
+        let resolve: @Sendable () async throws -> HubSettings = { [texts = options.texts] in
+            try await HubSettings.resolve(
+                commandLine: texts, environment: environment, descriptorLimit: descriptorLimit)
+        }
+        var settings = try await resolve()
 
-        var logger = Logger(label: "martlet") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = settings.logLevel
+        // A collector of the log that goes away must not end the hub.
+        StandardStream.ignoreBrokenPipes()
+        let level = SharedLogLevel(settings.logLevel)
+        let logger = Logger.lines("martlet", as: settings.logFormat, level: level)
         var warnings = settings.warnings(commandLine: options.texts, environment: environment)
         if let warning = settings.limitConnections(descriptorLimit: descriptorLimit) { warnings.append(warning) }
         for warning in warnings { logger.warning("\(warning)") }
 
         do {
-            try await HubServer(settings, logger: logger).run()
+            let manager = ServiceManager(environment: environment)
+            let access = Logger.lines("martlet.access", as: settings.logFormat, level: SharedLogLevel(.info))
+            let server = try await HubServer(
+                settings, manager: manager, logger: logger, accessLogger: access, level: level,
+                resolve: {
+                    var settings = try await resolve()
+                    // As at the start, where it is said.
+                    _ = settings.limitConnections(descriptorLimit: descriptorLimit)
+                    return settings
+                })
+            try await server.run()
         } catch {
             throw BindError(error, settings: settings) ?? error
         }
@@ -59,6 +71,13 @@ extension HubSettings {
         }
         if (access.corsOrigins + access.publishOrigins).contains(where: { !$0.isWildcard && $0.matches("null") }) {
             warnings.append("Allowing the origin null lets every site in, with the cookies of its visitors")
+        }
+        if hooks.url != nil, hooks.secret == nil {
+            warnings.append("Hooks are not signed, so anyone can send the back end some; set hook-secret")
+        }
+        if hooks.url != nil, log.isShared, makeBoard("hooks") == nil {
+            warnings.append(
+                "Nodes cannot tell each other their topics over this log, so each node sends hooks for its own streams")
         }
         return warnings
     }

@@ -24,7 +24,7 @@ public struct Access<Context>: Sendable {
         plain = nil
     }
 
-    private init(_ plain: PlainAccess) {
+    init(_ plain: PlainAccess) {
         judge = { request, _, purpose in try await plain.judge(request, purpose) }
         self.plain = plain
     }
@@ -108,7 +108,7 @@ package struct PlainAccess: Sendable {
     let judgeNow: Now
     let judge: @Sendable (HubRequest, AccessPurpose) async throws -> Grant
 
-    fileprivate init(now: @escaping Now, judge: @escaping @Sendable (HubRequest, AccessPurpose) async throws -> Grant) {
+    init(now: @escaping Now, judge: @escaping @Sendable (HubRequest, AccessPurpose) async throws -> Grant) {
         judgeNow = now
         self.judge = judge
     }

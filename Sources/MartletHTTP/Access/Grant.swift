@@ -48,7 +48,7 @@ extension Grant {
         for topic in event.alternates { try checkPublishing(to: topic) }
     }
 
-    private func checkPublishing(to topic: Topic) throws(Problem) {
+    func checkPublishing(to topic: Topic) throws(Problem) {
         guard !publish.contains(where: { $0.matches(topic) }) else { return }
         throw Problem(.forbidden, "Publishing to the topic \(topic) is not granted.", field: "topic")
     }

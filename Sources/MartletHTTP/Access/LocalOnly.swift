@@ -82,7 +82,6 @@ package struct LocalHostMiddleware<Context: RequestContext>: RouterMiddleware {
 }
 
 extension HTTPField.Name {
-    fileprivate static let forwarded = HTTPField.Name("Forwarded")!
     package static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
     fileprivate static let realIP = HTTPField.Name("X-Real-IP")!
 }

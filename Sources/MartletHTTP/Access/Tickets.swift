@@ -15,24 +15,32 @@ import Synchronization
 public final class Tickets: Sendable {
     /// The default ``lifetime``.
     public static let defaultLifetime = Duration.seconds(30)
+    /// The default bounds of the topics of tickets that are neither used nor expired: of all, and of one principal.
+    public static let defaultCapacity = 10_000
+    public static let defaultShare = 1000
 
     private let book: Mutex<TicketBook>
     /// How long a ticket is valid.
     public let lifetime: Duration
+    private let share: Int
 
     /// - Parameters:
     ///   - lifetime: How long a ticket is valid.
     ///   - capacity: The most topics of tickets that are neither used nor expired. Above it, no ticket is issued.
     ///   - share: The most of these topics for one principal.
-    public init(lifetime: Duration = Tickets.defaultLifetime, capacity: Int = 10_000, share: Int = 1000) {
+    public init(
+        lifetime: Duration = Tickets.defaultLifetime, capacity: Int = Tickets.defaultCapacity,
+        share: Int = Tickets.defaultShare
+    ) {
         self.lifetime = lifetime
+        self.share = share
         book = Mutex(TicketBook(lifetime: lifetime, capacity: capacity, share: share))
     }
 
     /// Issues a ticket for some topics.
     ///
     /// - Throws: ``Problem``: 403 if one of the topics is not granted, or there are no credentials that the ticket could
-    ///   stand for; 503 if there are too many tickets.
+    ///   stand for; 429 if the principal has too many tickets; 503 if there are too many.
     func issue(_ grant: Grant, for topics: Set<TopicSelector>) throws(Problem) -> String {
         guard grant.principal != nil || grant.end != nil else {
             throw Problem(.forbidden, "A ticket stands for credentials. Subscribe without one.")
@@ -41,12 +49,21 @@ public final class Tickets: Sendable {
         var grant = grant
         grant.limitedTo = topics
         let ticket = UInt64.random(in: .min ... .max).hexText + UInt64.random(in: .min ... .max).hexText
-        guard book.withLock({ $0.insert(grant, as: ticket, now: .now) }) else {
+        // By then, those of now are used or have expired.
+        let headers: HTTPFields = [.retryAfter: "\(max(1, lifetime.components.seconds))"]
+        switch book.withLock({ $0.insert(grant, as: ticket, now: .now) }) {
+        case .stored: return ticket
+        case .aboveShare:
+            var problem = Problem(
+                .tooManyRequests,
+                "Your tickets that are not used yet have \(share) topics, which is the most. Use them, or wait.",
+                headers: headers)
+            problem.limit = "max-tickets-per-principal"
+            throw problem
+        case .aboveCapacity:
             throw Problem(
-                .serviceUnavailable, "Too many tickets are not used yet. Try again later.",
-                headers: [.retryAfter: "\(max(1, lifetime.components.seconds))"])
+                .serviceUnavailable, "Too many tickets are not used yet. Try again later.", headers: headers)
         }
-        return ticket
     }
 
     /// Uses up a ticket.
@@ -91,6 +108,8 @@ struct TicketBook {
     private var tickets: [String: Ticket] = [:]
     /// The number of topics in the tickets of each principal; `nil`: of anonymous clients.
     private var held: [ExactText?: Int] = [:]
+    /// The sum of them.
+    private var total = 0
 
     /// - Parameters: See ``Tickets``.
     init(lifetime: Duration, capacity: Int, share: Int) {
@@ -101,19 +120,29 @@ struct TicketBook {
 
     var count: Int { tickets.count }
 
-    private func hasRoom(for ticket: Ticket) -> Bool {
-        let total = held.values.reduce(0, +)
-        return total + ticket.topics <= capacity && held[ticket.owner, default: 0] + ticket.topics <= share
+    enum Insertion {
+        case stored
+        /// The principal has too many.
+        case aboveShare
+        /// All together have too many.
+        case aboveCapacity
     }
 
-    /// Stores a grant. Returns whether there was room.
-    mutating func insert(_ grant: Grant, as text: String, now: ContinuousClock.Instant) -> Bool {
+    private func room(for ticket: Ticket) -> Insertion {
+        guard held[ticket.owner, default: 0] + ticket.topics <= share else { return .aboveShare }
+        return total + ticket.topics <= capacity ? .stored : .aboveCapacity
+    }
+
+    /// Stores a grant, if there is room.
+    mutating func insert(_ grant: Grant, as text: String, now: ContinuousClock.Instant) -> Insertion {
         let ticket = Ticket(grant: grant, end: now + lifetime)
-        if !hasRoom(for: ticket) { removeAll { $0.end <= now } }
-        guard hasRoom(for: ticket) else { return false }
+        if room(for: ticket) != .stored { removeAll { $0.end <= now } }
+        let room = room(for: ticket)
+        guard room == .stored else { return room }
         tickets[text] = ticket
         held[ticket.owner, default: 0] += ticket.topics
-        return true
+        total += ticket.topics
+        return .stored
     }
 
     /// Removes a ticket, and returns its grant unless it has expired.
@@ -135,5 +164,6 @@ struct TicketBook {
     private mutating func release(_ ticket: Ticket) {
         let left = held[ticket.owner, default: 0] - ticket.topics
         held[ticket.owner] = left > 0 ? left : nil
+        total -= ticket.topics
     }
 }

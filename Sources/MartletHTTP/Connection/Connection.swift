@@ -16,23 +16,29 @@ struct Connection: ServerChildChannelValue {
 
     /// Whether the task answers a request of a connection above the limit. Event streams then tell the client when to come
     /// back, and the other routes of a hub answer 503. The connection ends with the answer.
-    static var isAboveLimit: Bool { current?.isAboveLimit ?? false }
+    static var isAboveLimit: Bool { current?.origin.isAboveLimit ?? false }
 
     /// Throws 503 above the limit.
     static func checkLimit() throws(Problem) {
-        guard isAboveLimit else { return }
+        guard let origin = current?.origin, origin.isAboveLimit else { return }
+        if let refusal = origin.peer?.refusal { throw Problem(refusal) }
         throw Problem(
             .serviceUnavailable, "The server has all the connections it may have. Try again later.",
             headers: [.retryAfter: "\(ConnectionLimit.retryAfter.components.seconds)"])
     }
 
-    let isAboveLimit: Bool
+    let origin: ConnectionOrigin
+    let proxies: TrustedProxies
     let handler: NIOLoopBound<ConnectionHandler>
     private let owner: Owner
 
-    init(_ requests: Requests, isAboveLimit: Bool, handler: NIOLoopBound<ConnectionHandler>) {
+    init(
+        _ requests: Requests, _ origin: ConnectionOrigin, _ proxies: TrustedProxies,
+        handler: NIOLoopBound<ConnectionHandler>
+    ) {
         owner = Owner(requests)
-        self.isAboveLimit = isAboveLimit
+        self.origin = origin
+        self.proxies = proxies
         self.handler = handler
     }
 
@@ -59,11 +65,16 @@ struct Connection: ServerChildChannelValue {
     }
 
     /// Asks the client for the body, if it waits for that.
-    func askForBody() {
+    func askForBody() { onEventLoop { $0.askForBody() } }
+
+    /// Lets the client take its time for the body of the request that is being answered.
+    func allowPauses() { onEventLoop { $0.allowPauses() } }
+
+    private func onEventLoop(_ body: @escaping @Sendable (ConnectionHandler) -> Void) {
         if channel.eventLoop.inEventLoop {
-            handler.value.askForBody()
+            body(handler.value)
         } else {
-            channel.eventLoop.execute { [handler] in handler.value.askForBody() }
+            channel.eventLoop.execute { [handler] in body(handler.value) }
         }
     }
 }

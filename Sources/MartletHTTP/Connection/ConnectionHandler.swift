@@ -20,7 +20,8 @@ import NIOHTTP1
 /// - Bytes that are no acceptable request are refused with a problem document, behind the answers to earlier requests. It is
 ///   the last answer on the connection. If only the body is at fault, the handler that reads it gets the ``Problem``, and
 ///   answers with it.
-/// - A body must arrive at a pace: see ``ConnectionBounds``. Little of it is read after its answer.
+/// - A body must arrive at a pace: see ``ConnectionBounds``. That of a live upload may pause. Little of a body is read after
+///   its answer. Chunks that arrive together are given to the server together.
 /// - The connection ends with a ``LingeringClose`` after the last answer. A stream takes the connection over.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
@@ -47,6 +48,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         var received = 0
         /// The bytes that must have arrived at the deadline; `nil`: there is none yet.
         var goal: Int?
+        /// Whether the body need not keep a pace: each byte starts the time anew.
+        var mayPause = false
     }
 
     private enum Phase {
@@ -59,7 +62,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private let bounds: ConnectionBounds
     private let limit: ConnectionLimit
-    private let isAboveLimit: Bool
+    private let origin: ConnectionOrigin
     private let decoder: RequestDecoder
     private let output: OutputWatch
     private let hub: Hub
@@ -73,6 +76,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// The requests that are not answered yet. The server reads a bounded number ahead.
     private var exchanges: Deque<Exchange> = []
     private var incoming: Incoming?
+    /// Chunks of its body that arrived together and were not given to the server yet.
+    private var chunks: ByteBuffer?
     /// Whether the head of the first exchange's answer was written.
     private var isAnswering = false
     /// Whether a head was written, and no byte after it.
@@ -93,12 +98,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var pauseStart: NIODeadline?
 
     init(
-        _ bounds: ConnectionBounds, limit: ConnectionLimit, isAboveLimit: Bool, decoder: RequestDecoder,
+        _ bounds: ConnectionBounds, limit: ConnectionLimit, origin: ConnectionOrigin, decoder: RequestDecoder,
         output: OutputWatch, hub: Hub, crossOrigin: CrossOriginRules?, logger: Logger
     ) {
         self.bounds = bounds
         self.limit = limit
-        self.isAboveLimit = isAboveLimit
+        self.origin = origin
         self.decoder = decoder
         self.output = output
         self.hub = hub
@@ -111,7 +116,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        expect(in: isAboveLimit ? TimeAmount(ConnectionLimit.patience) : bounds.idleTimeout, context)
+        if origin.isAboveLimit { expectRefusal() } else { expect(in: bounds.idleTimeout, context) }
+    }
+
+    /// Gives the client only a moment for the request that will be refused.
+    func expectRefusal() {
+        if let context { expect(in: TimeAmount(ConnectionLimit.patience), context) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -132,7 +142,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func leaveLimit() {
         guard isCounted else { return }
         isCounted = false
-        limit.close(isAboveLimit ? .refused : .admitted)
+        limit.close(origin.admission)
     }
 
     // MARK: Requests
@@ -147,8 +157,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case .body(let bytes):
             incoming?.received += bytes.readableBytes
             incoming?.waitsToBeAsked = false
-            context.fireChannelRead(data)
+            if incoming?.mayPause == true, !isQuiescing { deadline = context.eventLoop.now + bounds.uploadTimeout }
+            guard incoming?.length == nil else { return context.fireChannelRead(data) }
+            add(bytes, context)
         case .end:
+            giveChunks(context)
             incoming = nil
             if exchanges.isEmpty { expect(in: bounds.idleTimeout, context) }
             if exchanges.last?.closes == true { dropsInput = true }
@@ -168,13 +181,31 @@ final class ConnectionHandler: ChannelDuplexHandler {
             return refuse(error, request, context)
         }
         let upgradeOffer = request.upgradeOffer
-        let closes = isAboveLimit || request.isLast || upgradeOffer == .unclear
+        let closes = origin.isAboveLimit || request.isLast || upgradeOffer == .unclear
         exchanges.append(
             Exchange(isHTTP10: request.isHTTP10, isHead: request.method == .HEAD, closes: closes))
         incoming = Incoming(
             length: request.bodyLength, offersUpgrade: upgradeOffer == .made, waitsToBeAsked: request.waitsToBeAsked)
         if closes { request.headers.replaceOrAdd(name: "connection", value: "close") }
         context.fireChannelRead(wrapInboundOut(.head(request)))
+    }
+
+    private func add(_ chunk: ByteBuffer, _ context: ChannelHandlerContext) {
+        if chunks == nil { chunks = chunk } else { chunks?.writeImmutableBuffer(chunk) }
+        if let chunks, chunks.readableBytes >= ConnectionBounds.stretchBytes { giveChunks(context) }
+    }
+
+    private func giveChunks(_ context: ChannelHandlerContext) {
+        guard let chunks else { return }
+        self.chunks = nil
+        context.fireChannelRead(wrapInboundOut(.body(chunks)))
+    }
+
+    /// Lets the client pause inside the body of the request that is being answered.
+    func allowPauses() {
+        guard let context, incoming != nil, exchanges.count == 1, !dropsInput, phase == .open else { return }
+        incoming?.mayPause = true
+        expectBody(context)
     }
 
     /// Asks the client for the body of the request that is being answered, if it waits for that.
@@ -216,12 +247,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
         log(problem)
         guard let last = exchanges.indices.last else { return linger(context) }
         exchanges[last].closes = true
+        giveChunks(context)
         context.fireErrorCaught(problem)
     }
 
     private func refuse(_ problem: Problem, _ request: HTTPRequestHead?, _ context: ChannelHandlerContext) {
         dropsInput = true
         log(problem)
+        hub.countRefusal(problem)
         refusal = (problem, request)
         answerRefusal(context)
     }
@@ -272,21 +305,22 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if now < deadline { return scheduleCheck(at: deadline, context) }
         guard let incoming else { return context.close(promise: nil) }
         if let goal = incoming.goal, incoming.received >= goal { return expectBody(context) }
-        breakOff(
-            Problem(.requestTimeout, "The body comes too slowly. Send it again, and faster.", field: "data"), context)
+        breakOff(incoming.mayPause ? .uploadOver(isStopping: isQuiescing) : .tooSlow, context)
     }
 
     private var bodyTimeout: TimeAmount {
-        isQuiescing ? min(bounds.idleTimeout, ConnectionBounds.lastTimeout) : bounds.idleTimeout
+        let timeout = incoming?.mayPause == true ? bounds.uploadTimeout : bounds.idleTimeout
+        return isQuiescing ? min(timeout, ConnectionBounds.lastTimeout) : timeout
     }
 
     private func expectBody(_ context: ChannelHandlerContext) {
         guard let incoming else { return }
-        self.incoming?.goal = incoming.received + ConnectionBounds.stretchBytes
+        self.incoming?.goal = incoming.mayPause ? .max : incoming.received + ConnectionBounds.stretchBytes
         expect(in: bodyTimeout, context)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        giveChunks(context)
         if let incoming, incoming.goal == nil, phase == .open { expectBody(context) }
         pauseStart = context.eventLoop.now
         context.fireChannelReadComplete()
@@ -418,6 +452,24 @@ final class ConnectionHandler: ChannelDuplexHandler {
             // The channel may be closed already.
             try? self.context?.pipeline.syncOperations.addHandler(LingeringClose(), position: .first)
         }
+    }
+}
+
+extension Problem {
+    fileprivate static let tooSlow = Problem(
+        .requestTimeout, "The body comes too slowly. Send it again, and faster.", field: "data")
+
+    /// - Parameter isStopping: Whether the server shuts down.
+    static func uploadOver(isStopping: Bool) -> Problem {
+        if isStopping {
+            return Problem(
+                .serviceUnavailable,
+                "The server is about to stop. Send the rest again, or all with the same Idempotency-Key.",
+                headers: [.retryAfter: "1"])
+        }
+        return Problem(
+            .requestTimeout, "The upload was silent for too long. Send a comment or a blank line now and then.",
+            field: "data")
     }
 }
 

@@ -10,6 +10,7 @@ final class ConnectionLimit: Sendable {
     private let maximum: Int
     private let hub: Hub
     private let countsStreams: Bool
+    let proxies: TrustedProxies
     private let admitted = Atomic(0)
     /// Refused connections do not count towards the limit.
     private let refused = Atomic(0)
@@ -22,7 +23,8 @@ final class ConnectionLimit: Sendable {
     static let patience = Duration.seconds(2)
 
     /// - Parameter countsStreams: Whether the sockets that the hub has taken over are connections of this server.
-    init(maximum: Int, hub: Hub, countsStreams: Bool) {
+    init(maximum: Int, hub: Hub, countsStreams: Bool, proxies: TrustedProxies = .none) {
+        self.proxies = proxies
         self.maximum = maximum
         self.hub = hub
         self.countsStreams = countsStreams
@@ -36,12 +38,16 @@ final class ConnectionLimit: Sendable {
                 admitted.add(1, ordering: .relaxed)
                 return ConnectionAdmission.admitted
             }
-            guard refused.load(ordering: .relaxed) < Self.mostRefusals else { return .closed }
-            refused.add(1, ordering: .relaxed)
-            return .refused
+            return openRefused()
         }
         if admission != .admitted { hub.connectionRefused() }
         return admission
+    }
+
+    private func openRefused() -> ConnectionAdmission {
+        guard refused.load(ordering: .relaxed) < Self.mostRefusals else { return .closed }
+        refused.add(1, ordering: .relaxed)
+        return .refused
     }
 
     func close(_ admission: ConnectionAdmission) {
@@ -49,6 +55,44 @@ final class ConnectionLimit: Sendable {
         case .admitted: admitted.subtract(1, ordering: .relaxed)
         case .refused: refused.subtract(1, ordering: .relaxed)
         case .closed: break
+        }
+    }
+}
+
+// MARK: - The limits of an address
+
+extension ConnectionLimit {
+    /// Whether anything depends on where a connection comes from.
+    var needsOrigin: Bool { (countsStreams && hub.clients.countsConnections) || !proxies.isEmpty }
+
+    /// The other end of a connection before anything is decided about it.
+    func peer(at address: SocketAddress?) -> ConnectionPeer {
+        var peer = ConnectionPeer(address: address)
+        peer.isHeaderDue = proxies.sendProxyHeader && proxies.contains(address)
+        return peer
+    }
+
+    /// Counts a connection, and its place among those of its address, if that is known already.
+    func open(from address: SocketAddress?) -> (ConnectionAdmission, ConnectionPeer) {
+        let (admission, peer) = (open(), peer(at: address))
+        return peer.isHeaderDue ? (admission, peer) : settle(admission, at: address)
+    }
+
+    /// Counts the place of a connection that is counted already. A connection of a trusted proxy has none, since it carries the
+    /// requests of many clients.
+    func settle(
+        _ admission: ConnectionAdmission, at address: SocketAddress?
+    ) -> (ConnectionAdmission, ConnectionPeer) {
+        var peer = ConnectionPeer(address: address)
+        guard admission == .admitted, countsStreams, !proxies.contains(address) else { return (admission, peer) }
+        do {
+            peer.place = try hub.clients.openConnection(of: ClientIdentity(address: address))
+            return (admission, peer)
+        } catch {
+            peer.refusal = error
+            hub.clientRefused(error)
+            close(admission)
+            return (openRefused(), peer)
         }
     }
 }
@@ -72,6 +116,8 @@ struct ConnectionBounds: Sendable {
 
     /// How long a connection waits for a request, and a request for the next stretch of its body.
     var idleTimeout: TimeAmount
+    /// How long a live upload may be silent. It need not keep a pace.
+    var uploadTimeout = TimeAmount.seconds(300)
     /// How long the server waits for the client to take the next stretch of an answer.
     var writeTimeout: TimeAmount
 }

@@ -13,7 +13,8 @@ extension HTTPServerBuilder {
     /// An HTTP/1.1 server for the streams of a hub. In addition to `http1()`, it answers HTTP/1.0 clients correctly, limits
     /// connections in number, time and bytes, and ends the streams of the hub on shutdown.
     ///
-    /// Within each ``HubConfiguration/writeTimeout`` of the hub, a client must take all bytes of an answer, or 64 KiB.
+    /// Within each ``/Martlet/HubConfiguration/writeTimeout`` of the hub, a client must take all bytes of an answer, or
+    /// 64 KiB.
     ///
     /// - Parameters:
     ///   - hub: The hub whose routes the application has.
@@ -21,23 +22,29 @@ extension HTTPServerBuilder {
     ///     with `Retry-After`, and the connection ends. Open connections stay. Far above it, new connections are closed at
     ///     once.
     ///   - idleTimeout: How long a connection stays open without a request, or with less than 64 KiB of a request.
+    ///   - uploadTimeout: How long a live upload may send nothing.
+    ///   - proxies: The proxies that are believed when they name the address of a client.
     ///   - frontDoor: Answers plain requests to the routes that were added with it. `nil`: the server answers all.
     public static func eventStreams(
-        of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60), frontDoor: FrontDoor? = nil
+        of hub: Hub, maximumConnections: Int = .max, idleTimeout: Duration = .seconds(60),
+        uploadTimeout: Duration = .seconds(300), proxies: TrustedProxies = .none, frontDoor: FrontDoor? = nil
     ) -> HTTPServerBuilder {
         bounded(
-            for: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, countsStreams: true,
-            frontDoor: frontDoor)
+            for: hub, maximumConnections: maximumConnections, idleTimeout: idleTimeout, uploadTimeout: uploadTimeout,
+            countsStreams: true, proxies: proxies, frontDoor: frontDoor)
     }
 
     /// - Parameter countsStreams: Whether streams that the hub has taken over count as connections. Set it on the server that
     ///   has the routes of the streams.
     package static func bounded(
-        for hub: Hub, maximumConnections: Int, idleTimeout: Duration, countsStreams: Bool, frontDoor: FrontDoor? = nil
+        for hub: Hub, maximumConnections: Int, idleTimeout: Duration, uploadTimeout: Duration = .seconds(300),
+        countsStreams: Bool, proxies: TrustedProxies = .none, frontDoor: FrontDoor? = nil
     ) -> HTTPServerBuilder {
-        let limit = ConnectionLimit(maximum: maximumConnections, hub: hub, countsStreams: countsStreams)
+        let limit = ConnectionLimit(
+            maximum: maximumConnections, hub: hub, countsStreams: countsStreams, proxies: proxies)
         let bounds = ConnectionBounds(
-            idleTimeout: TimeAmount(idleTimeout), writeTimeout: TimeAmount(hub.configuration.writeTimeout))
+            idleTimeout: TimeAmount(idleTimeout), uploadTimeout: TimeAmount(uploadTimeout),
+            writeTimeout: TimeAmount(hub.configuration.writeTimeout))
         return HTTPServerBuilder { responder in
             let server = EventStreamChannel(
                 responder: { request, writer, channel in
@@ -80,30 +87,34 @@ struct EventStreamChannel: HTTPChannelHandler {
                 channel.close(promise: nil)
                 throw ChannelError.ioOnClosedChannel
             }
-            return try makeConnection(channel, admission, logger)
+            return try makeConnection(channel, ConnectionOrigin(admission), logger)
         }
     }
 
     /// Prepares the channel of a connection that is counted already. Call it on the event loop.
-    func makeConnection(_ channel: any Channel, _ admission: ConnectionAdmission, _ logger: Logger) throws -> Connection
-    {
+    func makeConnection(_ channel: any Channel, _ origin: ConnectionOrigin, _ logger: Logger) throws -> Connection {
         let decoder = RequestDecoder()
         let output = OutputWatch(timeout: bounds.writeTimeout, logger: logger)
         let handler = ConnectionHandler(
-            bounds, limit: limit, isAboveLimit: admission == .refused, decoder: decoder, output: output, hub: hub,
+            bounds, limit: limit, origin: origin, decoder: decoder, output: output, hub: hub,
             crossOrigin: frontDoor?.crossOrigin, logger: logger)
-        channel.closeFuture.assumeIsolated().whenComplete { _ in handler.leaveLimit() }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in
+            handler.leaveLimit()
+            origin.leave()
+        }
         let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandlers([output, HTTPResponseEncoder()])
+        if origin.peer.map(\.isHeaderDue) ?? limit.needsOrigin {
+            try pipeline.addHandler(OriginHandler(origin, limit) { handler.expectRefusal() })
+        }
         try pipeline.addHandlers([
-            output, HTTPResponseEncoder(), ByteToMessageHandler(decoder), handler,
-            HTTP1ToHTTPServerCodec(secure: false),
+            ByteToMessageHandler(decoder), handler, HTTP1ToHTTPServerCodec(secure: false),
         ])
         return Connection(
             try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel,
                 configuration: .init(isOutboundHalfClosureEnabled: true)),
-            isAboveLimit: admission == .refused,
-            handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
+            origin, limit.proxies, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
     }
 
     func handle(value connection: Connection, logger: Logger) async {

@@ -72,6 +72,8 @@ package struct DoorSubscribe: DoorRequest {
     }
 
     private func answer(_ subscription: Subscription, _ stream: HubStream) throws -> DoorAnswer {
+        // The server says that there is nothing more.
+        if try subscription.hasNothing(for: request) { throw NotAtTheDoor() }
         var headers = HTTPFields.eventStream(subscription, to: request, stream.grant)
         try route.finish(&headers, for: request)
         let opening = reply.stream(headers, subscription.opening(retry: route.hub.retry()))
@@ -108,20 +110,31 @@ package struct DoorPublish: DoorRequest {
     package func answerNow() throws -> DoorAnswer? {
         guard let grant = try access.judgeNow(request, .publish) else { return nil }
         try grant.checkPublishing(event)
-        let key = try request.idempotencyKey
-        return try route.hub.publishNow([event], once: key, in: grant.keyScope).map { answer($0[0]) }
+        return try publishNow(once: try request.idempotencyKey, grant)
+    }
+
+    /// `nil` if it has to wait. If nothing is published, the client has not spent anything, since it is tried again.
+    private func publishNow(once key: String?, _ grant: Grant) throws -> DoorAnswer? {
+        let (hub, client) = (route.hub, request.client(grant))
+        do { try hub.spend(on: [event], by: client) } catch { return answer(error) }
+        do {
+            if let ids = try hub.publishNow([event], once: key, in: grant.keyScope) { return answer(ids[0]) }
+        } catch {
+            hub.clients.giveBack(for: [event], to: client)
+            throw error
+        }
+        hub.clients.giveBack(for: [event], to: client)
+        return nil
     }
 
     package func answer() async throws -> DoorAnswer {
         let grant = try await access.judge(request, .publish)
         try grant.checkPublishing(event)
         let key = try request.idempotencyKey
-        if let ids = try route.hub.publishNow([event], once: key, in: grant.keyScope) { return answer(ids[0]) }
+        if let answer = try publishNow(once: key, grant) { return answer }
         // From here on the event may have been published, so the server must not try again.
         do {
-            let ids = try await unlessUnavailable(logger) {
-                try await route.hub.publish(contentsOf: [event], once: key, in: grant.keyScope)
-            }
+            let ids = try await route.hub.publish([event], once: key, for: request, grant, request.tracing(logger))
             return answer(ids[0])
         } catch let error as MartletError {
             return answer(Problem(error))
@@ -135,6 +148,7 @@ package struct DoorPublish: DoorRequest {
     }
 
     private func answer(_ problem: Problem) -> DoorAnswer {
-        .bytes(reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView))
+        route.hub.countRefusal(problem)
+        return .bytes(reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView))
     }
 }

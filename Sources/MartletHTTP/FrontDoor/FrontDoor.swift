@@ -63,7 +63,8 @@ public final class FrontDoor: Sendable {
         #if os(Linux)
         guard isOpened.isFirst(), let server = server.withLock({ $0 }) else { return }
         let desk = DoorDesk(
-            routes: routes.withLock { $0 }, crossOrigin: crossOrigin, onlyLocalHosts: onlyLocalHosts)
+            routes: routes.withLock { $0 }, crossOrigin: crossOrigin, onlyLocalHosts: onlyLocalHosts,
+            proxies: server.limit.proxies)
         let keeper = HubDoorKeeper(desk, server, on: self, logger: logger)
         listener.closeFuture.whenComplete { _ in keeper.listenerClosed() }
         Task { await keeper.open(on: listener) }
@@ -98,24 +99,30 @@ struct DoorDesk: Sendable {
     private let prefixes: [StaticString]
     private let crossOrigin: CrossOriginRules?
     private let onlyLocalHosts: Bool
+    private let proxies: TrustedProxies
 
-    init(routes: [any DoorRoute], crossOrigin: CrossOriginRules? = nil, onlyLocalHosts: Bool = false) {
+    init(
+        routes: [any DoorRoute], crossOrigin: CrossOriginRules? = nil, onlyLocalHosts: Bool = false,
+        proxies: TrustedProxies = .none
+    ) {
         self.onlyLocalHosts = onlyLocalHosts
+        self.proxies = proxies
         self.routes = routes
         self.crossOrigin = crossOrigin
         prefixes = routes.map(\.prefix)
     }
 
-    func read(_ bytes: UnsafeRawBufferPointer, from peer: SocketAddress?) -> DoorReading {
+    func read(_ bytes: UnsafeRawBufferPointer, from peer: ConnectionPeer) -> DoorReading {
         switch PlainRequest.read(bytes, prefixes: prefixes) {
         case .incomplete: return .incomplete
         case .other: return .other
         case .complete(let plain, let length):
             let isExpected = !onlyLocalHosts || (try? LocalOnly.checkHost(plain.authority, advice: "")) != nil
             guard isExpected else { return .other }
-            let request = HubRequest(
+            var request = HubRequest(
                 method: plain.method, target: plain.target, authority: plain.authority, headers: plain.headers,
-                remoteAddress: peer)
+                remoteAddress: proxies.client(of: plain.headers, behind: peer.address))
+            request.connectionPlace = peer.place
             let reply = DoorReply(
                 extra: crossOrigin?.headers(for: request.headers[.origin]) ?? [:], closes: plain.closes,
                 isHTTP10: plain.isHTTP10)

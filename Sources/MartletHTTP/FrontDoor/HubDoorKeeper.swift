@@ -101,11 +101,11 @@ final class HubDoorKeeper: DoorKeeper {
 
     var writeTimeout: Duration { server.hub.configuration.writeTimeout }
 
-    func enter() -> ConnectionAdmission {
+    func enter(from address: SocketAddress?) -> (ConnectionAdmission, ConnectionPeer) {
         if isShort.load(ordering: .relaxed) { isShort.store(false, ordering: .relaxed) }
-        let admission = server.limit.open()
+        let (admission, peer) = server.limit.open(from: address)
         if admission != .closed { atDoors.add(1, ordering: .sequentiallyConsistent) }
-        return admission
+        return (admission, peer)
     }
 
     func leave(_ admission: ConnectionAdmission) {
@@ -117,18 +117,27 @@ final class HubDoorKeeper: DoorKeeper {
         if atDoors.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 { changed.fire() }
     }
 
-    func read(_ bytes: UnsafeRawBufferPointer, from peer: SocketAddress?) -> DoorReading {
-        desk.read(bytes, from: peer)
+    func read(_ bytes: UnsafeRawBufferPointer, from peer: ConnectionPeer) -> DoorReading {
+        guard peer.isHeaderDue else { return desk.read(bytes, from: peer) }
+        switch ProxyHeader.read(bytes) {
+        case .incomplete: return .incomplete
+        // The server says what is wrong.
+        case .invalid: return .other
+        case .complete(let source, let length):
+            let (admission, settled) = server.limit.settle(.admitted, at: source ?? peer.address)
+            return .header(settled, admission, length: length)
+        }
     }
 
-    func give(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission) {
+    func give(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission, _ peer: ConnectionPeer) {
         state.withLock { $0.leaving += 1 }
         leaveDoor()
         let executor: (any TaskExecutor)? = door.answersOnEventLoops ? EventLoopExecutor(door.eventLoops) : nil
-        Task(executorPreference: executor) { await self.serve(socket, bytes, admission) }
+        let origin = ConnectionOrigin(admission, peer)
+        Task(executorPreference: executor) { await self.serve(socket, bytes, origin) }
     }
 
-    private func serve(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission) async {
+    private func serve(_ socket: Int32, _ bytes: [UInt8], _ origin: ConnectionOrigin) async {
         let isOwned = Once()
         do {
             let (channel, connection) = try await ClientBootstrap(group: door.eventLoops)
@@ -136,7 +145,7 @@ final class HubDoorKeeper: DoorKeeper {
                 .withConnectedSocket(socket) { channel in
                     channel.eventLoop.makeCompletedFuture {
                         _ = isOwned.isFirst()
-                        let connection = try self.server.makeConnection(channel, admission, self.logger)
+                        let connection = try self.server.makeConnection(channel, origin, self.logger)
                         if !bytes.isEmpty {
                             try channel.pipeline.syncOperations.addHandler(FirstBytes(bytes), position: .first)
                         }
@@ -152,7 +161,7 @@ final class HubDoorKeeper: DoorKeeper {
             state.withLock { $0.leaving -= 1 }
             if isOwned.isFirst() {
                 Glibc.close(socket)
-                server.limit.close(admission)
+                server.limit.close(origin.admission)
             }
         }
         changed.fire()

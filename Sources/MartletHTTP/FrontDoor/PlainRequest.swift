@@ -89,8 +89,10 @@ private struct Scanner {
         let start = next
         try check(prefixes)
         skip(ByteClasses.target)
-        let target = text(from: start, to: next)
+        let target = start..<next
         try take(" HTTP/1.")
+        // The server reads the body of a live upload while it comes.
+        if isPost, isLive(target) { throw .other }
         let minor = try byte()
         let isHTTP10 = minor == UInt8(ascii: "0")
         guard minor == UInt8(ascii: "1") || (isHTTP10 && !isPost) else { throw .other }
@@ -112,7 +114,8 @@ private struct Scanner {
         var headers = HTTPFields()
         headers.replaceSubrange(0..<0, with: fields.others)
         let request = PlainRequest(
-            method: isPost ? .post : .get, target: target, authority: host, headers: headers, body: body,
+            method: isPost ? .post : .get, target: text(from: target.lowerBound, to: target.upperBound),
+            authority: host, headers: headers, body: body,
             closes: isHTTP10 || fields.closes, isHTTP10: isHTTP10)
         return .complete(request, length: next + body.count)
     }
@@ -132,6 +135,23 @@ private struct Scanner {
             if byte == UInt8(ascii: "/") || byte == UInt8(ascii: "?") || byte == UInt8(ascii: " ") { return }
         }
         throw isIncomplete ? .incomplete : .other
+    }
+
+    /// Whether the query of a target has a parameter `live`. One that is encoded is not found; the server answers it, too, but
+    /// begins with the end of the body.
+    private func isLive(_ target: Range<Int>) -> Bool {
+        guard var place = bytes[target].firstIndex(of: UInt8(ascii: "?")) else { return false }
+        while place < target.upperBound {
+            let name = place + 1..<min(place + 5, target.upperBound)
+            if isName(name, "live") {
+                let end = name.upperBound
+                if end == target.upperBound || bytes[end] == UInt8(ascii: "=") || bytes[end] == UInt8(ascii: "&") {
+                    return true
+                }
+            }
+            place = bytes[place + 1..<target.upperBound].firstIndex(of: UInt8(ascii: "&")) ?? target.upperBound
+        }
+        return false
     }
 
     private mutating func take(_ text: StaticString) throws(Stop) {

@@ -46,9 +46,9 @@ struct CrossOriginRules: Sendable {
     /// The headers that clients of `addHub` and `addMercure` send.
     static let allowedHeaders = [
         "authorization", "cache-control", "content-type", "event-id", "event-key", "event-private", "event-retry",
-        "event-type", "idempotency-key", "last-event-id", "x-requested-with",
+        "event-type", "idempotency-key", "if-none-match", "last-event-id", "stream-writer", "x-requested-with",
     ].joined(separator: ", ")
-    static let exposedHeaders = "Last-Event-ID, Link, Martlet-Gap"
+    static let exposedHeaders = "ETag, Last-Event-ID, Link, Martlet-End, Martlet-Gap"
     /// How long a browser may cache the answer to a preflight, in seconds.
     static let preflightAge = 7200
 

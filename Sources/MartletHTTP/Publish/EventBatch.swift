@@ -40,6 +40,9 @@ enum EventBatch {
         return events
     }
 
+    /// The event of a line.
+    static func event(_ line: [UInt8]) throws -> Event { try event(JSONParser(line, in: line.indices)) }
+
     private static func event(_ parser: consuming JSONParser) throws -> Event {
         var line = Line()
         do {
@@ -123,7 +126,7 @@ private struct Line {
 }
 
 extension Problem {
-    fileprivate static let noJSON = Problem(.badRequest, "The line is not valid JSON. Send one object a line.")
+    static let noJSON = Problem(.badRequest, "The line is not valid JSON. Send one object a line.")
 
     fileprivate static func wrongType(of field: String, _ expected: String) -> Problem {
         Problem(.badRequest, "\(field) is of the wrong type: \(expected).", field: field)

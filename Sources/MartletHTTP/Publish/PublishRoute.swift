@@ -17,17 +17,19 @@ struct PublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRo
     func respond(to message: Request, context: Context) async throws -> Response {
         let request = HubRequest(message, on: context.channel)
         let grant = try await access.grant(for: request, context: context, to: .publish)
+        let logger = request.tracing(context.logger)
         if let topic = try request.topic {
             let fields = try EventFields(request)
-            let event = fields.event(topic, data: try await text(of: message))
-            try grant.checkPublishing(event)
+            if fields.isLive { return try await live(message, request, topic, fields, grant, logger) }
+            let events = fields.events(topic, data: try await text(of: message))
+            for event in events { try grant.checkPublishing(event) }
             let key = try request.idempotencyKey
-            let ids = try await unlessUnavailable(context.logger) {
-                try await hub.publish(contentsOf: [event], once: key, in: grant.keyScope)
-            }
+            let ids = try await hub.publish(events, once: key, for: request, grant, logger)
             return .text(ids[0])
         }
         try EventFields.checkNone(in: request)
+        let fields = try EventFields(request)
+        if fields.isLive { return try await live(message, request, nil, fields, grant, logger) }
         guard request.mediaType == "application/x-ndjson" else {
             throw Problem(
                 .unsupportedMediaType,
@@ -37,27 +39,30 @@ struct PublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRo
         let batch = try await text(of: message)
         let key = try request.idempotencyKey
         return try await CPUBoundWork.run(through: batch.utf8.count) {
-            .text(try await publish(batch, once: key, grant, context.logger).joined(separator: "\n"))
+            .text(try await publish(batch, once: key, for: request, grant, logger).joined(separator: "\n"))
         }
     }
 
-    private func publish(_ batch: String, once key: String?, _ grant: Grant, _ logger: Logger) async throws -> [String]
-    {
-        let events = try await EventBatch.parse(batch, limits: hub.configuration.limits)
+    private func publish(
+        _ batch: String, once key: String?, for request: HubRequest, _ grant: Grant, _ logger: Logger
+    ) async throws -> [String] {
+        var events = try await EventBatch.parse(batch, limits: hub.configuration.limits)
+        if let trace = request.traceParent { for index in events.indices { events[index].traceParent = trace } }
         var pace = CPUBoundWork.Pace()
         for event in events {
             try grant.checkPublishing(event)
             let comparisons = event.topic.name.utf8.count * max(1, grant.publish.count)
             if pace.isOver(after: comparisons) { await Task.yield() }
         }
-        return try await unlessUnavailable(logger) {
-            try await hub.publish(contentsOf: events, once: key, in: grant.keyScope)
-        }
+        return try await hub.publish(events, once: key, for: request, grant, logger)
     }
 
     func event(in request: HubRequest, body: UnsafeRawBufferPointer) throws -> Event? {
         guard let topic = try request.topic, body.count <= maximumBodyBytes else { return nil }
-        return try EventFields(request).event(topic, data: Self.text(of: body))
+        let fields = try EventFields(request)
+        guard !fields.isLive else { return nil }
+        let events = try fields.events(topic, data: Self.text(of: body))
+        return events.count == 1 ? events[0] : nil
     }
 
     func text(ofAnswer id: String) -> String { id + "\n" }
@@ -82,19 +87,30 @@ struct PublishRoute<Context: EventStreamRequestContext>: PublishingRoute, DoorRo
 }
 
 /// The fields of an event besides its topic and its data: in the query (`?type=shipped`), or otherwise in headers
-/// (`Event-Type: shipped`).
-private struct EventFields {
+/// (`Event-Type: shipped`); and what happens to the topic (`?close=1`, `?ttl=30s`, `?expires=1h`, `Stream-Writer`).
+struct EventFields {
     private(set) var id: String?
     private(set) var type: String?
     private(set) var retry: Int?
     private(set) var key: String?
     private(set) var isPrivate = false
+    /// Whether the topic ends behind the event.
+    private(set) var closes = false
+    /// Whether the body is published while it comes.
+    private(set) var isLive = false
+    private var timeToLive: Duration?
+    private var topicTimeToLive: Duration?
+    private var writer: TopicWriter?
+    private var traceParent: TraceParent?
 
-    private static let names = ["id", "type", "retry", "key", "private"]
-    private static let headers = Dictionary(uniqueKeysWithValues: names.map { ($0, HTTPField.Name("Event-\($0)")!) })
+    private static let fields = ["id", "type", "retry", "key", "private"]
+    private static let names = fields + ["close", "ttl", "expires", "live"]
+    private static let headers = Dictionary(uniqueKeysWithValues: fields.map { ($0, HTTPField.Name("Event-\($0)")!) })
 
     init(_ request: HubRequest) throws(Problem) {
         let query = try request.query
+        writer = try request.streamWriter
+        traceParent = request.traceParent
         let unknown = query.all.first { field in !Self.names.contains { $0.isExactly(field.name) } }
         if let unknown {
             let known = Self.names.joined(separator: ", ")
@@ -107,27 +123,56 @@ private struct EventFields {
             guard values.count <= 1 else {
                 throw Problem(.badRequest, "There is more than one \(name). Send one.", field: name)
             }
-            return if let value = values.first { value } else { try request.text(of: Self.headers[name]!) }
+            if let value = values.first { return value }
+            return if let header = Self.headers[name] { try request.text(of: header) } else { nil }
         }
+        closes = try value("close").map { text throws(Problem) in try Self.flag(text, "close") } ?? false
+        timeToLive = try value("ttl").map { text throws(Problem) in try Self.duration(text, "ttl") }
+        topicTimeToLive = try value("expires").map { text throws(Problem) in try Self.duration(text, "expires") }
+        isLive = try value("live").map { text throws(Problem) in try Self.flag(text, "live") } ?? false
         id = try value("id")
         type = try value("type")
         key = try value("key")
         retry = try value("retry").map(Self.retry)
-        isPrivate = try value("private").map(Self.flag) ?? false
+        isPrivate = try value("private").map { text throws(Problem) in try Self.flag(text, "private") } ?? false
     }
 
     private static func isHeader(_ field: HTTPField) -> Bool { field.name.canonicalName.startsExactly(with: "event-") }
 
     /// Refuses the fields of a single event on a batch, whose lines have their own.
     static func checkNone(in request: HubRequest) throws(Problem) {
-        let parameter = try request.query.all.first?.name
-        let field = parameter ?? names.lazy.map({ headers[$0]! }).first { request.headers.contains($0) }?.rawName
+        let parameter = try request.query.all.first { !$0.name.isExactly("live") }?.name
+        let field = parameter ?? fields.lazy.map({ headers[$0]! }).first { request.headers.contains($0) }?.rawName
         guard let field else { return }
         throw Problem(.badRequest, "A batch has no \(field). Write the fields into its lines.", field: field)
     }
 
-    func event(_ topic: Topic, data: String) -> Event {
-        Event(topic: topic, data: data, id: id, type: type, retry: retry, key: key, isPrivate: isPrivate)
+    /// The event, and the end of the topic. An end alone has no data.
+    func events(_ topic: Topic, data: String) -> [Event] {
+        var event = Event(topic: topic, data: data, id: id, type: type, retry: retry, key: key, isPrivate: isPrivate)
+        let end = end(of: topic)
+        let isEndAlone = data.isEmpty && id == nil && type == nil && retry == nil && key == nil
+        if closes, isEndAlone { return [end] }
+        addLife(to: &event)
+        return closes ? [event, end] : [event]
+    }
+
+    /// The end of the topic.
+    func end(of topic: Topic) -> Event {
+        var end = Event.end(of: topic)
+        end.writer = writer
+        if let traceParent { end.traceParent = traceParent }
+        if let topicTimeToLive { end.topicExpires = .now + topicTimeToLive }
+        return end
+    }
+
+    /// Adds to an event what is said of each event of the request.
+    func addLife(to event: inout Event) {
+        if isPrivate { event.isPrivate = true }
+        if let writer { event.writer = writer }
+        if let traceParent { event.traceParent = traceParent }
+        if let topicTimeToLive { event.topicExpires = .now + topicTimeToLive }
+        if let timeToLive { event.expires = .now + timeToLive }
     }
 
     private static func retry(_ text: String) throws(Problem) -> Int {
@@ -139,9 +184,18 @@ private struct EventFields {
         return retry
     }
 
-    private static func flag(_ text: String) throws(Problem) -> Bool {
+    private static func flag(_ text: String, _ name: String) throws(Problem) -> Bool {
         if ["", "true", "1"].contains(where: text.isExactly) { return true }
         if ["false", "0"].contains(where: text.isExactly) { return false }
-        throw Problem(.badRequest, "Private is neither true nor false. Write private=true.", field: "private")
+        throw Problem(.badRequest, "The field \(name) is neither true nor false. Write \(name)=true.", field: name)
+    }
+
+    private static func duration(_ text: String, _ name: String) throws(Problem) -> Duration {
+        if text.utf8.last?.isDigit == false, let time = UnitScale.milliseconds.parse(text), time > 0 {
+            return .milliseconds(time)
+        }
+        throw Problem(
+            .badRequest, "The field \(name) is not a duration above zero. Write \(name)=30s (ms, s, m, h, d).",
+            field: name)
     }
 }

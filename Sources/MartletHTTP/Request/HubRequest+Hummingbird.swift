@@ -7,9 +7,14 @@ package import NIOCore
 extension HubRequest {
     /// - Parameter channel: The connection of the request; `nil` if its address does not matter.
     package init(_ request: Request, on channel: (any Channel)? = nil) {
+        let connection = channel == nil ? nil : Connection.current
+        let peer = connection?.origin.peer
+        let address = peer?.address ?? channel?.remoteAddress
         self.init(
             method: request.method, target: request.head.path ?? "/", authority: request.head.authority,
-            headers: request.headers, remoteAddress: channel?.remoteAddress)
+            headers: request.headers,
+            remoteAddress: connection?.proxies.client(of: request.headers, behind: address) ?? address)
+        connectionPlace = peer?.place
     }
 }
 

@@ -6,6 +6,7 @@ import MartletSupport
 
 extension HTTPField.Name {
     package static let lastEventID = HTTPField.Name("Last-Event-ID")!
+    fileprivate static let requestID = HTTPField.Name("X-Request-ID")!
 }
 
 /// Where a stream starts, and what its client calls it.
@@ -39,6 +40,46 @@ extension HubRequest {
         }
     }
 
+    /// Whether the stream begins with the current value of each key (`?state=latest`).
+    ///
+    /// - Throws: ``Problem`` of status 400 if it says something else, or the query is malformed.
+    package var beginsWithValues: Bool {
+        get throws(Problem) {
+            guard let text = try query.values("state").first else { return false }
+            guard text.isExactly("latest") else {
+                throw Problem(.badRequest, "There is only state=latest.", field: "state")
+            }
+            guard try query.values("since").isEmpty else {
+                throw Problem(.badRequest, "A stream begins at since or with state, not with both.", field: "state")
+            }
+            return true
+        }
+    }
+
+    /// What the stream has besides events (`?profile=plain`, `?heartbeat=event`).
+    ///
+    /// - Throws: ``Problem`` of status 400 if it says something else, or the query is malformed.
+    var profile: StreamProfile {
+        get throws(Problem) {
+            let query = try query
+            guard !query.all.isEmpty else { return .standard }
+            func isSet(_ name: String, to value: String) throws(Problem) -> Bool {
+                let values = query.values(name)
+                guard values.allSatisfy({ $0.isExactly(value) }) else {
+                    throw Problem(.badRequest, "There is only \(name)=\(value). Leave it out otherwise.", field: name)
+                }
+                return !values.isEmpty
+            }
+            let (isPlain, hasEvents) = (try isSet("profile", to: "plain"), try isSet("heartbeat", to: "event"))
+            guard !isPlain || !hasEvents else {
+                throw Problem(
+                    .badRequest, "A plain stream has only events of the application. Leave out heartbeat or profile.",
+                    field: "heartbeat")
+            }
+            return isPlain ? .plain : hasEvents ? .heartbeatEvents : .standard
+        }
+    }
+
     /// How long ago a moment was; zero for the future.
     ///
     /// - Parameter text: A time or a duration, as in ``since``.
@@ -64,6 +105,17 @@ extension HubRequest {
             guard let name = try query.values("stream").first else { return nil }
             try Self.checkStreamName(name)
             return name
+        }
+    }
+
+    /// The longest ``requestID``, in bytes of UTF-8.
+    private static let maximumRequestIDBytes = 128
+
+    /// How the client, or a proxy, calls the request (`X-Request-ID`), for logs. `nil` if it has no such name, or one that
+    /// is too long.
+    var requestID: String? {
+        headers[values: .requestID].first.flatMap { id in
+            (1...Self.maximumRequestIDBytes).contains(id.utf8.count) ? id : nil
         }
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import HTTPTypes
+package import Logging
+package import Martlet
 import MartletSupport
 public import NIOCore
 
@@ -16,8 +18,11 @@ public struct HubRequest: Sendable {
     /// The host and port in `Host` or `:authority`. Only HTTP/1.0 clients may leave it out.
     public let authority: String?
     public let headers: HTTPFields
-    /// The other end of the connection: the client or a proxy. `nil` if it is not known.
+    /// The address of the client: the other end of the connection, or what a trusted proxy there says (``TrustedProxies``).
+    /// `nil` if it is not known.
     public let remoteAddress: SocketAddress?
+    /// The place of the connection among those of its address.
+    package var connectionPlace: ClientPlace?
     /// The query as the client wrote it, without its `?`.
     private let queryText: Substring
     /// The fields of the query. What cannot be decoded is as the client wrote it.
@@ -113,6 +118,8 @@ extension Substring {
 
 extension HTTPField.Name {
     package static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+    static let streamWriter = HTTPField.Name("Stream-Writer")!
+    fileprivate static let traceParent = HTTPField.Name("traceparent")!
 }
 
 extension HubRequest {
@@ -136,6 +143,39 @@ extension HubRequest {
                 throw .badKey("The Idempotency-Key begins with a quote and is no string. Close it, or send it bare.")
             }
             return key
+        }
+    }
+
+    /// The trace that the request is part of (W3C Trace Context). `nil` if the header is missing, malformed or there twice:
+    /// then the standard says to ignore it.
+    package var traceParent: TraceParent? {
+        let values = headers[values: .traceParent]
+        return values.count == 1 ? TraceParent(values[0]) : nil
+    }
+
+    /// A logger whose lines name the trace of the request, if it is part of one.
+    package func tracing(_ logger: Logger) -> Logger {
+        guard let traceParent else { return logger }
+        var logger = logger
+        logger[metadataKey: "trace_id"] = "\(traceParent.traceID)"
+        return logger
+    }
+
+    /// Who writes to the topic: `Stream-Writer: name; epoch=3`. `nil` if it is not said.
+    ///
+    /// - Throws: ``Problem`` of status 400 if the header has another form, or is there twice.
+    var streamWriter: TopicWriter? {
+        get throws(Problem) {
+            guard let value = try text(of: .streamWriter) else { return nil }
+            guard let (name, parameter) = value.cutExactly(at: UInt8(ascii: ";")),
+                let (epochName, epoch) = parameter.trimmingBlanks.cutExactly(at: UInt8(ascii: "=")),
+                epochName.isExactly("epoch"), epoch.utf8.allSatisfy(\.isDigit), let epoch = UInt64(epoch)
+            else {
+                throw Problem(
+                    .badRequest, "The Stream-Writer is not a name and an epoch. Write Stream-Writer: name; epoch=3.",
+                    field: HTTPField.Name.streamWriter.rawName)
+            }
+            return TopicWriter(String(name.trimmingBlanks), epoch: epoch)
         }
     }
 

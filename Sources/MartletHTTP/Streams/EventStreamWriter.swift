@@ -36,7 +36,7 @@ public struct EventStreamWriter: Sendable {
 
     /// Sends a value as JSON, on one line.
     ///
-    /// - Throws: ``EventValueError``, and nothing is sent, if the value cannot be written as JSON.
+    /// - Throws: ``/MartletValues/EventValueError``, and nothing is sent, if the value cannot be written as JSON.
     public func send<Value: Encodable>(_ value: Value, event: String? = nil, id: String? = nil) async throws {
         guard let data = try? EventJSON.text(of: value) else {
             throw EventValueError.notEncodable(Value.self, to: nil)
@@ -46,7 +46,7 @@ public struct EventStreamWriter: Sendable {
 
     /// Sends a value with its event type and id, as JSON on one line.
     ///
-    /// - Throws: ``EventValueError``, and nothing is sent, if the value cannot be written as JSON.
+    /// - Throws: ``/MartletValues/EventValueError``, and nothing is sent, if the value cannot be written as JSON.
     public func send<Value>(_ item: ServerSentValue<Value>) async throws {
         try await send(item.value, event: item.event, id: item.id)
     }
@@ -65,8 +65,8 @@ public struct EventStreamWriter: Sendable {
     /// It waits for a job that has not started, and returns after the final report. A client that comes back then is
     /// answered with 204.
     ///
-    /// - Throws: ``NoMoreEvents`` if the client has seen the end of the job; ``Martlet/MartletError`` if a job cannot have
-    ///   this name; otherwise the error of watching the job or of sending.
+    /// - Throws: ``NoMoreEvents`` if the client has seen the end of the job; ``/Martlet/MartletError`` if a job cannot
+    ///   have this name; otherwise the error of watching the job or of sending.
     public func follow(job name: String, of hub: Hub) async throws {
         try hub.configuration.limits.check(Event(topic: Topic.job(name), data: ""))
         var reports = hub.watchJob(name)

@@ -12,6 +12,10 @@ public struct HubStream: Sendable {
     /// The rights of the client. It is refused if the topics are outside them, receives only the private events that
     /// they grant, and its stream ends when they end.
     public var grant: Grant
+    /// Whether a client begins with the current value of each key, unless it goes on where it was.
+    public var beginsWithValues = false
+    /// What the stream has besides events.
+    public var profile = StreamProfile.standard
     /// Follows the life of the stream.
     package var companion: (any StreamCompanion)?
     /// Returns the first event for a client that does not resume, and the position after which the others follow.

@@ -5,6 +5,7 @@ package import HTTPTypes
 package import Hummingbird
 import Logging
 package import Martlet
+import MartletSupport
 import NIOCore
 import NIOHTTP1
 
@@ -16,8 +17,8 @@ package protocol StreamCompanion: AnyObject, Sendable {
 
 extension Hub {
     /// Answers a request with a stream of the hub. All routes that stream events of a hub answer through this method. It
-    /// checks the rights, finds out where the stream starts, and tells the client to come back later if the log is away or
-    /// the hub drains.
+    /// checks the rights and the limits of the client, finds out where the stream starts, and tells the client to come back
+    /// later if it has too many streams, the log is away or the hub drains.
     ///
     /// HEAD receives the head of the stream, or the error that would have prevented it.
     ///
@@ -28,12 +29,16 @@ extension Hub {
         do {
             let stream = try await select()
             let (subscription, first) = try await subscribe(to: stream, for: request, context.logger)
+            if try first == nil && subscription.hasNothing(for: request) { return .nothingMore(subscription) }
             let headers = HTTPFields.eventStream(subscription, to: request, stream.grant)
             if request.method == .head { return Response(status: .ok, headers: headers) }
             if sendsAway { return .comeBack(after: retry(), headers: headers) }
             stream.companion?.streamBegins()
             return try subscription.response(on: context.channel, headers: headers, first: first)
         } catch let error as MartletError where request.method != .head && Self.passingErrors.contains(error.code) {
+            return .comeBack(after: retry())
+        } catch let refusal as ClientRefusal {
+            clientRefused(refusal)
             return .comeBack(after: retry())
         }
     }
@@ -44,8 +49,10 @@ extension Hub {
         try stream.grant.checkSubscribing(to: stream.topics)
         return try subscribeNow(
             to: Selection(selectors: stream.topics, grants: stream.grant.subscribe),
-            after: try request.lastEventID?.id, since: try request.since,
-            terms: stream.grant.terms(name: try request.streamName, companion: stream.companion))
+            after: try request.lastEventID?.id, since: try request.since, withValues: stream.beginsWithValues,
+            profile: stream.profile,
+            terms: try terms(of: stream.grant, for: request, companion: stream.companion),
+            client: client(of: request))
     }
 
     /// - Returns: the subscription, and an event that the client receives before all others.
@@ -55,16 +62,24 @@ extension Hub {
         try stream.grant.checkSubscribing(to: stream.topics)
         let selection = Selection(selectors: stream.topics, grants: stream.grant.subscribe)
         let (id, since) = (try request.lastEventID?.id, try request.since)
-        let terms = stream.grant.terms(name: try request.streamName, companion: stream.companion)
+        let terms = try terms(of: stream.grant, for: request, companion: stream.companion)
         func subscription(after id: String?, since age: Duration?) async throws -> Subscription {
             try await unlessUnavailable(logger) {
-                try await subscribe(to: selection, after: id, since: age, terms: terms)
+                try await subscribe(
+                    to: selection, after: id, since: age, withValues: stream.beginsWithValues,
+                    profile: stream.profile, terms: terms, client: client(of: request))
             }
         }
         guard let state = stream.state else { return (try await subscription(after: id, since: since), nil) }
         if let id, try await isInHistory(id, selection) { return (try await subscription(after: id, since: nil), nil) }
         let (current, position) = try await state()
         return (try await subscription(after: position.text, since: nil), current)
+    }
+
+    /// The client of a stream, for the report of its end; `nil` if the ends of streams are not reported.
+    private func client(of request: HubRequest) -> StreamClient? {
+        guard reportsStreams else { return nil }
+        return StreamClient(address: request.remoteAddress?.ipAddress, requestID: request.requestID)
     }
 
     /// Whether a stream can go on after an event without a gap.
@@ -81,6 +96,14 @@ extension Hub {
 }
 
 extension Response {
+    /// Tells a client that all topics have ended and that it has everything, so that it does not come back.
+    static func nothingMore(_ subscription: Subscription) -> Response {
+        var headers: HTTPFields = [.cacheControl: "no-store"]
+        if let gap = subscription.gap { headers[.gap] = gap.reason.rawValue }
+        headers[.end] = subscription.ended.header
+        return Response(status: .noContent, headers: headers)
+    }
+
     /// An event stream that only says when to come back.
     static func comeBack(after retry: Duration, headers: HTTPFields = .eventStream) -> Response {
         let opening = WireBytes.opening(after: nil, retry: retry)
@@ -91,8 +114,10 @@ extension Response {
 // MARK: - The head
 
 extension HTTPField.Name {
-    /// Why the stream does not have all that the client missed; see ``Martlet/Gap``.
+    /// Why the stream does not have all that the client missed; see ``/Martlet/Gap``.
     package static let gap = HTTPField.Name("Martlet-Gap")!
+    /// Whether topics had ended; see ``EndedTopics/header``.
+    package static let end = HTTPField.Name("Martlet-End")!
     /// Tells nginx to pass on bytes at once, whatever its configuration is.
     fileprivate static let accelBuffering = HTTPField.Name("X-Accel-Buffering")!
 }
@@ -122,8 +147,26 @@ extension HTTPFields {
         var fields = eventStream(to: request, grant)
         fields.append(HTTPField(name: .lastEventID, value: subscription.position.text))
         if let gap = subscription.gap { fields.append(HTTPField(name: .gap, value: gap.reason.rawValue)) }
+        if let end = subscription.ended.header { fields.append(HTTPField(name: .end, value: end)) }
         return fields
     }
+}
+
+extension EndedTopics {
+    /// `closed`: all topics of the selection have ended. `some; topics="chat%2F1 chat%2F2"`: these topics have ended,
+    /// percent-encoded, as many as fit. `nil`: none has, among those that the selection names.
+    package var header: String? {
+        guard !topics.isEmpty else { return nil }
+        guard !areAll else { return "closed" }
+        var names = ""
+        for topic in topics.map(\.name.percentEncoded).sorted() {
+            guard names.utf8.count + topic.utf8.count < Self.mostHeaderBytes else { break }
+            names += names.isEmpty ? topic : " \(topic)"
+        }
+        return "some; topics=\"\(names)\""
+    }
+
+    private static var mostHeaderBytes: Int { 2048 }
 }
 
 // MARK: - The body
@@ -168,7 +211,19 @@ extension Subscription {
             handOff: connection.leaveLimit)
     }
 
+    /// Whether the client is told not to come back: it has everything, or has come too late for a plain stream.
+    func hasNothing(for request: HubRequest) throws(Problem) -> Bool {
+        guard isOver, profile != .plain else { return isOver }
+        return try request.lastEventID != nil
+    }
+
     func opening(retry: Duration) -> [WireBytes] {
+        // The gap is in the head.
+        guard profile != .plain else { return [.opening(after: nil, retry: retry)] }
+        // A client that is cut off among the values begins again.
+        if beginsWithValues {
+            return [.opening(after: nil, retry: retry)] + (gap.map { [.gapBeforeValues($0)] } ?? [])
+        }
         guard let gap else { return [.opening(after: position, retry: retry)] }
         return [.opening(after: nil, retry: retry), .gap(gap)]
     }

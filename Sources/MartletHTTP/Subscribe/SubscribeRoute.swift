@@ -17,10 +17,10 @@ struct SubscribeRoute<Context: EventStreamRequestContext>: StreamingRoute, DoorR
     }
 
     func stream(for request: HubRequest, grant: Grant) throws -> HubStream {
-        var topics: Set<TopicSelector> = []
-        if let topic = try request.topic { topics.insert(TopicSelector(topic)) }
-        for value in try request.query.values("topic") { topics.insert(TopicSelector(try Topic(value))) }
-        return HubStream(topics: topics, grant: grant)
+        var stream = HubStream(topics: try request.topicSelectors(behind: "/events"), grant: grant)
+        stream.beginsWithValues = try request.beginsWithValues
+        stream.profile = try request.profile
+        return stream
     }
 
     var prefix: StaticString { "/events" }

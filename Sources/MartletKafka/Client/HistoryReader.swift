@@ -35,18 +35,18 @@ final class HistoryReader {
     /// How long a broker may say nothing of an offset, before what it said of the end of the partition counts.
     private static let longestSilence = Duration.seconds(1)
 
-    let consumer: TopicConsumer
+    let consumer: EventConsumer
     private let node: KafkaNode
     /// The partition that is being read; `nil` if none is.
     private var partition: Int?
     /// The offset that is read next.
     private var next: Int64 = 0
     /// Items that the consumer returned and that are in no answer yet.
-    private var pending: Deque<TopicConsumer.Item> = []
+    private var pending: Deque<EventConsumer.Item> = []
     /// The last record with each idempotency key, among those that were read in one go.
     private var keys: [ExactText: Int64] = [:]
 
-    init(_ consumer: TopicConsumer, of node: KafkaNode) {
+    init(_ consumer: EventConsumer, of node: KafkaNode) {
         self.consumer = consumer
         self.node = node
     }
@@ -117,7 +117,7 @@ final class HistoryReader {
     /// The next item; `nil` if none came before the closure, which knows for how long there was silence, gave up.
     private func item(
         orStop hasGivenUp: (_ silence: Duration) -> Bool = { _ in false }
-    ) throws(LogUnreachable) -> TopicConsumer.Item? {
+    ) throws(LogUnreachable) -> EventConsumer.Item? {
         let begin = ContinuousClock.now
         while pending.isEmpty {
             pending = Deque(try consumer.next(within: Self.longestWait))

@@ -173,7 +173,7 @@ final class KafkaClient {
         Unmanaged.passUnretained(context).release()
     }
 
-    private static func text(_ bytes: [CChar]) -> String {
+    static func text(_ bytes: [CChar]) -> String {
         String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
@@ -204,6 +204,17 @@ final class KafkaClient {
     ///
     /// - Throws: ``LogUnreachable`` if the brokers do not answer, or have no such topic.
     func partitions(within time: Duration) throws(LogUnreachable) -> Int {
+        if let shape = try shape(within: time) { return shape.partitions }
+        let name = String(cString: rd_kafka_topic_name(topic))
+        throw LogUnreachable(
+            "The topic \(name) does not exist. Create it, for example with: kafka-topics.sh --create --topic \(name) "
+                + "--partitions 1.")
+    }
+
+    /// How many partitions the topic has, and how many replicas its first partition has; `nil` if there is no such topic.
+    ///
+    /// - Throws: ``LogUnreachable`` if the brokers do not answer.
+    func shape(within time: Duration) throws(LogUnreachable) -> (partitions: Int, replicas: Int)? {
         var metadata: UnsafePointer<rd_kafka_metadata>?
         let error = rd_kafka_metadata(handle, 0, topic, &metadata, Int32(clamping: time.wholeMilliseconds))
         guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else {
@@ -217,11 +228,9 @@ final class KafkaClient {
             throw LogUnreachable("The brokers do not describe the topic \(name).")
         }
         switch topic.err {
-        case RD_KAFKA_RESP_ERR_NO_ERROR: return Int(topic.partition_cnt)
-        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-            throw LogUnreachable(
-                "The topic \(name) does not exist. Create it, for example with: kafka-topics.sh --create --topic \(name) "
-                    + "--partitions 1.")
+        case RD_KAFKA_RESP_ERR_NO_ERROR:
+            return (Int(topic.partition_cnt), Int(topic.partitions?.pointee.replica_cnt ?? 1))
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: return nil
         default: throw LogUnreachable("The topic \(name): \(Self.message(topic.err)).")
         }
     }

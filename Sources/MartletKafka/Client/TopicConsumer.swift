@@ -22,10 +22,16 @@ struct KafkaRecord: Sendable {
     }
 }
 
-/// Reads partitions of the topic from offsets that are given, outside of any consumer group. For use on one thread.
-final class TopicConsumer {
+/// Reads the events of the topic of a log.
+typealias EventConsumer = TopicConsumer<KafkaRecord>
+
+/// Reads partitions of a topic from offsets that are given, outside of any consumer group. For use on one thread.
+final class TopicConsumer<Message> {
+    /// Reads a record of a topic that has so many partitions.
+    typealias Read = (_ message: UnsafePointer<rd_kafka_message_t>, _ partitions: Int) -> Message
+
     enum Item {
-        case record(KafkaRecord)
+        case record(Message)
         /// There is nothing behind this offset yet.
         case end(partition: Int, offset: Int64)
         /// The offset that was to be read is not there.
@@ -34,22 +40,20 @@ final class TopicConsumer {
 
     let client: KafkaClient
     private let queue: OpaquePointer
-    private var format: RecordFormat
-    private let node: String
+    private let read: Read
+    private var partitions = 1
     private var started: Set<Int> = []
     /// For the answers of the library. Its size is the most items that are taken at once.
     private let messages = UnsafeMutableBufferPointer<UnsafeMutablePointer<rd_kafka_message_t>?>.allocate(
         capacity: 1024)
 
-    /// - Parameter node: This node, whose records the format recognises.
-    init(_ configuration: KafkaLogConfiguration, _ format: RecordFormat, node: String, logger: Logger) throws {
+    init(_ configuration: KafkaLogConfiguration, logger: Logger, read: @escaping Read) throws {
         client = try KafkaClient(.consumer, configuration, logger: logger)
         guard let queue = rd_kafka_queue_new(client.handle) else {
             throw LogUnreachable("There is no memory for a queue.")
         }
         self.queue = queue
-        self.format = format
-        self.node = node
+        self.read = read
     }
 
     deinit {
@@ -60,13 +64,12 @@ final class TopicConsumer {
 
     /// Reaches the brokers. Returns the number of partitions.
     func connect(within time: Duration) throws(LogUnreachable) -> Int {
-        let count = try client.partitions(within: time)
-        format.partitions = count
-        return count
+        partitions = try client.partitions(within: time)
+        return partitions
     }
 
     /// In place of an offset: the oldest record.
-    static let beginning = Int64(RD_KAFKA_OFFSET_BEGINNING)
+    static var beginning: Int64 { Int64(RD_KAFKA_OFFSET_BEGINNING) }
 
     /// Begins to read a partition at an offset; if it is read already, only there from now on.
     func start(_ partition: Int, at offset: Int64) throws(LogUnreachable) {
@@ -107,7 +110,7 @@ final class TopicConsumer {
         let partition = Int(message.pointee.partition)
         switch message.pointee.err {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
-            return .record(format.read(message, of: node))
+            return .record(read(message, partitions))
         case RD_KAFKA_RESP_ERR__PARTITION_EOF: return .end(partition: partition, offset: message.pointee.offset)
         case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
             return .outOfRange(partition: partition)

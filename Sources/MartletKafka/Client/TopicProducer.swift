@@ -24,7 +24,8 @@ final class TopicProducer: @unchecked Sendable {
         var partition: Int
         /// `nil` for a record without a key.
         var key: [UInt8]?
-        var value: [UInt8]
+        /// `nil` for a record that removes its key from a compacted topic.
+        var value: [UInt8]?
         var headers: [(name: String, value: [UInt8])]
     }
 
@@ -169,7 +170,7 @@ final class TopicProducer: @unchecked Sendable {
                 _ = rd_kafka_header_add(headers, name, -1, bytes.baseAddress, bytes.count)
             }
         }
-        var (key, value) = (draft.key ?? [], draft.value)
+        var (key, value) = (draft.key ?? [], draft.value ?? [])
         // The library copies both before it returns; it takes the headers if it takes the record.
         return key.withUnsafeMutableBytes { key in
             value.withUnsafeMutableBytes { value in
@@ -183,7 +184,7 @@ final class TopicProducer: @unchecked Sendable {
                 words[2].u.mem.ptr = draft.key == nil ? nil : key.baseAddress ?? value.baseAddress
                 words[2].u.mem.size = key.count
                 words[3].vtype = RD_KAFKA_VTYPE_VALUE
-                words[3].u.mem.ptr = value.baseAddress
+                words[3].u.mem.ptr = draft.value == nil ? nil : value.baseAddress ?? key.baseAddress
                 words[3].u.mem.size = value.count
                 words[4].vtype = RD_KAFKA_VTYPE_MSGFLAGS
                 words[4].u.i = Int32(RD_KAFKA_MSG_F_COPY)

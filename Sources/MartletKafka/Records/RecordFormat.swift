@@ -19,12 +19,15 @@ import MartletSupport
 /// | `martlet-retry` | milliseconds before a client reconnects |
 /// | `martlet-key` | the key of which the event is the latest value |
 /// | `martlet-private` | `1`: only for subscribers with a right to the topic |
+/// | `martlet-expires` | when the event expires, in milliseconds since 1970 |
+/// | `martlet-topic-expires` | when the topic expires with all of its events, in milliseconds since 1970 |
+/// | `martlet-writer` | the epoch of the writer of the topic, a space, and the name of the writer |
+/// | `martlet-end` | `1`: the topic ends with this event |
+/// | `martlet-purge` | `1`: all events of the topic before this one are gone |
 /// | `martlet-once` | the idempotency key of the publish |
 /// | `martlet-from` | the node that published it, `-`, and the number of the publish on that node |
 ///
-/// The value of a record of the kind `events` is several events one after the other, each ended by an empty line. A
-/// field of an event is its name, a space, the length of its value in bytes, a line feed, the value, and a line feed:
-/// the names are those of ``EventFields``.
+/// The value of a record of the kind `events` is a list as ``EventFields`` writes it.
 ///
 /// Other headers are ignored. A record that breaks these rules or the ``Limits`` is skipped.
 struct RecordFormat: Sendable {
@@ -71,20 +74,8 @@ struct RecordFormat: Sendable {
                 headers.append((Self.headerPrefix + name, Array(text.utf8)))
             }
         } else {
-            value = []
-            value.reserveCapacity(events.reduce(0) { $0 + $1.byteCount })
+            value = EventFields.list(of: events)
             headers.append((Self.kind, Array("events".utf8)))
-            for event in events {
-                for (name, text) in EventFields.of(event) {
-                    value += name.utf8
-                    value.append(UInt8(ascii: " "))
-                    value += String(text.utf8.count).utf8
-                    value.append(UInt8(ascii: "\n"))
-                    value += text.utf8
-                    value.append(UInt8(ascii: "\n"))
-                }
-                value.append(UInt8(ascii: "\n"))
-            }
         }
         if let key { headers.append((Self.once, Array(key.utf8))) }
         let from = "\(node)-\(number)"
@@ -139,7 +130,7 @@ struct RecordFormat: Sendable {
         switch kind {
         case .other: return false
         case .events:
-            guard let events = events(in: value) else { return false }
+            guard let events = EventFields.events(inList: value, within: limits) else { return false }
             content.events = events
         case .event:
             guard let topic = topic(of: message.pointee), let data = data(value), fields.take("topic", topic),
@@ -168,43 +159,6 @@ struct RecordFormat: Sendable {
         }
     }
 
-    /// The events in the value of a record of the kind `events`; `nil` if it breaks the rules.
-    func events(in value: UnsafeRawBufferPointer) -> [Event]? {
-        var events: [Event] = []
-        var fields = EventFields()
-        var rest = value[...]
-        func line() -> UnsafeRawBufferPointer.SubSequence? {
-            guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-            defer { rest = rest[(end + 1)...] }
-            return rest[..<end]
-        }
-        while !rest.isEmpty {
-            guard let line = line() else { return nil }
-            if line.isEmpty {
-                guard let event = fields.event(within: limits) else { return nil }
-                events.append(event)
-                fields = EventFields()
-                if rest.isEmpty { return events }
-                continue
-            }
-            guard let space = line.firstIndex(of: UInt8(ascii: " ")),
-                let name = String(utf8: UnsafeRawBufferPointer(rebasing: line[..<space])),
-                let length = Self.length(line[(space + 1)...]), length < rest.count,
-                rest[rest.startIndex + length] == UInt8(ascii: "\n")
-            else { return nil }
-            let text = String(utf8: UnsafeRawBufferPointer(rebasing: rest.prefix(length)))
-            guard fields.take(name, text) else { return nil }
-            rest = rest.dropFirst(length + 1)
-        }
-        return nil
-    }
-
-    /// The length of a value: up to nine digits.
-    private static func length(_ digits: UnsafeRawBufferPointer.SubSequence) -> Int? {
-        guard (1...9).contains(digits.count), digits.allSatisfy(\.isDigit) else { return nil }
-        return digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
-    }
-
     /// Calls a closure with the headers of a record until it returns `false`. Returns whether it never did.
     private func forEachHeader(
         of message: UnsafePointer<rd_kafka_message_t>, _ body: (_ name: String, _ value: UnsafeRawBufferPointer) -> Bool
@@ -225,27 +179,6 @@ struct RecordFormat: Sendable {
             guard body(String(cString: name), bytes) else { return false }
         }
         return true
-    }
-}
-
-/// Base64 with padding (RFC 4648, section 4), for values that are not text.
-enum Base64 {
-    private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    static func text(_ bytes: UnsafeRawBufferPointer) -> String {
-        String(unsafeUninitializedCapacity: (bytes.count + 2) / 3 * 4) { buffer in
-            var end = 0
-            for start in stride(from: 0, to: bytes.count, by: 3) {
-                let count = min(3, bytes.count - start)
-                let group = (0..<3).reduce(UInt32(0)) { $0 << 8 | UInt32($1 < count ? bytes[start + $1] : 0) }
-                for place in 0..<4 {
-                    buffer[end + place] =
-                        place <= count ? digits[Int(group >> (18 - 6 * UInt32(place)) & 63)] : UInt8(ascii: "=")
-                }
-                end += 4
-            }
-            return end
-        }
     }
 }
 #endif

@@ -73,7 +73,7 @@ struct PartitionWindow {
                 let events = record.content?.events ?? []
                 keys[key] = Accepted(
                     offset: record.offset, stamp: record.stamp, count: events.count,
-                    fingerprint: Self.fingerprint(events))
+                    fingerprint: Self.fingerprint(events.map(\.withoutExpiry)))
                 keyOrder.append((key, record.offset))
             }
         }

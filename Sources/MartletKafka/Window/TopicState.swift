@@ -56,7 +56,9 @@ struct TopicState {
         let result = events.indices.map { index in
             place.progress[record.partition] =
                 index < events.count - 1 ? Progress(next: record.offset, part: index + 1) : whole
-            return Record(position: place.position, event: events[index])
+            return Record(
+                position: place.position, event: events[index],
+                time: record.time > 0 ? WallTime(milliseconds: record.time) : nil)
         }
         windows[record.partition].trim(toRecords: records, bytes: bytes)
         return result
@@ -101,6 +103,9 @@ struct TopicState {
 
     /// In front of everything in history.
     var start: KafkaPlace { KafkaPlace(tag, nil, windows.map { Progress(next: $0.low) }, life: life) }
+
+    /// How far each partition was read.
+    var edges: [StateFold.Edge] { windows.map { StateFold.Edge(next: $0.next, stamp: $0.lastStamp) } }
 
     /// The losses after a life: a reader that was there in that life has not been told of them.
     func losses(since life: Int) -> ArraySlice<Loss> { losses.dropFirst(max(0, life - firstLife)) }

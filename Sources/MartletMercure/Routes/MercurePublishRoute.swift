@@ -25,9 +25,7 @@ struct MercurePublishRoute<Context: EventStreamRequestContext>: PublishingRoute,
             throw error.unauthorized
         }
         let key = try request.idempotencyKey
-        let ids = try await unlessUnavailable(context.logger) {
-            try await hub.publish(contentsOf: [event], once: key, in: grant.keyScope)
-        }
+        let ids = try await hub.publish([event], once: key, for: request, grant, request.tracing(context.logger))
         return Response(
             status: .ok, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
             body: ResponseBody(byteBuffer: ByteBuffer(string: ids[0])))
@@ -36,7 +34,7 @@ struct MercurePublishRoute<Context: EventStreamRequestContext>: PublishingRoute,
     func event(in request: HubRequest, body: UnsafeRawBufferPointer) throws -> Event? {
         guard body.count <= min(maximumBodyBytes, CPUBoundWork.briefBytes) else { return nil }
         try checkMediaType(of: request)
-        return try event(in: body)
+        return try event(in: body, of: request)
     }
 
     func text(ofAnswer id: String) -> String { id }
@@ -53,7 +51,9 @@ struct MercurePublishRoute<Context: EventStreamRequestContext>: PublishingRoute,
     private func event(in message: Request, _ request: HubRequest) async throws -> Event {
         try checkMediaType(of: request)
         let body = try await message.body(upTo: maximumBodyBytes)
-        return try await CPUBoundWork.run(through: body.readableBytes) { try event(in: body.readableBytesView) }
+        return try await CPUBoundWork.run(through: body.readableBytes) {
+            try event(in: body.readableBytesView, of: request)
+        }
     }
 
     private func checkMediaType(of request: HubRequest) throws(Problem) {
@@ -63,9 +63,11 @@ struct MercurePublishRoute<Context: EventStreamRequestContext>: PublishingRoute,
         }
     }
 
-    private func event(in form: some Collection<UInt8>) throws -> Event {
+    private func event(in form: some Collection<UInt8>, of request: HubRequest) throws -> Event {
         let limits = hub.configuration.limits
         let fields = try FormFields(form, maximumCount: limits.topicsPerEvent + PublishForm.otherFields)
-        return try PublishForm.event(of: fields, limits: limits)
+        var event = try PublishForm.event(of: fields, limits: limits)
+        if let traceParent = request.traceParent { event.traceParent = traceParent }
+        return event
     }
 }

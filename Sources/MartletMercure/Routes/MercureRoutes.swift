@@ -15,8 +15,8 @@ extension RouterMethods where Context: EventStreamRequestContext {
     ///   nodes.
     ///
     /// If a right is missing, the answer is 401, as in the protocol. A client whose grant has
-    /// ``MartletHTTP/Grant/seesAllPublic`` may subscribe to all topics, and receives public events. Build the server with
-    /// `HTTPServerBuilder.eventStreams(of:)`.
+    /// ``/MartletHTTP/Grant/seesAllPublic`` may subscribe to all topics, and receives public events. Build the server
+    /// with `HTTPServerBuilder.eventStreams(of:)`.
     ///
     /// - Parameters:
     ///   - hub: The hub, which must run as a service of the application or around it. It may have other routes, too.
@@ -49,7 +49,7 @@ extension RouterMethods where Context: EventStreamRequestContext {
     }
 }
 
-/// How a hub speaks the Mercure protocol. Other bounds are in the limits of the hub (``Martlet/Limits``).
+/// How a hub speaks the Mercure protocol. Other bounds are in the limits of the hub (``/Martlet/Limits``).
 public struct MercureOptions: Hashable, Sendable {
     /// Whether the hub announces and lists active subscriptions, to clients that have the right to see them.
     public var activeSubscriptions = false

@@ -8,11 +8,14 @@
 
 local proposed, known, newest = ARGV[1], ARGV[2], ARGV[3]
 local function begin()
-  redis.call('DEL', log, ids, keys, topics)
+  redis.call('DEL', log, ids, keys, topics, book, bookOrder, values, valueOrder)
   s.epoch, s.first, s.last, s.bytes, s.trimmed, s.floor, s.lost, s.clock = proposed, '', '', 0, '0-0', '0-0', '', 0
+  s.changes, s.topics, s.valueBytes, s.folded, s.present, s.stored = 0, 0, 0, '', false, {}
 end
 load()
 if not s.epoch then begin() end
+-- An earlier version has counted entries and taken no note of what outlives them.
+if not s.present and s.last ~= '' then recount() end
 if catchUp() == 'gone' then
   begin()
   catchUp()

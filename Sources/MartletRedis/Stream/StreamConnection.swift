@@ -6,9 +6,9 @@ import MartletSupport
 
 /// The commands of a ``RedisLog``, on one connection.
 struct StreamConnection {
-    private let connection: RedisConnection
-    private let configuration: RedisLogConfiguration
-    private let keys: StreamKeys
+    let connection: RedisConnection
+    let configuration: RedisLogConfiguration
+    let keys: StreamKeys
     /// The names under which the server has stored the scripts.
     private let hashes: [RedisScript: String]
 
@@ -45,14 +45,15 @@ struct StreamConnection {
         }
     }
 
-    /// Adds a group of publishes. Returns for each publish the ids of its entries, or `nil` if its key was used with
-    /// other events; returns `nil` if the stream is in another epoch.
-    func append(_ group: GroupPublisher.Group, in epoch: Epoch) throws -> [[StreamID]?]? {
+    /// Adds a group of publishes. Returns for each publish the ids of its entries, or why it was refused; returns `nil`
+    /// if the stream is in another epoch.
+    func append(_ group: GroupPublisher.Group, in epoch: Epoch) throws -> [Result<[StreamID], MartletError>]? {
         var command = script(.append, node: group.id.node)
         command.append(epoch.text)
         appendRetention(to: &command)
         command.append(group.id.number)
         command.append(Self.answerLifetime.wholeMilliseconds)
+        command.append(group.publishes.contains { $0.events.contains { $0.endsTopic } } ? "1" : "")
         command.append(group.publishes.count)
         for (events, key) in group.publishes {
             command.append(key ?? "")
@@ -67,9 +68,25 @@ struct StreamConnection {
         return try connection.run(command) { reply in
             guard reply.elements.first?.text?.isExactly("done") == true, reply.elements.count == 2 else { return nil }
             return reply.elements[1].elements.map { answer in
-                answer.text == nil ? answer.elements.compactMap { $0.text.flatMap { StreamID($0) } } : nil
+                if let refusal = answer.text { return .failure(Self.error(refusal)) }
+                return .success(answer.elements.compactMap { $0.text.flatMap { StreamID($0) } })
             }
         }
+    }
+
+    /// The error for a refusal: `reused`, `ended TOPIC`, or `replaced EPOCH TOPIC`.
+    private static func error(_ refusal: String) -> MartletError {
+        let words = refusal.splitExactly(at: UInt8(ascii: " "), maxSplits: 1)
+        if words.count == 2, words[0].isExactly("ended"), let topic = try? Topic(String(words[1])) {
+            return .ended(topic)
+        }
+        if words.count == 2, words[0].isExactly("replaced"),
+            let (epoch, name) = words[1].cutExactly(at: UInt8(ascii: " ")), let epoch = UInt64(epoch),
+            let topic = try? Topic(String(name))
+        {
+            return .replaced(epoch: epoch, of: topic)
+        }
+        return .keyReused
     }
 
     /// Counts entries of other programs and removes what exceeds retention. Returns the newest entry, and whether
@@ -104,6 +121,7 @@ struct StreamConnection {
         command.append(kept.bytes)
         command.append(kept.age.wholeMilliseconds)
         command.append(configuration.trimmedTopics)
+        command.append("\(configuration.topics) \(configuration.stateKeys) \(configuration.stateBytes)")
     }
 
     // MARK: Reading
@@ -238,9 +256,17 @@ struct StreamKeys {
     var log: String { "\(stream):log" }
     var ids: String { "\(stream):ids" }
     var trimmed: String { "\(stream):trimmed" }
+    /// What is known of topics besides their events.
+    var topics: String { "\(stream):topics" }
+    /// The newest entry of each topic and key.
+    var values: String { "\(stream):values" }
+    /// The order in which the names in one of these have changed.
+    func order(of key: String) -> String { "\(key):order" }
     func node(_ name: String) -> String { "\(stream):node:\(name)" }
 
     /// The keys of every script, in the order of `Scripts/stream.lua`.
-    var common: [String] { [stream, log, ids, "\(stream):keys", trimmed] }
+    var common: [String] {
+        [stream, log, ids, "\(stream):keys", trimmed, topics, order(of: topics), values, order(of: values)]
+    }
 }
 #endif

@@ -30,6 +30,9 @@ struct StreamID: Comparable, Hashable, Sendable, CustomStringConvertible {
         return UInt64(digits)
     }
 
+    /// When the entry was added, by the clock of the server.
+    var time: WallTime { WallTime(milliseconds: Int64(clamping: milliseconds)) }
+
     /// The greatest id in front of a millisecond.
     static func before(milliseconds: UInt64) -> StreamID {
         milliseconds == 0 ? .zero : StreamID(milliseconds: milliseconds - 1, number: .max)

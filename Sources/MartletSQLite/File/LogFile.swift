@@ -16,7 +16,7 @@ final class LogFile: Sendable {
     /// "Mrtl", which marks a file as a log.
     static let applicationID: Int32 = 0x4D72_746C
     /// The version of the tables. Files of a later version are refused.
-    static let version: Int32 = 1
+    static let version: Int32 = 2
 
     /// The number of connections that read.
     private static let readers = 4
@@ -127,7 +127,7 @@ final class LogFile: Sendable {
                 try database.inTransaction {
                     try database.execute(
                         sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version)")
-                    for table in [EventRow.table, LogState.table, LogState.segmentTable, Removal.table] {
+                    for table in [EventRow.table, LogState.table, LogState.segmentTable, Removal.table] + keptTables {
                         try database.execute(sql: table)
                     }
                     return .commit
@@ -206,9 +206,7 @@ struct FileHeader {
         guard number(at: Self.applicationPlace) == LogFile.applicationID else {
             throw SQLiteLogError(.foreign, "\(path) is a database, but not a log of Martlet. Choose another file.")
         }
-        guard number(at: Self.versionPlace) <= LogFile.version else {
-            throw SQLiteLogError(.newer, "The log \(path) was written by a newer version of Martlet. Use that one.")
-        }
+        guard number(at: Self.versionPlace) <= LogFile.version else { throw .newer(path) }
     }
 
     private func number(at place: Int) -> Int32 {

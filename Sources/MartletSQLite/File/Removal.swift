@@ -16,6 +16,8 @@ struct Removal {
     var oldestLeft: Int64?
     /// The events without their data.
     var events: [(offset: UInt64, event: Event)] = []
+    /// Those of them that are values of keys. Their rows have moved.
+    var kept: [(offset: UInt64, event: Event)] = []
 
     /// The most events that are removed in one transaction, so that publishing does not wait for long.
     static let mostEvents = 1000
@@ -38,13 +40,16 @@ struct Removal {
     ///
     /// - Parameters:
     ///   - offsets: The events that may be removed, from the oldest event of history on.
+    ///   - firstMissing: The first offset of a range that is in history.
     ///   - isExcess: Whether to remove an event, after all in front of it.
+    ///   - isValue: Whether an event is the value of its key.
     init(
         _ offsets: ClosedRange<UInt64>, from database: Database,
-        while isExcess: (_ removal: Removal, _ row: EventRow) -> Bool
+        firstMissing: (Range<UInt64>) -> UInt64? = { $0.lowerBound },
+        while isExcess: (_ removal: Removal, _ row: EventRow) -> Bool, isValue: (EventRow) -> Bool = { _ in false }
     ) throws {
         last = offsets.lowerBound - 1
-        try EventRow.read(offsets, from: database) { row in
+        try EventRow.read(offsets, from: database, firstMissing: firstMissing) { row in
             oldestLeft = row.time
             guard count < Self.mostEvents, isExcess(self, row) else { return false }
             last = row.offset
@@ -54,9 +59,11 @@ struct Removal {
             var event = row.event
             event.data = ""
             events.append((row.offset, event))
+            if event.key != nil, isValue(row) { kept.append((row.offset, event)) }
             return true
         }
         guard let time else { return }
+        for (offset, _) in kept { try EventRow.keep(offset, in: database) }
         try database.execute(sql: "DELETE FROM event WHERE offset <= ?", arguments: [last])
         var topics = TrimmedTopics(capacity: .max)
         for (offset, event) in events { topics.insert(event, at: offset) }

@@ -6,7 +6,7 @@ import Synchronization
 
 extension History {
     /// How many events one slice examines, so that a reader of a rare topic does not delay the others.
-    private static let mostScanned: UInt64 = 4096
+    private static let mostScanned = 4096
     /// How many events to read at least, because some of them may turn out not to be selected.
     private static let leastRead = 64
     /// How long to wait before looking again whether events that are being removed have been.
@@ -34,32 +34,55 @@ extension History {
     ) async throws -> Slice {
         let tags = selection.flatMap(Self.tags)
         while true {
-            let (first, gap) = index.withLock { index in
-                let isGap = after.map { $0 < through && index.isTrimmed(selection, after: $0) } ?? false
-                return (index.first, isGap ? position(min(index.first - 1, through)) : nil)
-            }
+            let (first, removals) = index.withLock { ($0.first, $0.removals) }
             let next = max(first, (after ?? 0) + 1)
-            guard next <= through else {
-                return Slice(records: [], end: position(through), isComplete: true, gap: gap)
-            }
             do {
-                var slice = try await read(selection, tags, next...through, limit)
-                slice.gap = gap
+                var slice =
+                    next <= through
+                    ? try await read(selection, tags, next...through, limit)
+                    : Slice(records: [], end: position(through), isComplete: true)
+                addGap(to: &slice, selection, after: after, through: through, removals: removals)
                 return slice
             } catch let unreadable as Unreadable {
                 // The event may have been removed since the index was read, or is being removed.
-                let (isRemoved, isLeaving) = index.withLock { ($0.first > first, $0.leaving >= next) }
+                let (isRemoved, isLeaving) = index.withLock {
+                    (!$0.contains(unreadable.offset), $0.isLeaving(unreadable.offset))
+                }
                 if isRemoved { continue }
                 if isLeaving {
                     try await Task.sleep(for: Self.pause)
                     continue
                 }
                 damaged(unreadable.error)
-                let place = position(unreadable.offset - 1)
-                if gap != nil { return Slice(records: [], end: place, isComplete: false, gap: gap) }
+                let place = unreadable.offset - 1
+                if place > after ?? 0 {
+                    var slice = Slice(records: [], end: position(place), isComplete: false)
+                    addGap(to: &slice, selection, after: after, through: place, removals: removals)
+                    if slice.gap != nil { return slice }
+                }
                 return try await skip(from: unreadable.offset, through: through)
             }
         }
+    }
+
+    /// Says that selected events of a slice were removed. A gap that is further away is told when the reader comes to it.
+    ///
+    /// - Parameter removals: How many removals there were before the slice was read. If there were more since, events in
+    ///   front of those that were read may be gone, although the last removed one is further away.
+    private func addGap(
+        to slice: inout Slice, _ selection: Selection?, after: UInt64?, through: UInt64, removals: Int
+    ) {
+        guard let after, after < through, index.withLock({ $0.lastRemoved > after }) else { return }
+        func offset(_ position: Position?) -> UInt64? {
+            guard case .at(let offset)? = position.flatMap({ segments.find($0.text, last: .max) }) else { return nil }
+            return offset
+        }
+        let stop = slice.isComplete ? UInt64.max : max(offset(slice.end) ?? through, after + 1)
+        let isTrimmed = index.withLock { index in
+            index.isTrimmed(selection, in: after + 1...(index.removals == removals ? stop : .max))
+        }
+        guard isTrimmed else { return }
+        slice.gap = offset(slice.records.first?.position).map { position($0 - 1) } ?? slice.end
     }
 
     /// An event that cannot be read and may be selected.
@@ -70,17 +93,17 @@ extension History {
 
     /// Continues behind events that cannot be read.
     private func skip(from offset: UInt64, through: UInt64) async throws -> Slice {
-        let last = try await file.pool.read { database in
+        let last = try await file.pool.read { [self] database in
             var (bad, step) = (offset, 1 as UInt64)
             // Doubles the step, so that much damage does not take long; then searches for its end.
-            while bad < through, !Self.isReadable(min(bad + step, through), in: database) {
+            while bad < through, !isReadable(min(bad + step, through), in: database) {
                 bad = min(bad + step, through)
                 step *= 2
             }
             var good = min(bad + step, through + 1)
             while bad < through, good - bad > 1 {
                 let middle = bad + (good - bad) / 2
-                if Self.isReadable(middle, in: database) { good = middle } else { bad = middle }
+                if isReadable(middle, in: database) { good = middle } else { bad = middle }
             }
             return bad
         }
@@ -88,8 +111,8 @@ extension History {
             records: [], end: position(last), isComplete: last == through, gap: position(last), gapReason: .damaged)
     }
 
-    private static func isReadable(_ offset: UInt64, in database: Database) -> Bool {
-        ((try? EventRow.read(offset, from: database)) ?? nil) != nil
+    private func isReadable(_ offset: UInt64, in database: Database) -> Bool {
+        !index.withLock { $0.contains(offset) } || ((try? EventRow.read(offset, from: database)) ?? nil) != nil
     }
 
     private func read(
@@ -102,6 +125,7 @@ extension History {
         return try await file.pool.read { [self] database in
             var builder = SliceBuilder(selection, limit: limit, end: position(offsets.upperBound))
             var isFull = false
+            func firstMissing(in range: Range<UInt64>) -> UInt64? { index.withLock { $0.firstEvent(in: range) } }
             func add(_ row: EventRow) {
                 isFull = !builder.append(row.event, at: position(row.offset))
                 if isFull { end(at: row.offset - 1) }
@@ -116,13 +140,20 @@ extension History {
                     var next = range.lowerBound
                     while !isFull, next <= range.upperBound {
                         do {
-                            try EventRow.read(next...range.upperBound, from: database) { row in
+                            try EventRow.read(
+                                next...range.upperBound, from: database, firstMissing: firstMissing
+                            ) { row in
                                 add(row)
                                 next = row.offset + 1
                                 return !isFull
                             }
-                            if !isFull, next <= range.upperBound { throw DamageError.event(next) }
+                            guard !isFull, next <= range.upperBound else { break }
+                            if firstMissing(in: next..<range.upperBound + 1) != nil { throw DamageError.event(next) }
+                            next = range.upperBound + 1
                         } catch  where error.isDamage {
+                            // The places of events that rules have removed are not damaged.
+                            guard let event = firstMissing(in: next..<range.upperBound + 1) else { break }
+                            next = event
                             let isWanted = index.withLock { $0.mayBeSelected(tags, at: next) }
                             if isWanted { throw Unreadable(offset: next, error: error) }
                             next += 1
@@ -158,7 +189,8 @@ extension History {
 
     private func plan(_ tags: Set<TopicColumn.Tag>?, _ offsets: ClosedRange<UInt64>, atMost count: Int) -> Plan {
         guard let tags else {
-            let stop = min(offsets.upperBound, offsets.lowerBound + Self.mostScanned - 1)
+            let most = index.withLock { $0.stop(after: Self.mostScanned, from: offsets.lowerBound) }
+            let stop = min(offsets.upperBound, max(offsets.lowerBound, most))
             return Plan(offsets: .range(offsets.lowerBound...stop), through: stop)
         }
         var next = offsets.lowerBound

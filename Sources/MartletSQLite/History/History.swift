@@ -16,23 +16,28 @@ final class History: Sendable {
     let segments: EpochSegments
     let watch: FileWatch
     let retention: Retention
+    /// The most topics of which removed events are remembered.
+    let trimmedTopics: Int
     /// Called when a reader comes to damage.
     let damaged: @Sendable (any Error) -> Void
     let index: Mutex<HistoryIndex>
+    let kept: Mutex<Kept>
     /// The events that were committed and not read by the tail, so that live events are not read from the file.
     /// Publishers wait when there are many.
     let tail: TailBuffer
 
     init(
-        _ contents: LogFile.Contents, in file: LogFile, _ watch: FileWatch, retention: Retention,
+        _ contents: LogFile.Contents, in file: LogFile, _ watch: FileWatch, retention: Retention, trimmedTopics: Int,
         damaged: @escaping @Sendable (any Error) -> Void
     ) {
         self.file = file
         self.watch = watch
         self.retention = retention
+        self.trimmedTopics = trimmedTopics
         self.damaged = damaged
         segments = contents.segments
         index = Mutex(contents.index)
+        kept = Mutex(contents.kept)
         tail = TailBuffer { [segments] in segments.covers($0, $1) }
         tail.begin(at: segments.position(contents.index.last))
     }
@@ -111,7 +116,8 @@ extension History {
         }
         let offset = try await file.pool.read { database in
             try offsets.partitioningIndex { offset in
-                guard let row = try readable({ try EventRow.read(offset, from: database) }) else {
+                guard let event = index.withLock({ $0.lastEvent(upTo: offset) }) else { return false }
+                guard let row = try readable({ try EventRow.read(event, from: database) }) else {
                     // It cannot be read, and may not be older.
                     return true
                 }
@@ -119,7 +125,11 @@ extension History {
                 return row.map { $0.time >= time } ?? false
             }
         }
-        return Resolution(position: position(offset - 1), gap: isTrimmed ? .trimmed : nil)
+        // Gaps within history are told by the slices.
+        if let older = index.withLock({ $0.lastEvent(upTo: offset - 1) }) {
+            return Resolution(position: position(older))
+        }
+        return Resolution(position: start, gap: isTrimmed ? .trimmed : nil)
     }
 
     private func resolution(at offset: UInt64, for selection: Selection) -> Resolution {

@@ -43,6 +43,14 @@ struct OffsetTable {
         }
     }
 
+    /// Removes what is not in history any more.
+    mutating func sweep(_ isInHistory: (UInt64) -> Bool) {
+        let kept = entries.filter { isInHistory($0.offset) }
+        heads = heads.map { _ in 0 }
+        entries.removeAll(keepingCapacity: true)
+        for entry in kept { link(entry) }
+    }
+
     /// The offsets at which a text may be, in ascending order.
     func offsets(of text: String) -> [UInt64] {
         guard !heads.isEmpty else { return [] }

@@ -73,6 +73,17 @@ extension LogContract {
             try await probe.follow(to: 3)
             try require(probe.tailed.map(\.event), are: SampleEvents.numbered(0..<3), "tailing")
         },
+        Check("A key that comes again in another trace, or in none, is the same publish") { log in
+            var probe = try await LogProbe(opening: log)
+            let events = SampleEvents.numbered(0..<2)
+            let first = try await log.append(SampleEvents.traced(events, 1), once: "key")
+            for again in [SampleEvents.traced(events, 2), events, SampleEvents.traced(events, 3)] {
+                let answer = try await log.append(again, once: "key")
+                try require(answer == first, "the key got \(answer), and before \(first)")
+            }
+            try await probe.follow(to: 2)
+            try require(probe.tailed.map(\.event), are: SampleEvents.traced(events, 1), "tailing")
+        },
         Check("Concurrent appends are accepted once each, and in the order of each task") { log in
             try await appendAtOnce(to: [log])
         },

@@ -139,9 +139,9 @@ public struct RestartableLog: Sendable {
 
     /// - Parameters:
     ///   - make: Makes an instance, not opened yet, on the history that the previous one has left.
-    ///   - crash: Called in place of ``Log/close()``, while the instance still exists; no call to the instance follows. If
-    ///     an instance cleans up when it is released, this must preserve what a crash would leave, for example by copying
-    ///     the file so that the next instance opens the copy.
+    ///   - crash: Called in place of ``/Martlet/Log/close()``, while the instance still exists; no call to the instance
+    ///     follows. If an instance cleans up when it is released, this must preserve what a crash would leave, for
+    ///     example by copying the file so that the next instance opens the copy.
     public init(
         _ make: @escaping @Sendable () async throws -> any Log, crash: @escaping @Sendable () async throws -> Void = {}
     ) {

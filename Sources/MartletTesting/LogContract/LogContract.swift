@@ -2,7 +2,7 @@
 
 public import Martlet
 
-/// The contract of every ``Log``, as checks to run against your own implementation.
+/// The contract of every ``/Martlet/Log``, as checks to run against your own implementation.
 ///
 ///     @Test(.timeLimit(.minutes(1)), arguments: LogContract.checks + LogContract.retentionChecks)
 ///     func myLogKeepsTheContract(check: LogContract.Check<any Log>) async throws {
@@ -53,6 +53,10 @@ public enum LogContract {
     /// For every log: order, positions, slices, resuming, tailing and appending, while history is complete.
     public static let checks: [Check<any Log>] =
         positionChecks + readingChecks + resumingChecks + tailChecks + appendingChecks + textChecks + concurrencyChecks
+        + presentChecks
+
+    /// For a log on which nodes agree at once which topics have ended, and who writes to them.
+    public static let endChecks: [Check<any Log>] = endingLogChecks
 
     /// For every log: which events it keeps and removes, and which readers it tells about removed events.
     ///
@@ -64,7 +68,9 @@ public enum LogContract {
     /// and ids from before lead to the same place.
     ///
     /// Not checked: that a log still knows after a crash which topics have no removed events.
-    public static let restartChecks: [Check<RestartableLog>] = RestartableLog.Ending.allCases.flatMap(restartChecks)
+    public static let restartChecks: [Check<RestartableLog>] = RestartableLog.Ending.allCases.flatMap {
+        restartChecks($0) + presentRestartChecks($0)
+    }
 
     /// For logs that can tell their positions from those of another log. Each check needs two logs that share nothing.
     public static let epochChecks: [Check<[any Log]>] = foreignChecks

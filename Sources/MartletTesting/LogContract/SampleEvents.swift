@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Martlet
+import MartletSupport
 
 /// The events that the checks append.
 enum SampleEvents {
@@ -17,7 +18,7 @@ enum SampleEvents {
 
     /// Events of all topics in turns, with all fields of an event. No two are equal.
     static let mixed: [Event] = (0..<24).map { number in
-        Event(
+        let event = Event(
             topic: topics[number * 7 / 3 % topics.count],
             alternates: number % 8 == 6 ? [topics[(number + 1) % topics.count], "other"] : [],
             data: ["", "two\nlines ", "\u{1F426} \r\n e\u{301}", "{\"a\":[1,2]}"][number % 4] + "\(number)",
@@ -27,6 +28,16 @@ enum SampleEvents {
             key: number % 4 == 3 ? "key-\(number % 2)" : nil,
             isPrivate: number % 3 == 2
         )
+        return number % 5 == 3 ? traced([event], UInt64(number))[0] : event
+    }
+
+    /// Events as parts of a trace.
+    static func traced(_ events: [Event], _ span: UInt64) -> [Event] {
+        events.map { event in
+            var event = event
+            event.traceParent = TraceParent("00-4bf92f3577b34da6a3ce929d0e0e4736-\(span.hexText)-01")
+            return event
+        }
     }
 
     /// The same without private events that have several topics: a log need not remember their rights.

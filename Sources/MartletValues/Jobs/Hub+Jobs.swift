@@ -26,8 +26,8 @@ extension Hub {
     ///   - reporting: How often and for how long to report.
     ///   - body: Does the work, in the caller's task.
     /// - Returns: The result of the closure.
-    /// - Throws: ``Martlet/MartletError`` if a job cannot have this name, before the closure runs; otherwise the error of
-    ///   the closure.
+    /// - Throws: ``/Martlet/MartletError`` if a job cannot have this name, before the closure runs; otherwise the error
+    ///   of the closure.
     public func job<Value>(
         _ name: String, reporting: JobReporting = JobReporting(), _ body: (Job) async throws -> Value
     ) async throws -> Value {
@@ -58,7 +58,7 @@ extension Hub {
     /// When this returns, this node has read the report, so every later ``watchJob(_:)`` here includes it.
     ///
     /// - Parameter message: A message for everyone who may watch the job.
-    /// - Throws: ``Martlet/MartletError`` if a job cannot have this name, or if the hub refuses the report.
+    /// - Throws: ``/Martlet/MartletError`` if a job cannot have this name, or if the hub refuses the report.
     public func markJobQueued(_ name: String, _ message: String? = nil) async throws {
         let report = JobReport(state: .queued, run: UUID().uuidString, message: message, time: .now)
         let id = try await publish(report.event(on: Topic.job(name)))
@@ -78,7 +78,7 @@ extension Hub {
     /// - Parameter id: The id of the last event that the watcher has seen. Later reports of the same run follow. If a new
     ///   run has started since, or if the id is no longer known, all reports of the latest run follow.
     /// - Returns: `nil` if the job has ended and no report follows this id, so there is nothing left to watch.
-    /// - Throws: ``Martlet/MartletError`` if a job cannot have this name; otherwise the error of the log.
+    /// - Throws: ``/Martlet/MartletError`` if a job cannot have this name; otherwise the error of the log.
     public func watchJob(_ name: String, after id: String) async throws -> JobReports? {
         let topic = try Topic.job(name)
         var reports = watchJob(name)

@@ -53,7 +53,7 @@ public struct JobReport: Codable, Hashable, Sendable {
 extension Topic {
     /// The topic of the reports of a job: `jobs/` and its name.
     ///
-    /// - Throws: ``MartletError`` if the name is empty or contains control characters.
+    /// - Throws: ``/Martlet/MartletError`` if the name is empty or contains control characters.
     public static func job(_ name: String) throws(MartletError) -> Topic {
         guard !name.isEmpty else {
             throw MartletError(

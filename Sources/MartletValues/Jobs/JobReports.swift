@@ -28,8 +28,8 @@ public struct JobReports: AsyncSequence, Sendable {
 
         /// The next report, as soon as there is one; `nil` after the final report, and once the hub has stopped.
         ///
-        /// - Throws: ``EventValueError``; ``Martlet/MartletError`` if a job cannot have this name; `CancellationError`; or
-        ///   the log's error if history cannot be read.
+        /// - Throws: ``EventValueError``; ``/Martlet/MartletError`` if a job cannot have this name;
+        ///   `CancellationError`; or the log's error if history cannot be read.
         public mutating func next() async throws -> JobReport? { try await nextDelivery()?.value }
 
         /// The next report with the id of its event.

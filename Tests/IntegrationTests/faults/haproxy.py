@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support import HOST, Program, free_port, program
 
-# docs/redis.md shows and explains this.
+# deploy/haproxy/haproxy.cfg shows and explains this.
 CONFIGURATION = """
 defaults
   mode {mode}

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from cut_all import cut_all
-from kafka_support import MockCluster, consume_all
+from kafka_support import MockCluster, Record, consume_all, produce
 from support import HOST
 
 
@@ -19,8 +19,10 @@ class KafkaBrokers(MockCluster):
     def __init__(self, directory: Path, brokers: int = 3) -> None:
         super().__init__(directory, brokers, **{self.TOPIC: 1})
 
-    def log_options(self, port: int | None = None) -> list[str]:
-        """The options of a node whose log is here, which it may reach through another port."""
+    has_one_order = True
+
+    def log_options(self, node: Path, port: int | None = None) -> list[str]:
+        """The options of a node, with its folder, whose log is here. It may reach it through another port."""
         servers = self.servers if port is None else f"{HOST}:{port}"
         # These brokers do not wake a fetch that waits, so it waits briefly.
         settings = "fetch.wait.max.ms=5&reconnect.backoff.max.ms=100"
@@ -37,6 +39,10 @@ class KafkaBrokers(MockCluster):
             if key is not None:
                 keys.add(key)
         return numbers
+
+    def produce(self, topic: str, numbers: range) -> None:
+        """Another program publishes these numbers."""
+        produce(self.servers, self.TOPIC, *(Record(b"%d" % number, topic.encode()) for number in numbers))
 
     def cut(self) -> None:
         """Ends all connections of nodes."""

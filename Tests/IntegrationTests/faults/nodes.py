@@ -12,7 +12,7 @@ def node(directory: Path, name: str, log: SharedLog, *options: str, through: int
     """A server, with more options, whose log is shared, and which may reach it `through` another port."""
     folder = directory / name
     folder.mkdir()
-    return Martlet(folder, *log.log_options(through), *options)
+    return Martlet(folder, *log.log_options(folder, through), *options)
 
 
 @contextmanager

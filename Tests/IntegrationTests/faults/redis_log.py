@@ -40,8 +40,10 @@ class RedisServer(Program):
         self.client.close()
         super().stop()
 
-    def log_options(self, port: int | None = None) -> list[str]:
-        """The options of a node whose log is here, which it may reach through another port."""
+    has_one_order = True
+
+    def log_options(self, node: Path, port: int | None = None) -> list[str]:
+        """The options of a node, with its folder, whose log is here. It may reach it through another port."""
         return ["--log", f"redis://{HOST}:{port or self.port}/0?stream={self.STREAM}"]
 
     def numbers(self) -> list[int]:

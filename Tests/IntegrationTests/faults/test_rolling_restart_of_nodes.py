@@ -3,11 +3,14 @@
 go from one to the other: each of them gets each record once."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from bus_log import ServiceBusTopic
 from haproxy import HAProxy
 from kafka_log import KafkaBrokers
-from kafka_support import Record, produce
 from nodes import running_nodes
 from scale import scale, seeded
 from subscribers import Herd
@@ -21,10 +24,13 @@ PACE = 0.1
 PAUSE = 0.2  # seconds between two groups of records
 
 
-def test_subscribers_get_each_record_once_while_nodes_are_restarted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", [KafkaBrokers, ServiceBusTopic], ids=["kafka", "service-bus"])
+def test_subscribers_get_each_record_once_while_nodes_are_restarted(
+    tmp_path: Path, server: Callable[[Path], KafkaBrokers | ServiceBusTopic]
+) -> None:
     with (
-        KafkaBrokers(tmp_path) as brokers,
-        running_nodes(tmp_path, 2, brokers, "--grace", "500ms", "--read-only") as nodes,
+        server(tmp_path) as log,
+        running_nodes(tmp_path, 2, log, "--grace", "500ms", "--read-only") as nodes,
         HAProxy(tmp_path, [node.port for node in nodes]) as proxy,
         Herd(proxy.port, SUBSCRIBERS, seeded(), PACE) as herd,
     ):
@@ -33,7 +39,7 @@ def test_subscribers_get_each_record_once_while_nodes_are_restarted(tmp_path: Pa
         def go_on() -> None:
             for first in range(0, RECORDS, GROUP):
                 numbers = range(first + 1, first + GROUP + 1)
-                produce(brokers.servers, brokers.TOPIC, *(Record(b"%d" % number, b"numbers") for number in numbers))
+                log.produce("numbers", numbers)
                 sent.acknowledged += numbers
                 stopping.wait(PAUSE)
 

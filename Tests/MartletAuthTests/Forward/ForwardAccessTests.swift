@@ -6,6 +6,7 @@ import Hummingbird
 import Logging
 import Martlet
 import MartletHTTP
+import MartletOutgoing
 import MartletTesting
 import NIOCore
 import NIOHTTP1

@@ -139,7 +139,9 @@ import Testing
         let set = try await KeySet(
             jwks: Array(TestKeys.jwks(TestKeys.jwk(.es256, ["kid": "one"])).utf8), allowing: [.es256])
         struct Away: Error {}
-        let keys = try TokenKeys([.es256], KeySetLimits(), clock, quiet) {
+        let results = Mutex<[Bool]>([])
+        let onFetch: FetchObserver = { hasSucceeded in results.withLock { $0.append(hasSucceeded) } }
+        let keys = try TokenKeys([.es256], KeySetLimits(), clock, quiet, onFetch) {
             fetches.withLock { $0 += 1 }
             if isAway.withLock({ $0 }) { throw Away() }
             return set
@@ -158,6 +160,9 @@ import Testing
         clock.advance(by: .seconds(60))
         _ = try await verifier.verify(known)
         #expect(try await refusal(of: unknown, by: verifier)?.code == .unknownKey)
+        let heard = results.withLock { $0 }
+        #expect(heard.count == fetches.withLock { $0 })
+        #expect(heard.first == true && heard.contains(false) && heard.last == true)
     }
 
     @Test("A token that is verified at once needs keys that are there; otherwise their fetch begins")

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MartletCommand
 
-@Suite(.timeLimit(.minutes(3))) struct ConnectionMonitorTests {
+@Suite(.timeLimit(.minutes(10))) struct ConnectionMonitorTests {
     private final class Notes: Sendable {
         let lines = Mutex<[String]>([])
         func note(_ line: String) { lines.withLock { $0.append(line) } }

@@ -25,6 +25,7 @@ struct RunUntilSignalledTests {
 
     private func runWork(
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+        onHangup: @escaping @Sendable () async -> Void = { Issue.record("SIGHUP") },
         abort: @escaping @Sendable (UnixSignal) -> Void = { Issue.record("Aborted by \($0)") },
         body: @escaping @Sendable () async throws -> Void
     ) async throws {
@@ -33,6 +34,7 @@ struct RunUntilSignalledTests {
             until: signals.stream,
             patience: .seconds(60),
             logger: logger,
+            onHangup: onHangup,
             abort: abort
         )
     }
@@ -48,15 +50,24 @@ struct RunUntilSignalledTests {
         }
     }
 
-    @Test("SIGHUP is ignored and logged, before a shutdown and during it")
+    @Test("SIGHUP calls back, no other signal waits for that, and during a shutdown it is ignored")
     func hangup() async throws {
         let log = RecordingLog()
-        for signal in [UnixSignal.sighup, .sighup, .sigterm, .sighup] { signals.continuation.yield(signal) }
-        signals.continuation.finish()
-        try await runWork(logger: log.logger) {
-            try await gracefulShutdown()
-            while log.lines.count(where: { $0.hasPrefix("info Ignoring SIGHUP") }) < 3 { await Task.yield() }
-        }
+        let (calls, call) = AsyncStream<Void>.makeStream()
+        signals.continuation.yield(.sighup)
+        try await runWork(
+            logger: log.logger,
+            onHangup: {
+                call.yield()
+                // Until the services have ended.
+                try? await Task.sleep(for: .seconds(3600))
+            },
+            body: { [signals] in
+                _ = await calls.first { _ in true }
+                for signal in [UnixSignal.sighup, .sigterm, .sighup] { signals.continuation.yield(signal) }
+                try await gracefulShutdown()
+                try await until { log.lines.contains { $0.hasPrefix("info Ignoring SIGHUP") } }
+            })
     }
 
     @Test("A second signal aborts services that are still shutting down")

@@ -13,6 +13,7 @@ struct RunningHub: Sendable {
     let port: Int
     /// The port of the server for operators; 0 if there is none.
     let metricsPort: Int
+    let log: RecordingLog
 
     private static var portPattern: Regex<(Substring, Substring)> {
         #/Open http://127\.0\.0\.1:(\d+)\//#
@@ -34,7 +35,8 @@ struct RunningHub: Sendable {
             try await until { log.port(in: Self.portPattern) != nil && server.hub.isReady }
             if settings.metricsPort != nil { try await until { log.port(in: Self.metricsPortPattern) != nil } }
             let running = RunningHub(
-                port: log.port(in: Self.portPattern) ?? 0, metricsPort: log.port(in: Self.metricsPortPattern) ?? 0)
+                port: log.port(in: Self.portPattern) ?? 0, metricsPort: log.port(in: Self.metricsPortPattern) ?? 0,
+                log: log)
             let result: Result<Void, any Error>
             do { result = .success(try await body(running)) } catch { result = .failure(error) }
             await group.triggerGracefulShutdown()

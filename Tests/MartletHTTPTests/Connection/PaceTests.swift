@@ -21,9 +21,15 @@ import Testing
 
         private(set) var requests = 0
         private(set) var problems: [Problem] = []
+        /// The parts of bodies.
+        private(set) var parts: [String] = []
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            if case .head = unwrapInboundIn(data) { requests += 1 }
+            switch unwrapInboundIn(data) {
+            case .head: requests += 1
+            case .body(let bytes): parts.append(String(buffer: bytes))
+            case .end: break
+            }
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -34,18 +40,21 @@ import Testing
     private struct Client {
         let channel = EmbeddedChannel()
         let application = Application()
+        let handler: ConnectionHandler
 
         init(isAboveLimit: Bool = false) throws {
             let hub = quickHub()
             let decoder = RequestDecoder()
             let output = OutputWatch(timeout: .seconds(30), logger: quiet)
             let handler = ConnectionHandler(
-                ConnectionBounds(idleTimeout: .seconds(60), writeTimeout: .seconds(30)),
-                limit: ConnectionLimit(maximum: 1, hub: hub, countsStreams: true), isAboveLimit: isAboveLimit,
+                ConnectionBounds(idleTimeout: .seconds(60), uploadTimeout: .seconds(300), writeTimeout: .seconds(30)),
+                limit: ConnectionLimit(maximum: 1, hub: hub, countsStreams: true),
+                origin: ConnectionOrigin(isAboveLimit ? .refused : .admitted),
                 decoder: decoder, output: output, hub: hub, crossOrigin: nil, logger: quiet)
             try channel.pipeline.syncOperations.addHandlers([
                 output, HTTPResponseEncoder(), ByteToMessageHandler(decoder), handler, application,
             ])
+            self.handler = handler
             channel.allowRemoteHalfClosure = true
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
             channel.read()
@@ -133,6 +142,68 @@ import Testing
         try client.send(String(repeating: "a", count: ConnectionBounds.stretchBytes - 1))
         client.wait(60)
         #expect(client.application.problems.map(\.status) == [.requestTimeout])
+    }
+
+    private static let chunked =
+        "POST /events/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    @Test(
+        "The body of a live upload may pause for the upload timeout, and go on for ever",
+        arguments: [post(1_000_000), chunked])
+    func upload(head: String) throws {
+        let client = try Client()
+        try client.send(head)
+        client.handler.allowPauses()
+        for _ in 0..<20 {
+            client.wait(299)
+            try client.send(head == Self.chunked ? "1\r\na\r\n" : "a")
+        }
+        client.wait(299)
+        #expect(client.application.problems.isEmpty && client.channel.isActive)
+        client.wait(1)
+        #expect(client.application.problems.map(\.status) == [.requestTimeout])
+        client.answer(.requestTimeout)
+        #expect(client.written.contains("connection: close"))
+    }
+
+    @Test("Only the request that is answered may pause")
+    func uploadBehindAnother() throws {
+        let client = try Client()
+        try client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + Self.post(10))
+        client.handler.allowPauses()
+        client.wait(60)
+        #expect(client.application.problems.map(\.status) == [.requestTimeout])
+    }
+
+    @Test("A server that shuts down ends a live upload after a second, whatever it sends")
+    func uploadAtShutdown() throws {
+        let client = try Client()
+        try client.send(Self.chunked)
+        client.handler.allowPauses()
+        client.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(900))
+        try client.send("1\r\na\r\n")
+        #expect(client.application.problems.isEmpty)
+        client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(200))
+        #expect(client.application.problems.map(\.status) == [.serviceUnavailable])
+    }
+
+    @Test("Chunks that arrive together are one part, and none waits for more")
+    func chunks() throws {
+        let client = try Client()
+        try client.send(Self.chunked + "1\r\na\r\n2\r\nbc\r\n3\r\nd")
+        #expect(client.application.parts == ["abcd"])
+        try client.send("ef\r\n")
+        try client.send("1\r\ng\r\n0\r\n\r\n")
+        #expect(client.application.parts == ["abcd", "ef", "g"])
+        let broken = try Client()
+        try broken.send(Self.chunked + "1\r\na\r\n1\r\nb\r\nnonsense\r\n")
+        #expect(broken.application.parts == ["ab"])
+        #expect(broken.application.problems.map(\.status) == [.badRequest])
+        let long = try Client()
+        let chunk = "1000\r\n" + String(repeating: "a", count: 4096) + "\r\n"
+        try long.send(Self.chunked + String(repeating: chunk, count: 40))
+        #expect(long.application.parts.map(\.utf8.count) == [65536, 65536, 32768])
     }
 
     @Test("The time in which the server does not read is not the client's")

@@ -200,7 +200,11 @@ struct BothWays: Sendable {
             answer = try await connection.receiveAll()
         }
         try await connection.close()
-        let lines = answer.components(separatedBy: "\r\n").map { $0.hasPrefix("Date: ") ? "Date: now" : $0 }
+        let lines = answer.components(separatedBy: "\r\n").map { line in
+            // Of a long wait, each second makes a difference.
+            let isLong = line.hasPrefix("Retry-After: ") && line.count > "Retry-After: 999".count
+            return line.hasPrefix("Date: ") ? "Date: now" : isLong ? "Retry-After: long" : line
+        }
         let normalized = lines.joined(separator: "\r\n")
         return epoch.isEmpty ? normalized : normalized.replacing(epoch, with: placeholder)
     }

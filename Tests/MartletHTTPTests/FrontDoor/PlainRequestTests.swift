@@ -114,6 +114,10 @@ private enum Reading: Hashable {
             ($0.method, $0.body) = ("POST", Array("hello".utf8))
             $0.fields = ["content-length: 0000005", "connection: keep-alive"]
         },
+        Plain("POST /events/live=1?alive=1&lively&x=live&live%31 HTTP/1.1\r\n\(host)Content-Length: 1\r\n\r\na") {
+            ($0.method, $0.target) = ("POST", "/events/live=1?alive=1&lively&x=live&live%31")
+            ($0.fields, $0.body) = (["content-length: 1"], [0x61])
+        },
         Plain(post + "Content-Length: 0\r\n\r\n") { ($0.method, $0.fields) = ("POST", ["content-length: 0"]) },
         Plain(post + "Content-Length: 9\r\n\r\n\0\r\n\r\n\u{E9}\t\n") {
             ($0.method, $0.fields) = ("POST", ["content-length: 9"])
@@ -201,6 +205,10 @@ private enum Reading: Hashable {
         ].map { post + $0 + "\r\nhello" }
         + [
             "POST /events/a HTTP/1.0\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+            // Live uploads.
+            "POST /events/a?live HTTP/1.1\r\n", "POST /events/a?live=1 HTTP/1.1\r\n",
+            "POST /events?x&live&y HTTP/1.1\r\n",
+            "POST /events/a?ttl=1s&live=1&close=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
             "POST /eventsX HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
             "post /events/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
             "POST /events/a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",

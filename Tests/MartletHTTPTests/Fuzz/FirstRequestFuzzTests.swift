@@ -14,6 +14,8 @@ import Testing
         "HEAD /events/a?since=15m HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "POST /events/a?type=t&id=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
         "POST /events/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "POST /events/a?live=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/event-stream\r\n"
+            + "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n",
         "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nIdempotency-Key: k\r\n"
             + "Content-Length: 29\r\n\r\n{\"topic\":\"a\",\"data\":\"hello\"}\n",
         "POST /events/a HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
@@ -31,7 +33,8 @@ import Testing
         "*", "#",
         "@", "[", "]", "{", "}", "\"", "\0", "\u{7F}", "\u{E9}", "\u{301}", "\u{FE0F}", "\u{1F426}", "HTTP/1.1",
         "HTTP/1.0",
-        "HTTP/0.9", "HTTP/2.0", "HTTP/1.1\r\n", "GET ", "POST ", "HEAD ", "OPTIONS ", "CONNECT ", "QUERY ", "BREW ",
+        "HTTP/0.9", "HTTP/2.0", "HTTP/1.1\r\n", "GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "CONNECT ", "QUERY ",
+        "BREW ",
         "Host: localhost\r\n", "Host: \r\n", "Host: a b\r\n", "Content-Length: 5\r\n", "Content-Length: 5, 5\r\n",
         "Content-Length: -1\r\n", "Content-Length: 99999999999999999999\r\n", "Transfer-Encoding: chunked\r\n",
         "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\n", "Trailer: A\r\n", "5\r\nhello\r\n",
@@ -42,7 +45,7 @@ import Testing
         "Origin: null\r\n", "Event-Type: \u{301}\r\n", "Event-Retry: 99999999999999999999\r\n",
         "Idempotency-Key: \"\r\n",
         "Accept: text/event-stream\r\n", "/events", "/events/", "/events/a", "/.well-known/mercure?topic=",
-        "?lastEventID=",
+        "?lastEventID=", "?live=1", "data: 3\n\n",
         "&since=99999999999d", "http://localhost", "http://", "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "X: " + String(repeating: "x", count: 9000) + "\r\n",
     ]

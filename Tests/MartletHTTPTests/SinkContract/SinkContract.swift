@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.serialized) struct SinkContractTests {
     /// Without shards streams are written to from the event loops; with them, sockets are handed off.
-    @Test("Both kinds of sinks keep the contract", .timeLimit(.minutes(3)), arguments: SinkContract.checks, [0, 2])
+    @Test("Both kinds of sinks keep the contract", .timeLimit(.minutes(10)), arguments: SinkContract.checks, [0, 2])
     func bothKindsOfSinksKeep(check: SinkContract.Check, shards: Int) async throws {
         let hub = check.hub { $0.shards = shards }
         try await TestServer.run(hub: hub) { server in try await check.run(hub, port: server.port) }

@@ -12,7 +12,7 @@ import TestSupport
 import Testing
 
 /// Streams that a handler of the application writes, over everything that it may speak.
-@Suite(.timeLimit(.minutes(3))) struct HandlerStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct HandlerStreamTests {
     private struct Price: Codable, Hashable {
         var symbol: String
         var price: Double

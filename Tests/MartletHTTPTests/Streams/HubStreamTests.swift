@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// Streams of a hub that an application decides about, over everything that it may speak.
-@Suite(.timeLimit(.minutes(3))) struct HubStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct HubStreamTests {
     /// A server with a stream of each order, which only who says that he is somebody gets.
     private func run(
         _ transport: Transport, hub: Hub = quickHub(), arrangement: TestServer.Arrangement = .applicationServices,

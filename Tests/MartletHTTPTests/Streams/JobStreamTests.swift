@@ -11,7 +11,7 @@ import MartletValues
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct JobStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct JobStreamTests {
     private struct Failure: Error {}
 
     private func run(

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// Answers that are sequences.
-@Suite(.timeLimit(.minutes(3))) struct SequenceStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct SequenceStreamTests {
     private struct Failure: Error {}
 
     private func run<Answer: ResponseGenerator>(

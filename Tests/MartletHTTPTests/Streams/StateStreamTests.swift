@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// A state as a stream of the hub.
-@Suite(.timeLimit(.minutes(3))) struct StateStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct StateStreamTests {
     private func run(
         hub: Hub, _ body: @Sendable @escaping (TestServer, StateTopic<Int>) async throws -> Void
     ) async throws {

@@ -40,6 +40,17 @@ struct StreamClient: Sendable {
         if let lastEventID { request.headers.add(name: "Last-Event-ID", value: lastEventID) }
         return ResponseEvents(try await client.execute(request, timeout: .minutes(1)))
     }
+
+    /// Sends a body of unknown length, and returns the status and the body of the answer.
+    func post(_ path: String, type: String, _ body: AsyncStream<ByteBuffer>) async throws -> (Int, String) {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: type)
+        if transport != .http2 { request.headers.add(name: "Connection", value: "close") }
+        request.body = .stream(body, length: .unknown)
+        let response = try await client.execute(request, timeout: .minutes(1))
+        return (Int(response.status.code), String(buffer: try await response.body.collect(upTo: 1 << 20)))
+    }
 }
 
 /// The head of an answer, and the events of its body.

@@ -76,10 +76,40 @@ final class MockCluster: Sendable {
     var configuration: KafkaLogConfiguration {
         var configuration = KafkaLogConfiguration(servers: servers)
         configuration.checkInterval = .milliseconds(100)
+        configuration.stateInterval = .milliseconds(10)
         configuration.retryDelay = .milliseconds(5)...Duration.milliseconds(50)
         // The brokers of the mock answer a fetch only when this time is over.
         configuration.properties = [("fetch.wait.max.ms", "5"), ("reconnect.backoff.max.ms", "100")]
         return configuration
+    }
+
+    /// All records of a state topic that has one partition, in their order.
+    func stateRecords(_ topic: String = "martlet.state") throws -> [StateMessage] {
+        var configuration = configuration
+        configuration.topic = topic
+        let consumer = try StateReader.StateConsumer(configuration, logger: quiet) { message, _ in StateMessage(message)
+        }
+        guard try consumer.connect(within: .seconds(20)) == 1 else { throw Refused(description: "\(topic) is wide") }
+        try consumer.start(0, at: StateReader.StateConsumer.beginning)
+        var records: [StateMessage] = []
+        while true {
+            for item in try consumer.next(within: .seconds(1)) {
+                switch item {
+                case .record(let record): records.append(record)
+                case .end: return records
+                case .outOfRange: throw Refused(description: "\(topic) has no beginning")
+                }
+            }
+        }
+    }
+
+    /// Adds records to a topic of one partition.
+    func produce(_ records: [(key: String, value: [UInt8]?)], to topic: String = "martlet") throws {
+        var configuration = configuration
+        configuration.topic = topic
+        let outcomes = try TopicProducer(configuration, logger: quiet).send(
+            records.map { .init(partition: 0, key: Array($0.key.utf8), value: $0.value, headers: []) })
+        for case .failed(let error, _) in outcomes { throw Refused(description: KafkaClient.message(error)) }
     }
 
     /// A node.
@@ -90,6 +120,19 @@ final class MockCluster: Sendable {
         configuration.topic = topic
         change(&configuration)
         return KafkaLog(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+}
+
+extension KafkaLog {
+    /// Whether the state topic has everything that the node has read. For nodes that note every record
+    /// (`checkpointRecords` is 1).
+    var isStored: Bool {
+        node.fold.withLock { fold in
+            !fold.isDue(after: 1)
+                && zip(fold.edges, fold.checkpoints).allSatisfy { edge, checkpoint in
+                    edge.stamp == nil || checkpoint?.progress.next == edge.next
+                }
+        }
     }
 }
 #endif

@@ -7,7 +7,7 @@ import MartletTesting
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct SubscriptionExchangeTests {
+@Suite(.timeLimit(.minutes(10))) struct SubscriptionExchangeTests {
     private static let root = MercureCluster.root
 
     private static let ada = Grant(seesAllPublic: true, payload: "{\n\"name\": \"Ada \\u00e9\"}")

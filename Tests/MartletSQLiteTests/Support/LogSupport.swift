@@ -42,11 +42,12 @@ extension TemporaryFolder {
     /// A log in a file of the folder, quiet unless a logger is given.
     func log(
         _ name: String, durability: Durability = .commit, retention: Retention = .sqlite,
-        queue: PublishQueue = PublishQueue(), logger: Logger = quiet, clocks: MachineClocks = .system
+        rules: RetentionRules = [], queue: PublishQueue = PublishQueue(), trimmedTopics: Int = 65_536,
+        kept: Kept.Bounds = Kept.Bounds(), logger: Logger = quiet, clocks: MachineClocks = .system
     ) -> SQLiteLog {
         SQLiteLog(
-            path: path(name), durability: durability, retention: retention, queue: queue, logger: logger,
-            clocks: clocks)
+            path: path(name), durability: durability, retention: retention, rules: rules, queue: queue,
+            trimmedTopics: trimmedTopics, kept: kept, logger: logger, clocks: clocks)
     }
 }
 

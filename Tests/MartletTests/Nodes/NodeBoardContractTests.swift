@@ -4,7 +4,7 @@ import Martlet
 import MartletTesting
 import Testing
 
-@Suite("The contract of boards", .timeLimit(.minutes(3)))
+@Suite("The contract of boards", .timeLimit(.minutes(10)))
 struct NodeBoardContractTests {
     @Test("The board in memory keeps the contract", arguments: NodeBoardContract.checks)
     func memoryBoard(check: NodeBoardContract.Check) async throws {

@@ -8,7 +8,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Groups of publishes", .timeLimit(.minutes(3)))
+@Suite("Groups of publishes", .timeLimit(.minutes(10)))
 struct GroupPublisherTests {
     /// What a server was sent, and how it answers.
     private final class Server: Sendable {

@@ -4,7 +4,7 @@ import Martlet
 import Testing
 
 /// Positions are numbers here.
-@Suite("The buffer between a log and its tail", .timeLimit(.minutes(3)))
+@Suite("The buffer between a log and its tail", .timeLimit(.minutes(10)))
 struct TailBufferTests {
     private let buffer = TailBuffer(capacity: 1000) { (Int($0.text) ?? 0) >= (Int($1.text) ?? 0) }
 

@@ -33,7 +33,10 @@ extension Step: CustomStringConvertible {
             let numbers = entries.map(\.frame.record.position.text).joined(separator: " ")
             return "deliver \(numbers), stand at \(mark)\(isLast ? ", the last" : "")"
         case .replay(let position, let mark): return "replay after \(position) through \(mark)"
+        case .skip(let mark): return "skip to \(mark)"
         case .caughtUp(let mark): return "caught up at \(mark)"
+        case .finished(let mark): return "finished at \(mark)"
+        case .values(let values, let next, _): return "\(values.count) values, then \(next)"
         case .ahead: return "ahead"
         }
     }

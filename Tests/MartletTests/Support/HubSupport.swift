@@ -17,6 +17,7 @@ func withHub<Value: Sendable>(
     retry: Duration = .seconds(2),
     base: HubConfiguration = HubConfiguration(),
     metrics: any MetricsFactory = NOOPMetricsHandler.instance,
+    onStreamEnd: (@Sendable (EndedStream) -> Void)? = nil,
     _ body: @Sendable @escaping (Hub) async throws -> Value
 ) async throws -> Value {
     var configuration = base
@@ -24,7 +25,7 @@ func withHub<Value: Sendable>(
     configuration.heartbeat = heartbeat
     configuration.retry = retry...retry
     configuration.grace = .zero
-    let hub = Hub(log: log, configuration: configuration, logger: quiet, metrics: metrics)
+    let hub = Hub(log: log, configuration: configuration, logger: quiet, metrics: metrics, onStreamEnd: onStreamEnd)
     return try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await hub.run() }
         defer { group.cancelAll() }

@@ -41,6 +41,10 @@ struct HubModel: Sendable {
     }
 
     var counts: [Int] { lanes.map(\.count) }
+    /// The number of events of each lane up to the event with a position; zero in lanes without it.
+    func counts(through id: String) -> [Int] {
+        lanes.map { lane in lane.last { $0.position.text == id }.map { $0.index + 1 } ?? 0 }
+    }
     /// The number of events of each lane that may be removed, and the number that must be.
     var mostRemoved: [Int] { lanes.map { max(0, $0.count - log.kept) } }
     var leastRemoved: [Int] { log.isPunctual ? mostRemoved : lanes.map { _ in 0 } }

@@ -14,6 +14,8 @@ package struct ModelledLog: Sendable {
     package var kept: Int
     /// Whether older events are removed at once.
     package var isPunctual = true
+    /// Whether the id of an event on a stream is the position that its publisher received.
+    package var streamsAnswers = true
     /// Whether a hub finds the events of the hub before it.
     package var outlivesHubs = true
     /// The clock for the age of events; `nil` for real time.
@@ -42,6 +44,8 @@ package struct ModelledLog: Sendable {
         let store = VectorLog.Store(eventsPerPartition: kept, trimsLate: trimsLate)
         var log = ModelledLog(keeping: kept) { VectorLog(store, readsFirst: readsFirst) }
         log.isPunctual = !trimsLate
+        // A position depends on what this node has read of the other partition.
+        log.streamsAnswers = false
         log.lanes = VectorLog.Partition.allCases.count
         log.lane = { VectorLog.partition(of: $0).rawValue }
         return log

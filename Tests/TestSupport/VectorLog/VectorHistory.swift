@@ -57,14 +57,22 @@ struct VectorHistory {
         return vector
     }
 
+    /// What is known besides the events in history.
+    private(set) var present = Present()
+
     /// - Returns: For each event, the value of ``end`` after it.
     mutating func append(_ events: [Event], once key: String?) throws(MartletError) -> [Position] {
         if let key, let answer = answers[Array(key.utf8)] {
-            guard answer.events == events else { throw .keyReused }
+            guard answer.events.map(\.withoutExpiry) == events.map(\.withoutExpiry) else { throw .keyReused }
             return answer.positions
         }
+        if let end = present.topics.repeatedEnd(events) { return [end] }
+        try present.topics.check(events)
         var positions: [Position] = []
-        for event in events { positions.append(append(event, key: positions.isEmpty ? key : nil)) }
+        for event in events {
+            positions.append(append(event, key: positions.isEmpty ? key : nil))
+            present.note(Record(position: end.position, event: event))
+        }
         if let key { answers[Array(key.utf8)] = Answer(events: events, positions: positions) }
         return positions
     }

@@ -82,6 +82,8 @@ package final class VectorLog: Log {
         return store.history.withLock { $0.resolve(since: time, for: selection) }
     }
 
+    package func present(through end: Position) async throws -> Present { store.history.withLock { $0.present } }
+
     package func covers(_ a: Position, _ b: Position) -> Bool {
         guard b != .earliest else { return true }
         guard let a = PositionVector(a.text), let b = PositionVector(b.text) else { return false }

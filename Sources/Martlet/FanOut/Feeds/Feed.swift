@@ -50,15 +50,27 @@ struct Feed {
     private(set) var entries: Deque<Entry> = []
     /// How many subscriptions use the feed. It is freed with the last one.
     var users: Int32 = 0
+    /// How many of its topics have not ended; -1 for a selection with patterns, which never ends.
+    var openTopics: Int32 = -1
+    /// Whether a topic has ended or begun again since they were counted.
+    var mustCountTopics = false
+    /// Whether a subscriber that falls out of the window goes on at the tail, and does not read history.
+    private let skips: Bool
+    /// Whether what is missing in memory was not dropped for room, so that history has to say what it was.
+    private var isRestarted = false
     /// The last group of events that reached it.
     private var group: UInt64 = 0
     private(set) var listeners = ShortList<(listener: any FeedListener, uses: Int)>()
 
-    init(id: FeedID = FeedID(rawValue: 0), selection: Selection, coveredFrom: Mark) {
+    init(id: FeedID = FeedID(rawValue: 0), selection: Selection, coveredFrom: Mark, skips: Bool = false) {
         self.id = id
         self.selection = selection
         self.coveredFrom = coveredFrom
+        self.skips = skips
     }
+
+    /// Whether nothing comes any more: all topics have ended.
+    var isFinished: Bool { openTopics == 0 }
 
     mutating func append(_ entry: Entry) { entries.append(entry) }
 
@@ -69,12 +81,16 @@ struct Feed {
     }
 
     /// Drops the oldest entry, which the window has no room for.
-    mutating func dropFirst() { coveredFrom = entries.removeFirst().mark }
+    mutating func dropFirst() {
+        coveredFrom = entries.removeFirst().mark
+        isRestarted = false
+    }
 
     /// Forgets all entries: the log lost events before this mark before the node had read them.
     mutating func restart(at mark: Mark) {
         entries = []
         coveredFrom = mark
+        isRestarted = true
     }
 
     mutating func add(_ listener: any FeedListener) {
@@ -99,25 +115,28 @@ extension Feed {
     func step(_ cursor: Cursor, tail: Mark, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
         switch cursor {
         case .at(let mark) where mark.sequence < coveredFrom.sequence:
-            return .replay(after: mark.position, through: coveredFrom)
+            return skips && !isRestarted ? .skip(to: tail) : .replay(after: mark.position, through: coveredFrom)
         case .at(let mark):
             return take(after: mark.sequence, tail: tail, limit: limit)
         case .after(let position):
             return place(position, tail: tail, limit: limit, covers: covers)
+        case .values:
+            return .caughtUp(tail)
         }
     }
 
     private func take(after sequence: SequenceNumber, tail: Mark, limit: SliceLimit) -> Step {
         var taken = ShortList<Entry>()
         var bytes = 0
-        for entry in entries[firstIndex { $0.sequence > sequence }...] {
+        for entry in entries[firstIndex { $0.sequence > sequence }...] where !entry.frame.isSkipped {
             guard limit.admits(entry.frame.byteCount, behind: taken.count, of: bytes) else { break }
             bytes += entry.frame.byteCount
             taken.append(entry)
         }
-        guard let last = taken.last else { return .caughtUp(tail) }
+        guard let last = taken.last else { return isFinished ? .finished(tail) : .caughtUp(tail) }
         let isLast = last.sequence == entries.last?.sequence
-        return .deliver(taken, mark: isLast ? tail : last.mark, isLast: isLast)
+        // Behind the last entry of a finished feed there is the end.
+        return .deliver(taken, mark: isLast ? tail : last.mark, isLast: isLast && !isFinished)
     }
 
     /// Finds the first mark that covers the position. A position that *is* a mark goes on live from there; whatever is
@@ -157,6 +176,16 @@ enum Cursor: Hashable, Sendable {
     case at(Mark)
     /// Came with a position, or is reading history: where that is in the feed is found when it moves.
     case after(Position)
+    /// Came for the current values, and has those up to a number. Then it stands at the mark.
+    case values(after: SequenceNumber, through: Mark, Opening)
+
+    /// What a newcomer receives first.
+    enum Opening: Hashable, Sendable {
+        /// The values, then the ends of topics.
+        case values
+        /// Only the ends of topics.
+        case ends
+    }
 }
 
 /// The next step of a cursor. Live delivery, catching up and replay are one question, asked again until there is nothing
@@ -166,8 +195,15 @@ enum Step {
     case deliver(ShortList<Feed.Entry>, mark: Mark, isLast: Bool)
     /// The next events are no longer in the window: read the log after one position and through the mark.
     case replay(after: Position, through: Mark)
+    /// The next events are no longer in the window, and are not read again: stand at the mark, behind a gap.
+    case skip(to: Mark)
     /// There is nothing more. The mark is the end of the log as this node knows it.
     case caughtUp(Mark)
+    /// There is nothing more, and never will be: all topics have ended.
+    case finished(Mark)
+    /// Take these values, and stand at the cursor. Behind the last of them come the topics that have ended, and the id of
+    /// the mark where the stream goes on.
+    case values([StateTable.Value], next: Cursor, ends: [Record])
     /// The position is ahead of this node. Ask again when it has read on.
     case ahead
 }

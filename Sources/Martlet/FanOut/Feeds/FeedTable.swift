@@ -29,6 +29,15 @@ struct FeedTable {
     private var progress = ShardProgress()
     /// How many groups of events there were.
     private var group: UInt64 = 0
+    /// Which topics have ended, expire, or have a writer.
+    private(set) var book: TopicBook
+    /// The current value of each key.
+    private(set) var values: StateTable
+    /// The topics of which only the newest value of each key counts; `nil` if there are none.
+    let conflated: Selection?
+    /// The topics whose subscribers go on at the tail when they fall out of the window.
+    private let skipped: Set<TopicSelector>
+    private let skippedTopics: Selection
 
     /// The memory of a frame in every feed that holds it; an estimate.
     static let bytesPerFeed = 48
@@ -37,9 +46,28 @@ struct FeedTable {
     /// opened while the events were looked up. Where it would be more, these feeds read the events from the log.
     private static let mostMatches = 256
 
-    /// - Parameter templatesAlike: See ``Limits/templatesAlike``.
-    init(tail: Position, windowBytes: Int, templatesAlike: Int = TemplateCensus.defaultMostAlike) {
-        self.tail = Mark(sequence: .zero, position: tail)
+    /// - Parameters:
+    ///   - templatesAlike: See ``Limits/templatesAlike``.
+    ///   - present: What is so as of the tail.
+    ///   - conflated: See ``HubConfiguration/latestTopics``.
+    ///   - skipped: See ``HubConfiguration/skippedTopics``.
+    init(
+        tail: Position, windowBytes: Int, templatesAlike: Int = TemplateCensus.defaultMostAlike,
+        present: Present = Present(), stateKeys: Int = 100_000, stateBytes: Int = 64 * 1024 * 1024,
+        rememberedTopics: Int = TopicBook.defaultCapacity, conflated: Set<TopicSelector> = [],
+        skipped: Set<TopicSelector> = []
+    ) {
+        self.skipped = skipped
+        skippedTopics = Selection(selectors: skipped)
+        self.conflated = conflated.isEmpty ? nil : Selection(selectors: conflated)
+        book = TopicBook(present.topics.all, capacity: rememberedTopics)
+        values = StateTable(keys: stateKeys, bytes: stateBytes)
+        var sequence = SequenceNumber.zero
+        for record in present.values {
+            sequence = sequence.next
+            values.set(Frame(record), at: sequence)
+        }
+        self.tail = Mark(sequence: sequence, position: tail)
         self.window = Window(capacity: windowBytes)
         self.census = TemplateCensus(mostAlike: templatesAlike)
     }
@@ -127,9 +155,22 @@ struct FeedTable {
         time: ContinuousClock.Instant, isAnnounced: Bool = false, _ grown: inout [FeedID]
     ) {
         tail = Mark(sequence: tail.sequence.next, position: record.position)
+        if !isAnnounced, book.concerns(record.event) { note(record) }
         let reached = reached(by: record.event, route, late)
-        guard !reached.isEmpty else { return }
+        guard !record.event.purgesTopic else {
+            // Those that are behind must not find in memory what is gone.
+            for id in reached { restart(id, &grown) }
+            return
+        }
+        let isValue = record.event.key != nil && !isAnnounced
+        guard !reached.isEmpty || isValue else { return }
         let frame = Frame(record, time: time, isAnnounced: isAnnounced)
+        if isValue, let old = values.set(frame, at: tail.sequence), conflated?.selects(record.event.topic) == true,
+            record.event.replaces(old.record.event)
+        {
+            old.supersede()
+        }
+        guard !reached.isEmpty else { return }
         for id in reached {
             feeds[id.index]?.append(Feed.Entry(sequence: tail.sequence, frame: frame))
             if feeds[id.index]?.isReachedFirst(in: group) == true { grown.append(id) }
@@ -137,6 +178,128 @@ struct FeedTable {
         let byteCount = frame.byteCount + reached.count * Self.bytesPerFeed
         window.append(Window.Item(sequence: tail.sequence, byteCount: byteCount, feeds: reached))
         while let dropped = window.popOverflow() { drop(dropped) }
+    }
+
+    /// Takes note of what an event says about its topic.
+    private mutating func note(_ record: Record) {
+        let topic = record.event.topic
+        switch book.fold(record.event, at: record.position, now: record.time ?? .now) {
+        case .none: break
+        case .ended: recountOpenTopics(ofFeedsWith: topic)
+        case .renewed:
+            recountOpenTopics(ofFeedsWith: topic)
+            values.remove(topic)
+        case .purged: values.remove(topic)
+        }
+    }
+
+    /// Each of the feeds counts again when one of its cursors takes a step. To do so here would take as many steps as all
+    /// of the feeds have topics, with the lock held.
+    private mutating func recountOpenTopics(ofFeedsWith topic: Topic) {
+        for id in topics[topic]?.feeds ?? ShortList() { feeds[id.index]?.mustCountTopics = true }
+    }
+
+    /// Counts again: topics end, expire, and are forgotten.
+    private mutating func countOpenTopics(of id: FeedID) {
+        guard let selection = feeds[id.index]?.selection else { return }
+        let count = openTopics(of: selection)
+        feeds[id.index]?.openTopics = count
+        feeds[id.index]?.mustCountTopics = false
+    }
+
+    /// How many topics of a selection have not ended; -1 if it has patterns.
+    private func openTopics(of selection: Selection) -> Int32 {
+        guard !selection.hasPatterns else { return -1 }
+        guard !book.isEmpty else { return Int32(selection.topics.count) }
+        return Int32(selection.topics.count { book.end(of: $0) == nil })
+    }
+
+    /// The topics of a selection that have ended.
+    func ends(of selection: Selection) -> EndedTopics {
+        var ends = EndedTopics()
+        guard !book.isEmpty else { return ends }
+        let topics = selection.topics
+        for topic in topics {
+            guard let position = book.end(of: topic) else { continue }
+            ends.topics.append(topic)
+            ends.positions.append(position)
+        }
+        ends.areAll = !selection.hasPatterns && ends.topics.count == topics.count
+        return ends
+    }
+
+    /// Whether all topics of a selection have expired.
+    func isExpired(_ selection: Selection, now: WallTime) -> Bool {
+        guard !book.isEmpty, !selection.hasPatterns else { return false }
+        return selection.topics.allSatisfy { book[$0]?.isOver(at: now) ?? false }
+    }
+
+    /// The next values of a selection, as ``StateTable/slice(of:after:through:limit:now:)`` has them, as far as they are still
+    /// there for readers.
+    func values(
+        of selection: Selection, after: SequenceNumber, through: SequenceNumber, limit: SliceLimit,
+        covers: (Position, Position) -> Bool
+    ) -> (values: [StateTable.Value], end: SequenceNumber) {
+        let now = WallTime.now
+        var slice = values.slice(of: selection, after: after, through: through, limit: limit, now: now)
+        if hasGoneTopics { slice.values.removeAll { !isCurrent($0.frame.record, now: now, covers: covers) } }
+        return slice
+    }
+
+    /// Whether any event was purged, or has expired with its topic.
+    var hasGoneTopics: Bool { book.hasGoneTopics }
+
+    /// Whether an event in history is still there for readers.
+    func isCurrent(_ record: Record, now: WallTime, covers: (Position, Position) -> Bool) -> Bool {
+        if record.event.isExpired(at: now) { return false }
+        guard let entry = book[record.event.topic], let gone = entry.gone(at: now), !record.event.purgesTopic else {
+            return true
+        }
+        // The end of a topic that was purged stays.
+        if record.event.endsTopic, !entry.isOver(at: now), let end = entry.end { return covers(record.position, end) }
+        return !covers(gone, record.position)
+    }
+
+    /// Whether topics of a selection have lost events behind a position, because they have expired or were purged.
+    func hasLost(
+        _ selection: Selection, after position: Position, now: WallTime, covers: (Position, Position) -> Bool
+    ) -> Bool {
+        func hasLost(_ entry: TopicBook.Entry) -> Bool { entry.gone(at: now).map { !covers(position, $0) } ?? false }
+        if selection.topics.contains(where: { book[$0].map(hasLost) ?? false }) { return true }
+        guard selection.hasPatterns else { return false }
+        // To compare all with many patterns would take too long.
+        return book.count * selection.patternCount > Self.mostLookedAt
+            || book.all.contains { selection.selects($0.topic) && hasLost($0) }
+    }
+
+    private static let mostLookedAt = 16_384
+
+    /// The events of a selection that end topics, as far as the topics are named. Those behind the position come through
+    /// the feed.
+    private func endRecords(
+        of selection: Selection, through position: Position, covers: (Position, Position) -> Bool
+    ) -> [Record] {
+        guard !book.isEmpty else { return [] }
+        return selection.topics.compactMap { topic in
+            guard let end = book.end(of: topic), covers(position, end) else { return nil }
+            return Record(position: end, event: .end(of: topic))
+        }
+    }
+
+    /// Reads values for a newcomer.
+    private func read(
+        _ selection: Selection, after: SequenceNumber, through mark: Mark, _ opening: Cursor.Opening,
+        limit: SliceLimit, covers: (Position, Position) -> Bool
+    ) -> Step {
+        var slice = (values: [] as [StateTable.Value], end: mark.sequence)
+        if opening == .values {
+            slice = values(of: selection, after: after, through: mark.sequence, limit: limit, covers: covers)
+        }
+        guard slice.end >= mark.sequence else {
+            return .values(slice.values, next: .values(after: slice.end, through: mark, opening), ends: [])
+        }
+        return .values(
+            slice.values, next: .at(mark), ends: endRecords(of: selection, through: mark.position, covers: covers))
     }
 
     /// The listeners of feeds that have grown.
@@ -229,7 +392,9 @@ struct FeedTable {
     ///
     /// - Throws: ``MartletError`` where there are too many templates like those of the selection.
     mutating func open(_ selection: Selection) throws(MartletError) -> FeedID {
-        let id = if let id = ids[selection] { id } else { try make(selection) }
+        let known = ids[selection]
+        let id = if let known { known } else { try make(selection) }
+        if known != nil, !book.isEmpty { countOpenTopics(of: id) }
         feeds[id.index]?.users += 1
         return id
     }
@@ -243,12 +408,21 @@ struct FeedTable {
         }
         generations[place] &+= 1
         let id = FeedID(index: place, generation: generations[place])
-        feeds[place] = Feed(id: id, selection: selection, coveredFrom: tail)
+        var feed = Feed(id: id, selection: selection, coveredFrom: tail, skips: skips(selection))
+        feed.openTopics = openTopics(of: selection)
+        feeds[place] = feed
         ids[selection] = id
         for topic in selection.topics { topics[topic, default: FeedList()].append(id) }
         if isIndexed(selection) { changes.join(id, selection) }
         count(selection, by: 1)
         return id
+    }
+
+    /// Whether all that a selection asks for may be skipped.
+    private func skips(_ selection: Selection) -> Bool {
+        guard !skipped.isEmpty else { return false }
+        return selection.topics.allSatisfy(skippedTopics.selects)
+            && (skipped.contains(.every) || selection.patterns.allSatisfy(skipped.contains))
     }
 
     /// Whether the index has to know of feeds of a selection.
@@ -268,10 +442,13 @@ struct FeedTable {
     }
 
     /// Leaves a feed. With its last user the feed and all it holds are freed.
-    mutating func close(_ id: FeedID) {
-        guard let place = place(of: id) else { return }
+    ///
+    /// - Returns: Whether the feed was freed.
+    @discardableResult
+    mutating func close(_ id: FeedID) -> Bool {
+        guard let place = place(of: id) else { return false }
         feeds[place]?.users -= 1
-        guard let feed = feeds[place], feed.users == 0 else { return }
+        guard let feed = feeds[place], feed.users == 0 else { return false }
         for entry in feed.entries { window.release(entry.sequence) }
         for topic in feed.selection.topics {
             topics[topic]?.remove(id)
@@ -283,6 +460,16 @@ struct FeedTable {
         ids[feed.selection] = nil
         feeds[id.index] = nil
         free.append(id.index)
+        return true
+    }
+
+    /// The open feeds among so many places.
+    ///
+    /// - Returns: The feeds, and the place behind them; `nil` if there are no further ones.
+    func openFeeds(from start: Int, places: Int) -> (feeds: [(feed: FeedID, selection: Selection)], next: Int?) {
+        guard start < feeds.count else { return ([], nil) }
+        let end = min(start + places, feeds.count)
+        return (feeds[start..<end].compactMap { $0.map { ($0.id, $0.selection) } }, end < feeds.count ? end : nil)
     }
 
     mutating func add(_ listener: any FeedListener, to id: FeedID) {
@@ -293,11 +480,25 @@ struct FeedTable {
         if let place = place(of: id) { feeds[place]?.remove(listener) }
     }
 
-    func step(_ id: FeedID, _ cursor: Cursor, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
-        place(of: id).flatMap { feeds[$0]?.step(cursor, tail: tail, limit: limit, covers: covers) } ?? .caughtUp(tail)
+    mutating func step(
+        _ id: FeedID, _ cursor: Cursor, limit: SliceLimit, covers: (Position, Position) -> Bool
+    ) -> Step {
+        guard let place = place(of: id) else { return .caughtUp(tail) }
+        if feeds[place]?.mustCountTopics == true { countOpenTopics(of: id) }
+        if case .values(let after, let mark, let opening) = cursor, let selection = feeds[place]?.selection {
+            return read(selection, after: after, through: mark, opening, limit: limit, covers: covers)
+        }
+        let step = feeds[place]?.step(cursor, tail: tail, limit: limit, covers: covers) ?? .caughtUp(tail)
+        guard hasGoneTopics, case .deliver(let entries, let mark, let isLast) = step else { return step }
+        let now = WallTime.now
+        var current = ShortList<Feed.Entry>()
+        for entry in entries where entry.frame.isAnnounced || isCurrent(entry.frame.record, now: now, covers: covers) {
+            current.append(entry)
+        }
+        return .deliver(current, mark: mark, isLast: isLast)
     }
 
-    private func isOpen(_ id: FeedID) -> Bool { place(of: id) != nil }
+    func isOpen(_ id: FeedID) -> Bool { place(of: id) != nil }
 
     /// Where a feed is; `nil` if it is gone.
     private func place(of id: FeedID) -> Int? {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import EventStream
+import MartletSupport
 package import NIOCore
 import Synchronization
 
@@ -12,15 +13,23 @@ final class Frame: Sendable {
     /// When this node had read it from the log.
     let time: ContinuousClock.Instant
     private let encoded = Mutex<WireBytes?>(nil)
+    private let superseded = Atomic(false)
 
     init(_ record: Record, time: ContinuousClock.Instant = .now, isAnnounced: Bool = false) {
         self.record = record
         self.isAnnounced = isAnnounced
+        expires = record.event.expires
         self.time = time
         var data = record.event.data
         let lineEnds = data.withUTF8 { $0.count { $0 == 0x0A || $0 == 0x0D } }
         byteCount = record.event.byteCount + lineEnds * "data: ".utf8.count
     }
+
+    /// Whether cursors pass over it: a newer value of the same key is in its feeds, or it has expired.
+    var isSkipped: Bool { superseded.load(ordering: .relaxed) || expires.map { $0 <= .now } ?? false }
+    private let expires: WallTime?
+
+    func supersede() { superseded.store(true, ordering: .relaxed) }
 
     /// The size of the frame in the window: the event, and the field names of its lines once it is encoded.
     let byteCount: Int
@@ -39,6 +48,15 @@ extension WireBytes {
     /// The event of a record with the id that resumes after it.
     init(_ record: Record) {
         let event = record.event
+        if event.purgesTopic {
+            self = .gap(Gap(reason: .purged, from: record.position))
+            return
+        }
+        if event.endsTopic {
+            self = .make(
+                ServerSentEvent(event: TopicEnd.eventType, data: TopicEnd(record).json, id: record.position.text))
+            return
+        }
         do {
             try self.init(ServerSentEvent(event: event.type, data: event.data, id: record.id, retry: event.retry))
         } catch {
@@ -47,9 +65,21 @@ extension WireBytes {
         }
     }
 
-    private static func unnamed(_ data: String, at position: Position) -> WireBytes {
+    /// The event of a value that a newcomer receives before the id of the place where the stream goes on.
+    init(valueOf record: Record) {
+        let event = record.event
+        guard !event.endsTopic else {
+            self = .make(ServerSentEvent(event: TopicEnd.eventType, data: TopicEnd(record).json))
+            return
+        }
+        self =
+            (try? WireBytes(ServerSentEvent(event: event.type, data: event.data, retry: event.retry)))
+            ?? .unnamed(event.data, at: nil)
+    }
+
+    private static func unnamed(_ data: String, at position: Position?) -> WireBytes {
         do {
-            return try WireBytes(ServerSentEvent(data: data, id: position.text))
+            return try WireBytes(ServerSentEvent(data: data, id: position?.text))
         } catch {
             preconditionFailure("A position is not a valid id: \(error)")
         }
@@ -70,8 +100,14 @@ package struct WireBytes: Sendable {
     private let prefixLength: Int
     /// Whether a client dispatches it, which it does not with heartbeats and the like.
     package let isEvent: Bool
+    /// Whether it tells of the hub and not of the application.
+    let isControl: Bool
 
     package init(_ event: ServerSentEvent) throws(EventStreamError) {
+        try self.init(event, isEvent: event.data != nil, isControl: false)
+    }
+
+    private init(_ event: ServerSentEvent, isEvent: Bool, isControl: Bool) throws(EventStreamError) {
         let bytes = try event.encoded()
         let digits = max(1, (Int.bitWidth - bytes.count.leadingZeroBitCount + 3) / 4)
         var chunk = ByteBuffer()
@@ -85,7 +121,8 @@ package struct WireBytes: Sendable {
         chunk.writeStaticString("\r\n")
         self.chunk = chunk
         self.prefixLength = digits + 2
-        self.isEvent = event.data != nil
+        self.isEvent = isEvent
+        self.isControl = isControl
     }
 
     package func framed(as framing: Framing) -> ByteBuffer {
@@ -117,6 +154,11 @@ extension WireBytes {
     /// Keeps the connection busy and says nothing, for a client that is not caught up.
     package static let comment = make(ServerSentEvent(comment: ""))
 
+    /// A heartbeat as an event. It counts as no event here.
+    static func heartbeat(at position: Position?) -> WireBytes {
+        make(ServerSentEvent(event: StreamProfile.heartbeatType, data: "{}", id: position?.text), isEvent: false)
+    }
+
     package static func retry(_ delay: Duration) -> WireBytes { make(ServerSentEvent(retry: delay.milliseconds)) }
 
     /// What a stream begins with. Where a gap follows, the gap says from where: who is cut off between the two has not
@@ -126,13 +168,22 @@ extension WireBytes {
     }
 
     /// Stands where the stream was interrupted, and resumes there too.
-    package static func gap(_ gap: Gap) -> WireBytes {
-        make(ServerSentEvent(event: Gap.eventType, data: gap.json, id: gap.from.text))
+    ///
+    package static func gap(_ gap: Gap) -> WireBytes { self.gap(gap, id: gap.from.text) }
+
+    /// Stands where values follow. A client that is cut off among them must receive all of them again when it comes back:
+    /// with its last id if that leads to a gap again, and otherwise without an id, which an empty one achieves.
+    package static func gapBeforeValues(_ gap: Gap) -> WireBytes {
+        self.gap(gap, id: gap.reason == .skipped ? "" : nil)
     }
 
-    private static func make(_ event: ServerSentEvent) -> WireBytes {
+    private static func gap(_ gap: Gap, id: String?) -> WireBytes {
+        make(ServerSentEvent(event: Gap.eventType, data: gap.json, id: id))
+    }
+
+    private static func make(_ event: ServerSentEvent, isEvent: Bool? = nil) -> WireBytes {
         do {
-            return try WireBytes(event)
+            return try WireBytes(event, isEvent: isEvent ?? (event.data != nil), isControl: true)
         } catch {
             // Positions have no control characters and delays are not negative: the contract of Log, checked by its suite.
             preconditionFailure("The hub's own block is not valid: \(error)")

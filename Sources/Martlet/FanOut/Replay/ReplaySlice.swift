@@ -28,7 +28,7 @@ final class ReplaySlice: Sendable {
         var bytes: [UInt8] = []
         var blocks: [Block] = []
         blocks.reserveCapacity(slice.records.count)
-        for record in slice.records {
+        for record in slice.records where request.hasControls || !record.event.isControl {
             bytes += WireBytes(record).framed(as: request.framing).readableBytesView
             blocks.append(Block(end: bytes.count, position: record.position))
         }
@@ -60,6 +60,23 @@ final class ReplaySlice: Sendable {
     /// The bytes from somewhere up to where a number of blocks ends, as a copy that does not keep the slice.
     func bytes(from offset: Int, through count: Int) -> ByteBuffer {
         ByteBuffer(bytes: bytes[offset..<length(of: count)])
+    }
+}
+
+extension [Record] {
+    /// The events without those that a later one replaces, in topics of which only the newest value of a key counts.
+    func conflated(where isConflated: (Topic) -> Bool) -> [Record] {
+        guard contains(where: { $0.event.key != nil }) else { return self }
+        var newest: [EventKey: Event] = [:]
+        var kept: [Record] = []
+        for record in reversed() {
+            if let name = EventKey(record.event), isConflated(record.event.topic) {
+                if let newer = newest[name], newer.replaces(record.event) { continue }
+                newest[name] = record.event
+            }
+            kept.append(record)
+        }
+        return kept.reversed()
     }
 }
 

@@ -9,6 +9,8 @@ final class Replayer: Sendable {
         var after: Position
         var through: Mark
         var framing: Framing
+        /// Whether it has the ends of topics and the like, too.
+        var hasControls = true
     }
 
     typealias Completion = @Sendable (Result<ReplaySlice, any Error>) -> Void
@@ -32,7 +34,7 @@ final class Replayer: Sendable {
     private let limit: SliceLimit
     private let line: Mutex<Line>
     /// As many as may be on their way, at most.
-    private let reads = AsyncStream.makeStream(of: Line.Read.self)
+    private let dueReads = AsyncStream.makeStream(of: Line.Read.self)
 
     /// - Parameters:
     ///   - limit: The size of a slice.
@@ -44,6 +46,9 @@ final class Replayer: Sendable {
         self.budget = ReplayBudget(capacity: capacity, reserve: concurrency * limit.bytes)
     }
 
+    /// How many slices are being read or written to their readers, and how many others are asked for.
+    var reads: (onTheirWay: Int, waiting: Int) { line.withLock { ($0.onTheirWay, $0.count) } }
+
     /// Calls back with the slice, on any thread, unless the place is given up before. What waits is bounded by the
     /// subscribers: each asks for one at a time.
     func read(_ request: Request, _ completion: @escaping Completion) -> Place {
@@ -51,26 +56,33 @@ final class Replayer: Sendable {
     }
 
     /// Serves requests until the task is cancelled.
-    func run(_ log: any Log) async {
+    ///
+    /// - Parameter current: Leaves out events that have expired, or were purged.
+    func run(_ log: any Log, _ current: @escaping @Sendable ([Record]) -> [Record]) async {
         await withDiscardingTaskGroup { group in
-            for await read in reads.stream {
-                group.addTask { await self.serve(read, from: log) }
+            for await read in dueReads.stream {
+                group.addTask { await self.serve(read, from: log, current) }
             }
         }
     }
 
-    private func serve(_ read: Line.Read, from log: any Log) async {
-        await hand(over: read, from: log)
+    private func serve(
+        _ read: Line.Read, from log: any Log, _ current: @Sendable ([Record]) -> [Record]
+    ) async {
+        await hand(over: read, from: log, current)
         // Only the readers hold the slice now.
         change { $0.finish(read) }
     }
 
-    private func hand(over read: Line.Read, from log: any Log) async {
+    private func hand(
+        over read: Line.Read, from log: any Log, _ current: @Sendable ([Record]) -> [Record]
+    ) async {
         let request = read.request
         let result: Result<ReplaySlice, any Error>
         do {
-            let slice = try await log.read(
+            var slice = try await log.read(
                 request.selection, after: request.after, through: request.through.position, limit: limit)
+            slice.records = current(slice.records)
             result = .success(ReplaySlice(slice, for: request, within: budget))
         } catch {
             result = .failure(error)
@@ -84,7 +96,7 @@ final class Replayer: Sendable {
             let value = body(&line)
             return (value, line.next())
         }
-        if let read { reads.continuation.yield(read) }
+        if let read { dueReads.continuation.yield(read) }
         return value
     }
 }

@@ -94,7 +94,7 @@ struct Door<T: DoorTransport> {
         var generation: UInt32 = 0
         var keeper: (any DoorKeeper)?
         var admission = ConnectionAdmission.admitted
-        var peer: SocketAddress?
+        var peer = ConnectionPeer()
         /// The bytes that were read and are not answered yet.
         var input: [UInt8] = []
         /// The answers that are not sent yet.
@@ -278,12 +278,12 @@ struct Door<T: DoorTransport> {
     private mutating func acceptOne(now: ContinuousClock.Instant) {
         for index in listeners.indices where listeners[index].isReady {
             switch transport.accept(from: listeners[index].socket) {
-            case .accepted(let socket, let peer):
+            case .accepted(let socket, let address):
                 let keeper = listeners[index].keeper
-                let admission = keeper.enter()
+                let (admission, peer) = keeper.enter(from: address)
                 switch admission {
                 case .closed: transport.close(socket)
-                case .refused: keeper.give(socket, [], admission)
+                case .refused: keeper.give(socket, [], admission, peer)
                 case .admitted: read(add(socket, peer, keeper), now: now)
                 }
             case .nothing:
@@ -298,7 +298,7 @@ struct Door<T: DoorTransport> {
         }
     }
 
-    private mutating func add(_ socket: Int32, _ peer: SocketAddress?, _ keeper: any DoorKeeper) -> Int32 {
+    private mutating func add(_ socket: Int32, _ peer: ConnectionPeer, _ keeper: any DoorKeeper) -> Int32 {
         let index = free.popLast() ?? Int32(connections.count)
         if index == connections.count { connections.append(Connection()) }
         connections[Int(index)].socket = socket
@@ -361,6 +361,16 @@ struct Door<T: DoorTransport> {
             case .incomplete, .other:
                 connections[Int(index)].input = Array(some)
                 return give(index)
+            case .header(let peer, let admission, let length):
+                rest = rest.dropFirst(length)
+                connections[Int(index)].pieces = 0
+                connections[Int(index)].peer = peer
+                connections[Int(index)].admission = admission
+                switch admission {
+                case .admitted: break
+                case .refused: return handOver(index, Array(rest))
+                case .closed: return remove(index)
+                }
             case .request(let request, let length):
                 do {
                     connections[Int(index)].pieces = 0
@@ -583,9 +593,16 @@ struct Door<T: DoorTransport> {
     private mutating func leave(_ index: Int32) {
         let connection = connections[Int(index)]
         // Nothing is left to answer: the client has ended, or the door is closed.
-        guard !connection.input.isEmpty, let keeper = connection.keeper else { return remove(index) }
+        guard !connection.input.isEmpty else { return remove(index) }
+        handOver(index, connection.input)
+    }
+
+    /// The server has a connection from here on.
+    private mutating func handOver(_ index: Int32, _ bytes: [UInt8]) {
+        let connection = connections[Int(index)]
+        guard let keeper = connection.keeper else { return remove(index) }
         if connection.isWatched { transport.unwatch(connection.socket) }
-        keeper.give(connection.socket, connection.input, connection.admission)
+        keeper.give(connection.socket, bytes, connection.admission, connection.peer)
         forget(index)
     }
 

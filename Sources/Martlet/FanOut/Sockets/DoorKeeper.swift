@@ -13,16 +13,16 @@ package protocol DoorKeeper: AnyObject, Sendable {
     var writeTimeout: Duration { get }
 
     /// Counts a new connection until ``leave(_:)``, unless the decision is to close it at once.
-    func enter() -> ConnectionAdmission
+    func enter(from address: SocketAddress?) -> (ConnectionAdmission, ConnectionPeer)
 
     /// Counts a connection no more: it has ended, or its stream counts instead.
     func leave(_ admission: ConnectionAdmission)
 
     /// Reads the first request of some bytes. Answers of the requests before it have been given.
-    func read(_ bytes: UnsafeRawBufferPointer, from peer: SocketAddress?) -> DoorReading
+    func read(_ bytes: UnsafeRawBufferPointer, from peer: ConnectionPeer) -> DoorReading
 
     /// Gives a connection to the server, with the bytes that were read and not answered. The keeper closes it.
-    func give(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission)
+    func give(_ socket: Int32, _ bytes: [UInt8], _ admission: ConnectionAdmission, _ peer: ConnectionPeer)
 
     /// No connection can be accepted for a while, because descriptors or memory are short.
     func cannotAccept(_ errno: Int32)
@@ -40,6 +40,20 @@ package enum ConnectionAdmission: Sendable {
     case closed
 }
 
+/// The other end of a connection.
+package struct ConnectionPeer: Sendable {
+    /// `nil`: it is not known.
+    package var address: SocketAddress?
+    /// The place of the connection among those of its address.
+    package var place: ClientPlace?
+    /// The limit of its address that the connection is above.
+    package var refusal: ClientRefusal?
+    /// Whether the connection has to begin with a header of the proxy that names the address.
+    package var isHeaderDue = false
+
+    package init(address: SocketAddress? = nil) { self.address = address }
+}
+
 /// What the bytes at the beginning of a connection are.
 package enum DoorReading {
     /// The beginning of a request that may be one for the door.
@@ -48,6 +62,8 @@ package enum DoorReading {
     case other
     /// A request in the first bytes, so many of them.
     case request(any DoorRequest, length: Int)
+    /// A header that names the other end, in so many bytes, and the decision about the connection from there.
+    case header(ConnectionPeer, ConnectionAdmission, length: Int)
 }
 
 /// A request that a door answers. An error of either method, before anything was changed, has the server answer it.

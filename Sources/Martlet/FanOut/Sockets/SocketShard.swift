@@ -93,6 +93,7 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
         guard isTooLate else { return }
         Glibc.close(socket)
         fanOut.streamClosed(.stopped, onOwnSocket: true)
+        fanOut.onStreamEnd?(EndedStream(subscription, because: .stopped))
     }
 
     /// Accepts connections of a listening socket from now on. The shard gets a descriptor of its own.

@@ -66,7 +66,12 @@ extension Sinks {
 
     /// Ends a stream properly: what it was being sent, a last block that says when to come back, the end of the body,
     /// the end of what is sent. The connection is closed when the client has closed its side too, or after a while.
-    mutating func end(_ token: SinkToken, because reason: StreamEnd, retry: Duration, now: ContinuousClock.Instant) {
+    ///
+    /// - Parameter last: Blocks before that.
+    mutating func end(
+        _ token: SinkToken, because reason: StreamEnd, retry: Duration, last: [Unsent] = [],
+        now: ContinuousClock.Instant
+    ) {
         guard let index = index(of: token) else { return }
         switch stragglers[index]?.phase {
         case .ending, .lingering: return
@@ -78,6 +83,7 @@ extension Sinks {
         if straggler.dropSlice() { tally.replayed += 1 }
         straggler.place = nil
         straggler.unsent.removeAll { !$0.isBegun }
+        straggler.unsent += last
         straggler.unsent.append(Unsent(.retry(retry), members[Int(index)].framing))
         straggler.phase = .ending
         straggler.reason = reason

@@ -57,8 +57,12 @@ extension Sinks {
         case .caughtUp(let mark):
             group.mark = mark
             isAll = true
-        case .replay, .ahead:
-            // The place is gone from the window. Members that stand there read history; the group waits at the end.
+        case .finished(let mark):
+            group.mark = mark
+            for member in Array(group.chunked) + group.plain { conclude(member, at: mark, now: now) }
+            isAll = true
+        case .replay, .skip, .ahead, .values:
+            // The place is gone from the window. Members that stand there read history, or skip it; the group waits at the end.
             group.mark = fanOut.tail
             for member in Array(group.chunked) + group.plain {
                 leaveGroup(member)
@@ -71,8 +75,8 @@ extension Sinks {
         return isAll
     }
 
-    /// A block for a group, and where its members stand after it.
-    typealias Block = (bytes: WireBytes, mark: Mark)
+    /// A block, and where a member stands that has received it.
+    typealias Block = (bytes: WireBytes, cursor: Cursor)
 
     /// Sends blocks to all members that stand where their group stands.
     ///
@@ -82,13 +86,44 @@ extension Sinks {
     mutating func send(
         _ blocks: ShortList<Block>, from: Mark, to group: Int, now: ContinuousClock.Instant
     ) {
+        guard hasProfiles(group) else { return send(blocks, from: from, to: group, of: nil, now: now) }
+        for profile in StreamProfile.allCases {
+            send(self.blocks(blocks, for: profile), from: from, to: group, of: profile, now: now)
+        }
+    }
+
+    /// Sends a heartbeat to all members that stand where their group stands.
+    mutating func sendHeartbeat(at mark: Mark, to group: Int, now: ContinuousClock.Instant) {
+        let profiles: [StreamProfile?] = hasProfiles(group) ? StreamProfile.allCases : [nil]
+        for profile in profiles {
+            let heartbeat = (profile ?? .standard).heartbeat(at: mark.position)
+            send(ShortList((heartbeat, Cursor.at(mark))), from: mark, to: group, of: profile, now: now)
+        }
+    }
+
+    /// Whether a member of a group has another profile than the standard. Looks at all of them, but only where one had.
+    private func hasProfiles(_ index: Int) -> Bool {
+        guard let group = groups[index], group.hasProfiles else { return false }
+        func isStandard(_ member: Int32) -> Bool { members[Int(member)].profile == .standard }
+        group.hasProfiles = !group.chunked.allSatisfy(isStandard) || !group.plain.allSatisfy(isStandard)
+        return group.hasProfiles
+    }
+
+    /// - Parameter profile: Only to the members with this profile; `nil`: to all.
+    private mutating func send(
+        _ blocks: ShortList<Block>, from: Mark, to group: Int, of profile: StreamProfile?,
+        now: ContinuousClock.Instant
+    ) {
+        guard !blocks.isEmpty else { return }
         for framing in [Framing.chunked, .plain] {
             guard let list = groups[group]?.list(framing), !list.isEmpty else { continue }
             let bytes = joined(blocks, framing)
             let events = blocks.count { $0.bytes.isEvent }
+            let size = bytes.readableBytes
             bytes.withUnsafeReadableBytes { bytes in
                 // Members that leave the list meanwhile are replaced by its last, which has had its turn.
                 for member in list.reversed() {
+                    if let profile, members[Int(member)].profile != profile { continue }
                     switch transport.send(bytes, to: members[Int(member)].socket) {
                     case .sent(bytes.count): tally.add(bytes.count, deliveries: events)
                     case .sent(let count): lag(member, after: count, of: blocks, from: from, framing, now: now)
@@ -96,13 +131,23 @@ extension Sinks {
                     }
                 }
             }
+            // Behind them, so that it is not counted for those that have left meanwhile.
+            ledger?.add(.init(events: events, bytes: size), toGroup: Int32(group), .init(framing, profile ?? .standard))
         }
     }
 
     func blocks(of entries: ShortList<Feed.Entry>) -> ShortList<Block> {
         var blocks = ShortList<Block>()
-        for entry in entries { blocks.append((entry.frame.bytes, entry.mark)) }
+        for entry in entries { blocks.append((entry.frame.bytes, .at(entry.mark))) }
         return blocks
+    }
+
+    /// Those of some blocks that a profile has.
+    func blocks(_ blocks: ShortList<Block>, for profile: StreamProfile) -> ShortList<Block> {
+        guard !profile.hasControls, blocks.contains(where: \.bytes.isControl) else { return blocks }
+        var own = ShortList<Block>()
+        for block in blocks where !block.bytes.isControl { own.append(block) }
+        return own
     }
 
     /// The bytes of all blocks, one after the other. One block is not copied.
@@ -124,7 +169,7 @@ extension Sinks {
         var (left, events, cursor) = (count, 0, cursor)
         for block in blocks {
             guard left > 0 else { break }
-            cursor = .at(block.mark)
+            cursor = block.cursor
             let size = block.bytes.count(as: framing)
             if left < size {
                 var rest = Unsent(block.bytes, framing)
@@ -143,7 +188,7 @@ extension Sinks {
         now: ContinuousClock.Instant
     ) {
         let sent = sent(count, of: blocks, from: .at(from), framing)
-        tally.add(count, deliveries: sent.events)
+        countSent(count, deliveries: sent.events, for: index)
         leaveGroup(index)
         let straggler = Straggler(cursor: sent.cursor)
         straggler.unsent = sent.rest

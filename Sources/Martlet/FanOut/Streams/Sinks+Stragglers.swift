@@ -120,13 +120,21 @@ extension Sinks {
     }
 
     private mutating func take(_ slice: ReplaySlice, for index: Int32) {
-        if let gap = slice.gap {
-            fanOut.metrics.gap(gap.reason)
-            // It may have been begun with a comment meanwhile.
-            stragglers[index]?.unsent.append(
-                Unsent(.gap(gap), members[Int(index)].framing))
-        }
+        if let gap = slice.gap, !tell(gap, to: index) { return }
         stragglers[index]?.slice = slice
+    }
+
+    /// Sends a gap. Returns whether the straggler goes on behind it; otherwise it begins again, with current values.
+    private mutating func tell(_ gap: Gap, to index: Int32) -> Bool {
+        fanOut.metrics.gap(gap.reason)
+        let member = members[Int(index)]
+        if member.profile.hasControls {
+            // It may have been begun with a comment meanwhile.
+            let block = member.hasValues ? WireBytes.gapBeforeValues(gap) : .gap(gap)
+            stragglers[index]?.unsent.append(Unsent(block, member.framing))
+        }
+        if member.hasValues { stragglers[index]?.cursor = .values(after: .zero, through: fanOut.tail, .values) }
+        return !member.hasValues
     }
 
     /// Moves a straggler as far as nothing has to be sent to it. For that it waits for its turn.
@@ -136,21 +144,34 @@ extension Sinks {
         else { return }
         guard straggler.unsent.isEmpty, straggler.slice == nil else { return lineUp(index) }
         switch fanOut.step(group.feed, straggler.cursor) {
-        case .deliver:
+        case .deliver, .values:
             lineUp(index)
         case .replay(let position, let mark):
-            let request = Replayer.Request(
-                selection: group.selection, after: position, through: mark, framing: members[Int(index)].framing)
+            let request = request(for: index, group.selection, after: position, through: mark)
             // It reads that itself, in its turn.
             if fanOut.canReadNow(request) { return lineUp(index) }
             stragglers[index]?.phase = .reading
             let place = read(request, token(of: index))
             stragglers[index]?.place = place
+        case .skip(let mark):
+            if tell(Gap(reason: .skipped, from: mark.position), to: index) { stragglers[index]?.cursor = .at(mark) }
+            lineUp(index)
         case .caughtUp(let mark):
             join(index, at: mark)
+        case .finished(let mark):
+            conclude(index, at: mark, now: .now)
         case .ahead:
             wait(index, until: .zero)
         }
+    }
+
+    private func request(
+        for index: Int32, _ selection: Selection, after position: Position, through mark: Mark
+    ) -> Replayer.Request {
+        let member = members[Int(index)]
+        return Replayer.Request(
+            selection: selection, after: position, through: mark, framing: member.framing,
+            hasControls: member.profile.hasControls)
     }
 
     /// Joins the group at once if it stands at the same mark, else with its next pass.
@@ -211,15 +232,29 @@ extension Sinks {
         if let slice = straggler.slice { return send(slice, from: straggler.sliceOffset, to: index, now: now) }
         switch fanOut.step(group.feed, straggler.cursor) {
         case .deliver(let entries, let mark, _):
-            send(entries, through: mark, from: straggler.cursor, to: index, now: now)
+            let some = blocks(blocks(of: entries), for: members[Int(index)].profile)
+            send(some, through: .at(mark), from: straggler.cursor, to: index, deliveries: some.count, now: now)
+        case .values(let values, let next, let ends):
+            guard case .values(_, let mark, let opening) = straggler.cursor else { return }
+            var blocks = ShortList<Block>()
+            for value in values {
+                let cursor = Cursor.values(after: value.sequence, through: mark, opening)
+                blocks.append((WireBytes(valueOf: value.frame.record), cursor))
+            }
+            send(blocks, through: next, from: straggler.cursor, to: index, deliveries: values.count, now: now)
+            let hasControls = members[Int(index)].profile.hasControls
+            guard hasControls, stragglers[index]?.cursor == .at(mark) else { return }
+            // A client that is cut off before the id begins again.
+            let last = ends.map { WireBytes(valueOf: $0) } + (opening == .values ? [.id(mark.position)] : [])
+            stragglers[index]?.unsent += last.map { Unsent($0, members[Int(index)].framing) }
+            _ = flush(index, now: now)
         case .replay(let position, let mark):
-            let request = Replayer.Request(
-                selection: group.selection, after: position, through: mark, framing: members[Int(index)].framing)
+            let request = request(for: index, group.selection, after: position, through: mark)
             guard let slice = lastRead?.request == request ? lastRead?.slice : fanOut.readNow(request) else { return }
             lastRead = (request, slice)
             take(slice, for: index)
-            if flush(index, now: now) { send(slice, from: 0, to: index, now: now) }
-        case .caughtUp, .ahead: break
+            if flush(index, now: now), stragglers[index]?.slice != nil { send(slice, from: 0, to: index, now: now) }
+        case .skip, .caughtUp, .ahead, .finished: break
         }
     }
 
@@ -231,7 +266,8 @@ extension Sinks {
         }
         guard case .sent(let count) = result else { return remove(index) }
         let events = slice.count(in: offset + count) - slice.count(in: offset)
-        tally.add(count, deliveries: events, replayed: events)
+        countSent(count, deliveries: events, replayed: events, for: index)
+        tally.replayedBytes += count
         stragglers[index]?.sliceOffset += count
         if offset + count < slice.bytes.count { return block(index, now: now) }
         stragglers[index]?.cursor = slice.end
@@ -239,22 +275,33 @@ extension Sinks {
         stragglers[index]?.sliceOffset = 0
     }
 
+    /// Ends the stream of a member that has received everything that there will ever be. If it comes back with the id of
+    /// the mark, it is told so.
+    mutating func conclude(_ index: Int32, at mark: Mark, now: ContinuousClock.Instant) {
+        let member = members[Int(index)]
+        let last = member.profile.hasControls ? [Unsent(.id(mark.position), member.framing)] : []
+        end(token(of: index), because: .ended, retry: fanOut.retry(), last: last, now: now)
+    }
+
     private mutating func send(
-        _ entries: ShortList<Feed.Entry>, through mark: Mark, from cursor: Cursor, to index: Int32,
+        _ blocks: ShortList<Block>, through end: Cursor, from cursor: Cursor, to index: Int32, deliveries: Int,
         now: ContinuousClock.Instant
     ) {
+        guard !blocks.isEmpty else {
+            stragglers[index]?.cursor = end
+            return
+        }
         let member = members[Int(index)]
-        let blocks = blocks(of: entries)
         let bytes = joined(blocks, member.framing)
         let result = bytes.withUnsafeReadableBytes { transport.send($0, to: member.socket) }
         guard case .sent(let count) = result else { return remove(index) }
         guard count < bytes.readableBytes else {
-            tally.add(count, deliveries: blocks.count)
-            stragglers[index]?.cursor = .at(mark)
+            countSent(count, deliveries: deliveries, for: index)
+            stragglers[index]?.cursor = end
             return
         }
         let sent = sent(count, of: blocks, from: cursor, member.framing)
-        tally.add(count, deliveries: sent.events)
+        countSent(count, deliveries: sent.events, for: index)
         stragglers[index]?.cursor = sent.cursor
         stragglers[index]?.unsent = sent.rest
         block(index, now: now)
@@ -270,7 +317,7 @@ extension Sinks {
                 return false
             }
             let isAll = count == block.bytes.readableBytes
-            tally.add(count, deliveries: isAll && block.isEvent ? 1 : 0)
+            countSent(count, deliveries: isAll && block.isEvent ? 1 : 0, for: index)
             guard isAll else {
                 rest[rest.startIndex].drop(count)
                 stragglers[index]?.unsent = Array(rest)

@@ -29,13 +29,13 @@ extension Sinks {
     var nextTime: ContinuousClock.Instant { schedule.next(hasStragglers: hasStragglers, nextEnd: nextEnd) }
 
     /// Shows clients that their streams are alive. A client that is caught up receives the id of the end of the log, a
-    /// straggler a comment, and a client whose socket is full nothing.
+    /// straggler a comment, and a client whose socket is full nothing; other profiles have other heartbeats.
     mutating func beat(now: ContinuousClock.Instant) {
         lastRead = nil
         for index in groups.indices {
             // A group that is being sent events needs no heartbeat.
             guard groups[index] != nil, advance(index, now: now), let mark = groups[index]?.mark else { continue }
-            send(ShortList((WireBytes.id(mark.position), mark)), from: mark, to: index, now: now)
+            sendHeartbeat(at: mark, to: index, now: now)
         }
         for index in Array(stragglers.keys) { nudge(index, now: now) }
     }
@@ -44,17 +44,17 @@ extension Sinks {
     private mutating func nudge(_ index: Int32, now: ContinuousClock.Instant) {
         // A straggler that is about to be sent something needs no heartbeat.
         guard let straggler = stragglers[index], straggler.blockedSince == nil, !straggler.isInLine else { return }
-        let comment = [Unsent(.comment, members[Int(index)].framing)]
+        let heartbeat = [Unsent(members[Int(index)].profile.heartbeat, members[Int(index)].framing)]
         switch straggler.phase {
         case .moving, .waiting:
             let group = Int(members[Int(index)].group)
             groups[group]?.waiting.removeAll { $0.index == index }
             stragglers[index]?.phase = .moving
-            stragglers[index]?.unsent = comment
+            stragglers[index]?.unsent = heartbeat
             move(index)
         case .reading:
             // Its socket is free while it waits for history.
-            stragglers[index]?.unsent = comment
+            stragglers[index]?.unsent = heartbeat
             _ = flush(index, now: now)
         case .ending, .lingering:
             break
@@ -74,7 +74,8 @@ extension Sinks {
     /// Tells the hub's metrics what was written since the last time.
     mutating func reportTally() {
         guard tally.bytes > 0 else { return }
-        fanOut.metrics.delivered(tally.deliveries, replayed: tally.replayed, bytes: tally.bytes)
+        fanOut.metrics.delivered(
+            tally.deliveries, replayed: tally.replayed, bytes: tally.bytes, replayedBytes: tally.replayedBytes)
         if let oldest = tally.oldest { fanOut.metrics.delivered(since: oldest) }
         tally = Tally()
     }

@@ -59,8 +59,21 @@ struct Sinks<T: Transport> {
         /// Why it is ended then.
         var reason = StreamEnd.age
         var framing = Framing.chunked
+        var profile = StreamProfile.standard
+        /// Several answers in one byte: there may be a million members.
+        private var flags: UInt8 = 0
+
         /// Whether it is said when its socket takes bytes again.
-        var watchesWriting = false
+        var watchesWriting: Bool {
+            get { flags & 1 != 0 }
+            set { flags = newValue ? flags | 1 : flags & ~1 }
+        }
+
+        /// Whether it receives the current values behind a gap.
+        var hasValues: Bool {
+            get { flags & 2 != 0 }
+            set { flags = newValue ? flags | 2 : flags & ~2 }
+        }
     }
 
     /// An object, because it is looked at for every delivery, and copying it would touch all that it holds.
@@ -76,6 +89,8 @@ struct Sinks<T: Transport> {
         var memberCount: Int32 = 0
         /// Whether it is among those that are to be advanced.
         var isPending = false
+        /// Whether a member in its lists may have another profile than the standard.
+        var hasProfiles = false
 
         init(feed: FeedID, selection: Selection, mark: Mark) {
             self.feed = feed
@@ -97,6 +112,8 @@ struct Sinks<T: Transport> {
         /// How many of them came from history.
         var replayed = 0
         var bytes = 0
+        /// How many of them came from history.
+        var replayedBytes = 0
         /// Since when the oldest of them was here.
         var oldest: ContinuousClock.Instant?
 
@@ -132,6 +149,8 @@ struct Sinks<T: Transport> {
     /// When the next stream is to end, or sooner.
     var earliestEnd = Tick.never
     var tally = Tally()
+    /// `nil` if the ends of streams are not reported.
+    var ledger: StreamLedger?
 
     /// How long an ended stream waits for its client to close its side.
     let lingering = Duration.seconds(1)
@@ -149,6 +168,7 @@ struct Sinks<T: Transport> {
         self.listener = listener
         self.transport = transport
         self.read = read
+        ledger = fanOut.onStreamEnd == nil ? nil : StreamLedger()
     }
 
     var count: Int { members.count - free.count }
@@ -182,8 +202,12 @@ struct Sinks<T: Transport> {
         members[Int(index)].place = -1
         members[Int(index)].end = .never
         members[Int(index)].framing = framing
+        members[Int(index)].hasValues = subscription.hasValues
+        members[Int(index)].profile = subscription.profile
         members[Int(index)].watchesWriting = false
         if let lease = subscription.lease { leases[index] = (lease, .never, .age) }
+        let opened = now - start
+        ledger?.open(index, subscription.client, at: opened)
         if rest.isEmpty, case .at(let mark) = subscription.start, groups[Int(group)]?.mark.sequence == mark.sequence {
             place(index)
         } else {
@@ -235,6 +259,7 @@ struct Sinks<T: Transport> {
     mutating func remove(_ index: Int32, because reason: StreamEnd? = nil) {
         let reason = reason ?? stragglers[index]?.reason ?? .client
         leaveGroup(index)
+        report(index, because: reason)
         stragglers[index] = nil
         let group = members[Int(index)].group
         transport.close(members[Int(index)].socket)
@@ -263,6 +288,8 @@ struct Sinks<T: Transport> {
     /// Puts a member into its group's list.
     private mutating func place(_ index: Int32) {
         let member = members[Int(index)]
+        ledger?.join(member.group, index, member.kind)
+        if member.profile != .standard { groups[Int(member.group)]?.hasProfiles = true }
         switch member.framing {
         case .chunked:
             members[Int(index)].place = Int32(groups[Int(member.group)]?.chunked.count ?? 0)
@@ -286,6 +313,7 @@ struct Sinks<T: Transport> {
         case .plain: moved = groups[Int(member.group)]?.plain.popLast()
         }
         members[Int(index)].place = -1
+        ledger?.leave(member.group, index, member.kind)
         guard let moved, moved != index else { return }
         switch member.framing {
         case .chunked: groups[Int(member.group)]?.chunked[Int(member.place)] = moved

@@ -12,12 +12,21 @@ package final class Subscription: Sendable {
     package let position: Position
     /// The client receives this before all events.
     package let gap: Gap?
+    /// Whether nothing comes any more, and the client has everything.
+    package let isOver: Bool
+    /// Which topics of the selection had ended. Only those that it names are among them.
+    package let ended: EndedTopics
+    package let profile: StreamProfile
     /// `nil`: the subscription belongs to no principal and has no end.
     let lease: Lease?
+    /// `nil` if the ends of streams are not reported.
+    let client: StreamClient?
 
     init(
         fanOut: FanOut, selection: Selection, feed: FeedID, start: Cursor, position: Position, gap: Gap? = nil,
-        lease: Lease? = nil
+        isOver: Bool = false, hasValues: Bool = false, ended: EndedTopics = EndedTopics(),
+        profile: StreamProfile = .standard,
+        lease: Lease? = nil, client: StreamClient? = nil
     ) {
         self.fanOut = fanOut
         self.selection = selection
@@ -25,10 +34,21 @@ package final class Subscription: Sendable {
         self.start = start
         self.position = position
         self.gap = gap
+        self.isOver = isOver
+        self.hasValues = hasValues
+        self.ended = ended
+        self.profile = profile
         self.lease = lease
+        self.client = client
     }
 
     deinit { fanOut.close(feed) }
+
+    /// Whether the client first receives the current value of each key, without ids.
+    package var beginsWithValues: Bool { if case .values(_, _, .values) = start { true } else { false } }
+
+    /// Whether the client has asked for current values: it receives them behind each gap, too.
+    let hasValues: Bool
 
     /// Writes the subscription to a channel, or to the socket of the channel, which is closed then. Called on the
     /// channel's event loop.
@@ -60,20 +80,11 @@ package final class Subscription: Sendable {
     }
 }
 
-/// Why a stream has ended.
-enum StreamEnd: String, CaseIterable, Sendable {
-    /// The client left, or its connection broke.
-    case client
-    /// The client took nothing for the write timeout.
-    case slow
-    /// The connection was as old as it may get.
-    case age
-    /// The right to the stream has ended.
-    case expired
-    /// The right to the stream was taken back.
-    case revoked
-    /// The hub drained.
-    case drained
-    /// The hub stopped.
-    case stopped
+/// The topics of a selection that have ended, among those that it names.
+package struct EndedTopics: Sendable {
+    package var topics: [Topic] = []
+    /// Where they have ended.
+    var positions: [Position] = []
+    /// Whether all topics have ended, so that nothing comes any more.
+    package var areAll = false
 }

@@ -153,8 +153,8 @@ public final class GroupPublisher: Sendable {
         let byteCount = events.reduce(0) { $0 + $1.byteCount }
         return try await withCheckedThrowingContinuation { continuation in
             let publish = PendingPublish(
-                events, once: key, byteCount: byteCount, deadline: .now + configuration.patience,
-                continuation: continuation)
+                events, once: key, byteCount: byteCount, deadline: .now + configuration.patience
+            ) { continuation.resume(with: $0) }
             let error: MartletError? = state.withLock { state in
                 if state.isStopped { return .logNotOpen }
                 guard state.backlog.hasRoom(for: byteCount) else { return .logOverloaded }
@@ -174,7 +174,7 @@ public final class GroupPublisher: Sendable {
         while true {
             if state.withLock({ $0.isStopped }) { break }
             let (group, expired) = state.withLock { $0.backlog.takeGroup() }
-            for publish in expired { publish.continuation.resume(throwing: MartletError.logUnreachable()) }
+            for publish in expired { publish.answer(.failure(MartletError.logUnreachable())) }
             if !group.isEmpty {
                 number += 1
                 send(group, as: Group.ID(node: node, number: number))
@@ -192,7 +192,7 @@ public final class GroupPublisher: Sendable {
 
     private func refuseRest() {
         let rest = state.withLock { $0.backlog.takeAll() }
-        for publish in rest { publish.continuation.resume(throwing: MartletError.logNotOpen) }
+        for publish in rest { publish.answer(.failure(MartletError.logNotOpen)) }
     }
 
     private func send(_ publishes: [PendingPublish], as id: Group.ID) {
@@ -206,7 +206,7 @@ public final class GroupPublisher: Sendable {
                 // A log may answer for a server that is away.
                 if answers.contains(where: \.hasSucceeded) { reachability.answered() }
                 for (publish, answer) in zip(publishes, answers) {
-                    publish.continuation.resume(with: answer.mapError { $0 as any Error })
+                    publish.answer(answer.mapError { $0 as any Error })
                 }
                 return
             } catch let error as LogUnreachable {
@@ -215,12 +215,12 @@ public final class GroupPublisher: Sendable {
                 let pause = delay.next()
                 guard .now + pause < deadline, !state.withLock({ $0.isStopped }) else {
                     let error = MartletError.logUnreachable(mayHaveAccepted: mayBeThere)
-                    for publish in publishes { publish.continuation.resume(throwing: error) }
+                    for publish in publishes { publish.answer(.failure(error)) }
                     return
                 }
                 sleep(pause)
             } catch {
-                for publish in publishes { publish.continuation.resume(throwing: error) }
+                for publish in publishes { publish.answer(.failure(error)) }
                 return
             }
         }

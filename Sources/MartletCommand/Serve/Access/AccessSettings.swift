@@ -34,6 +34,9 @@ struct AccessSettings: Equatable, Sendable {
     var leeway = TokenVerifier.defaultLeeway
     var cookieName = CredentialRules.defaultCookieName
     var ticketLifetime = Tickets.defaultLifetime
+    /// The most topics of tickets that are neither used nor expired: of all, and of one principal.
+    var maxTickets = Tickets.defaultCapacity
+    var maxTicketsPerPrincipal = Tickets.defaultShare
     /// The origins whose pages may subscribe and read the answers.
     var corsOrigins: [OriginPattern] = []
     /// The origins whose pages may publish with a cookie.

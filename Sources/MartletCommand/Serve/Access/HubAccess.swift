@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CoreMetrics
 import Logging
 import Martlet
 import MartletAuth
@@ -18,12 +19,19 @@ struct HubAccess: Sendable {
     let tickets: Tickets
     /// Forgets the cached rights of a principal.
     let forget: @Sendable (String) -> Void
+    /// What decides by tokens; `nil` where no tokens decide.
+    private let tokens: TokenAccess?
+    private let metrics: any MetricsFactory
 
     /// - Throws: ``SettingsError`` if a key, a URL or a file is unusable.
-    init(_ settings: AccessSettings, logger: Logger) async throws {
-        tickets = Tickets(lifetime: settings.ticketLifetime)
-        func limited(_ access: Access) -> Access { settings.readOnly ? access.withoutPublishing : access }
+    init(
+        _ settings: AccessSettings, logger: Logger, metrics: any MetricsFactory = NOOPMetricsHandler.instance
+    ) async throws {
+        self.metrics = metrics
+        tickets = Tickets(
+            lifetime: settings.ticketLifetime, capacity: settings.maxTickets, share: settings.maxTicketsPerPrincipal)
         if settings.isOpen {
+            tokens = nil
             control = .local
             (events, mercure) = settings.readOnly ? (.readOnly, .readOnly) : (control, control)
             forget = { _ in }
@@ -31,41 +39,83 @@ struct HubAccess: Sendable {
             let forward = try Self.naming("authorize-url") {
                 try ForwardAccess(url: url, publishOrigins: settings.publishOrigins, logger: logger)
             }
+            tokens = nil
             control = forward.access()
-            events = limited(control.accepting(tickets))
+            events = settings.limited(control.accepting(tickets))
             mercure = events
             forget = forward.forget
         } else {
-            let subscriber = try await Self.verifier("subscriber", settings.subscriber, settings.leeway, logger)
-            let publisher = try await Self.verifier("publisher", settings.publisher, settings.leeway, logger)
-            let roles = try Self.roles(settings.rolesFile)
-            func access(acceptsQuery: Bool) -> Access {
-                let rules = CredentialRules(
-                    cookieName: settings.cookieName, acceptsQueryParameter: acceptsQuery,
-                    publishOrigins: settings.publishOrigins)
-                let authenticator = TokenAuthenticator(subscriber: subscriber, publisher: publisher, rules: rules)
-                guard let roles else {
-                    return Access(authenticator, MercureClaimPolicy(allowsAnonymous: settings.anonymous))
-                }
-                return Access(authenticator, roles)
-            }
+            let tokens = TokenAccess(try await Self.rules(settings, tickets, logger, metrics))
+            (control, events, mercure) = (tokens.control.access, tokens.events.access, tokens.mercure.access)
             forget = { _ in }
-            control = access(acceptsQuery: false)
-            events = limited(control.accepting(tickets))
-            mercure = limited(access(acceptsQuery: true).accepting(tickets))
+            self.tokens = tokens
         }
     }
 
+    /// Uses the keys and roles of other settings from now on, which are read again. Streams that are open stay.
+    ///
+    /// - Throws: ``SettingsError`` if a key or a file is unusable. Then nothing changes.
+    func reload(_ settings: AccessSettings, logger: Logger) async throws {
+        guard let tokens else { return }
+        let rules = try await Self.rules(settings, tickets, logger, metrics)
+        tokens.control.replace(with: rules.control)
+        tokens.events.replace(with: rules.events)
+        tokens.mercure.replace(with: rules.mercure)
+    }
+
+    /// Access by tokens, for each group of routes.
+    private struct Rules {
+        let control: Access
+        let events: Access
+        let mercure: Access
+    }
+
+    /// Access by tokens that can be replaced.
+    private struct TokenAccess: Sendable {
+        let control: AccessSwitch<BasicEventStreamRequestContext>
+        let events: AccessSwitch<BasicEventStreamRequestContext>
+        let mercure: AccessSwitch<BasicEventStreamRequestContext>
+
+        init(_ rules: Rules) {
+            control = AccessSwitch(rules.control)
+            events = AccessSwitch(rules.events)
+            mercure = AccessSwitch(rules.mercure)
+        }
+    }
+
+    private static func rules(
+        _ settings: AccessSettings, _ tickets: Tickets, _ logger: Logger, _ metrics: any MetricsFactory
+    ) async throws -> Rules {
+        let subscriber = try await verifier("subscriber", settings.subscriber, settings.leeway, logger, metrics)
+        let publisher = try await verifier("publisher", settings.publisher, settings.leeway, logger, metrics)
+        let roles = try roles(settings.rolesFile)
+        func access(acceptsQuery: Bool) -> Access {
+            let rules = CredentialRules(
+                cookieName: settings.cookieName, acceptsQueryParameter: acceptsQuery,
+                publishOrigins: settings.publishOrigins)
+            let authenticator = TokenAuthenticator(subscriber: subscriber, publisher: publisher, rules: rules)
+            guard let roles else {
+                return Access(authenticator, MercureClaimPolicy(allowsAnonymous: settings.anonymous))
+            }
+            return Access(authenticator, roles)
+        }
+        let control = access(acceptsQuery: false)
+        return Rules(
+            control: control, events: settings.limited(control.accepting(tickets)),
+            mercure: settings.limited(access(acceptsQuery: true).accepting(tickets)))
+    }
+
     private static func verifier(
-        _ name: String, _ settings: AccessSettings.Keys, _ leeway: Duration, _ logger: Logger
+        _ name: String, _ settings: AccessSettings.Keys, _ leeway: Duration, _ logger: Logger,
+        _ metrics: any MetricsFactory
     ) async throws -> TokenVerifier? {
-        guard let keys = try await keys(name, settings, logger) else { return nil }
+        guard let keys = try await keys(name, settings, logger, metrics) else { return nil }
         return TokenVerifier(
             keys: keys, audience: ClaimRule(settings.audiences), issuer: ClaimRule(settings.issuers), leeway: leeway)
     }
 
     private static func keys(
-        _ name: String, _ settings: AccessSettings.Keys, _ logger: Logger
+        _ name: String, _ settings: AccessSettings.Keys, _ logger: Logger, _ metrics: any MetricsFactory
     ) async throws -> TokenKeys? {
         if let key = settings.key {
             do { return try await TokenKeys(text: key.text, algorithm: settings.algorithm) } catch {
@@ -74,12 +124,23 @@ struct HubAccess: Sendable {
         }
         guard let set = settings.set else { return nil }
         let algorithms = settings.algorithm.map { [$0] } ?? TokenAlgorithm.asymmetric
+        let onFetch = fetchCounter(name, metrics)
         return try naming("\(name)-jwks") {
             guard let path = FileReference.path(in: set) else {
-                return try TokenKeys(jwks: set, algorithms: algorithms, logger: logger)
+                return try TokenKeys(jwks: set, algorithms: algorithms, logger: logger, onFetch: onFetch)
             }
-            return try TokenKeys(jwksFile: path, algorithms: algorithms, logger: logger)
+            return try TokenKeys(jwksFile: path, algorithms: algorithms, logger: logger, onFetch: onFetch)
         }
+    }
+
+    /// - Parameter name: Whose tokens the keys verify.
+    private static func fetchCounter(_ name: String, _ metrics: any MetricsFactory) -> FetchObserver {
+        func counter(_ result: String) -> Counter {
+            Counter(
+                label: "martlet_key_fetches", dimensions: [("keys", name), ("result", result)], factory: metrics)
+        }
+        let (successes, failures) = (counter("success"), counter("failure"))
+        return { ($0 ? successes : failures).increment() }
     }
 
     private static let mostBytesOfRoles = 16 << 20
@@ -93,6 +154,13 @@ struct HubAccess: Sendable {
     /// Prefixes an error with the setting that it is about.
     private static func naming<Value>(_ setting: String, _ body: () throws -> Value) throws(SettingsError) -> Value {
         do { return try body() } catch { throw SettingsError("\(setting): \(error)") }
+    }
+}
+
+extension AccessSettings {
+    /// An access as far as this hub only streams.
+    fileprivate func limited(_ access: HubAccess.Access) -> HubAccess.Access {
+        readOnly ? access.withoutPublishing : access
     }
 }
 

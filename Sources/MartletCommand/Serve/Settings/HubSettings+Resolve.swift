@@ -84,10 +84,23 @@ extension HubSettings {
 
     private func check() throws(SettingsError) {
         try access.check()
+        try hooks.check()
         try log.check()
         if case .kafka = log, historyAge != nil {
             throw SettingsError(
                 "history-age: the brokers decide how long a topic keeps its records (retention.ms); leave it out")
+        }
+        if !rules.isEmpty, log.isShared {
+            throw SettingsError(
+                """
+                retention: nodes share the log \(log.text), and nothing can be removed from the middle of a shared history; \
+                leave it out, or keep history in memory or in a file (sqlite:PATH)
+                """)
+        }
+        try checkStore()
+        if proxyProtocol, trustedProxies.isEmpty {
+            throw SettingsError(
+                "proxy-protocol needs trusted-proxies: the networks of the proxies that send the header")
         }
         if access.readOnly, demo {
             throw SettingsError("demo publishes, and read-only forbids it; leave one of them out")
@@ -98,6 +111,27 @@ extension HubSettings {
                 anyone who can reach \(host.text) could publish, since no keys are configured; set publisher-key and \
                 subscriber-key, or set --host 127.0.0.1 and put a reverse proxy in front that passes on GET only
                 """)
+        }
+    }
+
+    private func checkStore() throws(SettingsError) {
+        guard case .serviceBus(let address) = log else {
+            for (name, isSet) in [("store", store != nil), ("node", node != nil)] where isSet {
+                throw SettingsError(
+                    "\(name): only a log of Service Bus (amqps://…) needs it, and this one is \(log.text); leave it out"
+                )
+            }
+            return
+        }
+        guard node != nil else {
+            throw SettingsError(
+                "node: set it to the name of the subscription of this node at \(address.text), which no other node uses"
+            )
+        }
+        guard case .sqlite = store else {
+            throw SettingsError(
+                "store: set it to sqlite:PATH; Service Bus forgets what a node has received, so each node keeps history in a "
+                    + "file")
         }
     }
 

@@ -4,7 +4,7 @@ import Martlet
 import MartletSupport
 
 /// The address of a topic of a Kafka cluster:
-/// `kafka://[user:password@]host[:port][,host[:port]…]/topic[?partitions=many][&map=raw][&encoding=base64][&SETTING=value…]`.
+/// `kafka://[user:password@]host[:port][,host[:port]…]/topic[?partitions=many][&map=raw][&encoding=base64][&state=topic][&SETTING=value…]`.
 ///
 /// User and password are `sasl.username` and `sasl.password`. A `SETTING` is one of librdkafka; all of them have a dot in
 /// their name, or are `debug`.
@@ -18,6 +18,8 @@ struct KafkaAddress: Equatable, Sendable {
     var hasManyPartitions = false
     var isRaw = false
     var isBase64 = false
+    /// The name of the state topic; `nil` for the usual one, empty for none.
+    var stateTopic: String?
     /// The settings of librdkafka, in their order. Any of them may be a secret.
     var properties: [Property] = []
 
@@ -67,6 +69,9 @@ struct KafkaAddress: Equatable, Sendable {
             case "encoding":
                 isBase64 = value.isExactly("base64")
                 return isBase64 || value.isExactly("utf8")
+            case "state":
+                stateTopic = value
+                return value.isEmpty || Self.isTopic(Substring(value))
             default:
                 guard name.containsExactly(UInt8(ascii: ".")) || name.isExactly("debug") else { return false }
                 properties.append(Property(name: name, value: SecretText(text: value)))
@@ -79,6 +84,7 @@ struct KafkaAddress: Equatable, Sendable {
     var text: String {
         let options = [
             hasManyPartitions ? "partitions=many" : nil, isRaw ? "map=raw" : nil, isBase64 ? "encoding=base64" : nil,
+            stateTopic.map { "state=\($0)" },
         ].compactMap(\.self)
         let query = options.isEmpty ? "" : "?" + options.joined(separator: "&")
         return "\(Self.prefix)\(servers.map(\.text).joined(separator: ","))/\(topic)\(query)"

@@ -64,13 +64,31 @@ enum ListenAddress: Hashable, Sendable {
         if kind == .typeSocket { try? FileManager.default.removeItem(atPath: path) }
     }
 
+    /// The URL of a path of the hub, for a client on this machine. A socket is in the form of AsyncHTTPClient.
+    func url(port: Int, path: String) -> String {
+        switch self {
+        case .interface: "http://\(place(port: port))\(path)"
+        case .unix(let socket): "http+unix://\(socket.percentEncoded)\(path)"
+        }
+    }
+
+    /// The host and the port, or the socket.
+    ///
+    /// - Parameter port: Where it listens, on an interface.
+    func place(port: Int) -> String {
+        switch self {
+        case .interface(let host): "\(host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host):\(port)"
+        case .unix: text
+        }
+    }
+
     /// How to see that the hub runs, as a sentence.
     ///
     /// - Parameter port: Where it listens, on an interface.
     func invitation(port: Int) -> String {
         switch self {
-        case .interface(let host):
-            let url = "http://\(host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host):\(port)"
+        case .interface:
+            let url = "http://\(place(port: port))"
             return "Open \(url)/ or: curl -N \(url)/events/demo"
         case .unix(let path):
             return "Try: curl -N --unix-socket \(path) http://localhost/events/demo"

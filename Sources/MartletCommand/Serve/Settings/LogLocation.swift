@@ -11,13 +11,17 @@ import MartletKafka
 #if Redis
 import MartletRedis
 #endif
+#if ServiceBus
+import MartletServiceBus
+#endif
 
-/// The place for history: `memory`, `sqlite:PATH`, `redis://HOST` or `kafka://HOST/TOPIC`.
+/// The place for history: `memory`, `sqlite:PATH`, `redis://HOST`, `kafka://HOST/TOPIC` or `amqps://HOST/TOPIC`.
 enum LogLocation: Equatable, Sendable {
     case memory
     case sqlite(path: String)
     case redis(RedisAddress)
     case kafka(KafkaAddress)
+    case serviceBus(ServiceBusAddress)
 
     private static let sqlitePrefix = "sqlite:"
 
@@ -30,6 +34,8 @@ enum LogLocation: Equatable, Sendable {
             self = .redis(address)
         } else if let address = KafkaAddress(text) {
             self = .kafka(address)
+        } else if let address = ServiceBusAddress(text) {
+            self = .serviceBus(address)
         } else {
             return nil
         }
@@ -42,6 +48,7 @@ enum LogLocation: Equatable, Sendable {
         case .sqlite(let path): Self.sqlitePrefix + path
         case .redis(let address): address.text
         case .kafka(let address): address.text
+        case .serviceBus(let address): address.text
         }
     }
 
@@ -49,7 +56,15 @@ enum LogLocation: Equatable, Sendable {
     var retention: Retention {
         switch self {
         case .memory, .redis, .kafka: Retention()
-        case .sqlite: .sqlite
+        case .sqlite, .serviceBus: .sqlite
+        }
+    }
+
+    /// Whether nodes share the log.
+    var isShared: Bool {
+        switch self {
+        case .memory, .sqlite: false
+        case .redis, .kafka, .serviceBus: true
         }
     }
 
@@ -59,6 +74,7 @@ enum LogLocation: Equatable, Sendable {
         case .memory, .sqlite: false
         case .redis(let address): address.password != nil
         case .kafka(let address): address.hasPassword
+        case .serviceBus(let address): address.credentials != nil
         }
     }
 
@@ -82,6 +98,12 @@ enum LogLocation: Equatable, Sendable {
             #else
             throw .needs(trait: "Kafka", library: "librdkafka-dev", for: address.text)
             #endif
+        case .serviceBus(let address):
+            #if ServiceBus
+            break
+            #else
+            throw .needs(trait: "ServiceBus", library: "libqpid-proton11-dev", for: address.text)
+            #endif
         }
     }
 }
@@ -97,14 +119,17 @@ extension SettingsError {
 extension HubSettings {
     func makeLog(_ logger: Logger) -> any Log {
         switch log {
-        case .memory: return MemoryLog(retention: retention, queue: publishQueueBounds)
+        case .memory:
+            return MemoryLog(retention: retention, rules: rules, queue: publishQueueBounds, topics: rememberedTopics)
         case .sqlite(let path):
-            return SQLiteLog(
-                path: path, durability: durability, retention: retention, queue: publishQueueBounds, logger: logger)
+            return makeFile(path, logger)
         case .redis(let address):
             #if Redis
             var configuration = address.configuration
             configuration.retention = retention
+            configuration.topics = rememberedTopics
+            configuration.stateKeys = stateKeys
+            configuration.stateBytes = stateBytes
             configuration.queuedPublishes = publishQueue
             configuration.patience = publishTimeout
             return RedisLog(configuration, logger: logger)
@@ -117,19 +142,43 @@ extension HubSettings {
             configuration.isReadOnly = access.readOnly
             configuration.windowRecords = retention.events
             configuration.windowBytes = retention.bytes
+            configuration.topics = rememberedTopics
+            configuration.stateKeys = stateKeys
+            configuration.stateBytes = stateBytes
             configuration.queuedPublishes = publishQueue
             configuration.patience = publishTimeout
             return KafkaLog(configuration, logger: logger)
             #else
             preconditionFailure("\(address.text) is refused when settings are checked")
             #endif
+        case .serviceBus(let address):
+            #if ServiceBus
+            guard let node, case .sqlite(let path) = store else {
+                preconditionFailure("settings without node and store are refused when they are checked")
+            }
+            var configuration = address.configuration(of: node)
+            configuration.isReadOnly = access.readOnly
+            configuration.queuedPublishes = publishQueue
+            configuration.patience = publishTimeout
+            return ServiceBusLog(configuration, store: makeFile(path, logger), logger: logger)
+            #else
+            preconditionFailure("\(address.text) is refused when settings are checked")
+            #endif
         }
     }
 
-    /// The board on which nodes that share the log exchange presence; `nil` if the log belongs to one process.
-    func makeBoard() -> (any NodeBoard)? {
+    private func makeFile(_ path: String, _ logger: Logger) -> SQLiteLog {
+        SQLiteLog(
+            path: path, durability: durability, retention: retention, rules: rules, queue: publishQueueBounds,
+            topics: rememberedTopics, stateKeys: stateKeys, stateBytes: stateBytes, logger: logger)
+    }
+
+    /// A board for nodes that share the log; `nil` if the log belongs to one process, or has no place for a board.
+    ///
+    /// - Parameter name: What the nodes exchange there.
+    func makeBoard(_ name: String) -> (any NodeBoard)? {
         #if Redis
-        if case .redis(let address) = log { return RedisBoard(address.configuration) }
+        if case .redis(let address) = log { return RedisBoard(address.configuration, name: name) }
         #endif
         return nil
     }
@@ -152,7 +201,25 @@ extension KafkaAddress {
         KafkaLogConfiguration(
             servers: servers.map(\.text), topic: topic, hasManyPartitions: hasManyPartitions,
             map: isRaw ? .raw : .martlet, encoding: isBase64 ? .base64 : .utf8,
-            properties: properties.map { ($0.name, $0.value.text) })
+            properties: properties.map { ($0.name, $0.value.text) }, stateTopic: stateTopic)
+    }
+}
+#endif
+
+#if ServiceBus
+extension ServiceBusAddress {
+    /// A configuration with this address and the defaults.
+    fileprivate func configuration(of node: String) -> ServiceBusLogConfiguration {
+        var login = ServiceBusLogConfiguration.Credentials.none
+        if let credentials {
+            let (name, secret) = (credentials.username ?? "", credentials.password.text)
+            login = hasTokens ? .sharedAccessKey(name: name, key: secret) : .plain(user: name, password: secret)
+        }
+        return ServiceBusLogConfiguration(
+            host: server.host, port: server.port, isEncrypted: isEncrypted, authorities: authorities,
+            credentials: login,
+            topic: topic, subscription: node, target: target, source: source(of: node),
+            encoding: isBase64 ? .base64 : .utf8)
     }
 }
 #endif

@@ -25,6 +25,20 @@ extension SettingFormat<String> {
             parse: { $0.isEmpty || $0.containsExactly(0) ? nil : $0 }, describe: { $0 })
     }
 
+    /// The name of a subscription of Service Bus.
+    static var nodeName: Self {
+        Self(
+            valueName: "name", expectation: "1 to 50 letters, digits, dots, hyphens and underscores",
+            parse: { text in
+                let isName = text.utf8.allSatisfy { byte in
+                    byte.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+                        || "._-".utf8.contains(byte)
+                }
+                return isName && (1...50).contains(text.utf8.count) ? text : nil
+            },
+            describe: { $0 })
+    }
+
     static var url: Self {
         Self(
             valueName: "url",
@@ -77,6 +91,20 @@ extension SettingFormat<[String]> {
     }
 }
 
+extension SettingFormat<[TopicSelector]> {
+    /// Selectors of topics with spaces between them. A template may have commas.
+    static func selectors(example: String) -> Self {
+        Self(
+            valueName: "topics",
+            expectation: "one or more topics, templates such as \(example), or *, with spaces between them",
+            parse: { text in
+                let words = text.words(between: " \t\r\n")
+                return words.isEmpty ? nil : words.map { TopicSelector(String($0)) }
+            },
+            describe: { $0.isEmpty ? example : $0.map(\.text).joined(separator: " ") })
+    }
+}
+
 extension SettingFormat<[OriginPattern]> {
     /// Origins with spaces or commas between them.
     static var origins: Self {
@@ -96,7 +124,7 @@ extension SettingFormat<[OriginPattern]> {
 }
 
 /// The characters that can stand between the members of a list.
-private let listSeparators = " ,\t\r\n"
+let listSeparators = " ,\t\r\n"
 
 extension StringProtocol {
     /// The parts between any of these ASCII characters, without empty parts.
@@ -112,9 +140,22 @@ extension SettingFormat<LogLocation> {
         Self(
             valueName: "log",
             expectation:
-                "memory, sqlite:PATH, redis://HOST:PORT/DATABASE?stream=NAME or kafka://HOST:PORT/TOPIC?OPTION=VALUE "
-                + "(the options are partitions, map, encoding, and settings of librdkafka, which have a dot in their name)",
+                "memory, sqlite:PATH, redis://HOST:PORT/DATABASE?stream=NAME, kafka://HOST:PORT/TOPIC?OPTION=VALUE "
+                + "(the options are partitions, map, encoding, state, and settings of librdkafka, which have a dot in their "
+                + "name), amqps://KEYNAME:KEY@HOST/TOPIC?OPTION=VALUE (auth, encoding, ca, target, source), or a connection "
+                + "string of Service Bus with EntityPath=TOPIC",
             parse: LogLocation.init, describe: \.text)
+    }
+
+    /// A file of SQLite.
+    static var store: Self {
+        Self(
+            valueName: "store", expectation: "sqlite:PATH",
+            parse: { text in
+                guard case .sqlite(let path)? = LogLocation(text) else { return nil }
+                return .sqlite(path: path)
+            },
+            describe: \.text)
     }
 }
 
@@ -132,6 +173,13 @@ extension SettingFormat<TokenAlgorithm> {
             valueName: "name",
             expectation: "one of \(TokenAlgorithm.allCases.map(\.rawValue).joined(separator: ", "))",
             parse: { TokenAlgorithm(rawValue: $0) }, describe: \.rawValue)
+    }
+}
+
+extension SettingFormat<LogFormat> {
+    static var logFormat: Self {
+        Self(
+            valueName: "format", expectation: "text or json", parse: LogFormat.init(rawValue:), describe: \.rawValue)
     }
 }
 

@@ -8,6 +8,11 @@ struct ServerAddress: Equatable, Sendable {
     var host: String
     var port: Int
 
+    init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
     init?(_ text: Substring, defaultPort: Int) {
         let host: Substring
         var port: Substring?

@@ -19,17 +19,22 @@ struct Setting: Sendable {
     let example: String
     /// The default as the help and docs/options.md show it.
     let defaultText: String
+    /// Whether it can change while the hub runs.
+    let isReloadable: Bool
+    /// Whether its values are the same in both.
+    let isSame: @Sendable (HubSettings, HubSettings) -> Bool
 
     private let parse: @Sendable (String, inout HubSettings) -> Bool
 
     /// - Parameters:
     ///   - field: The field for the value. It has the default, too.
     ///   - defaultText: What is shown as the default, if it depends on the machine or on other settings.
-    init<Value>(
+    init<Value: Equatable>(
         _ name: String,
         _ field: any WritableKeyPath<HubSettings, Value> & Sendable,
         _ format: SettingFormat<Value>,
         default defaultText: String? = nil,
+        isReloadable: Bool = false,
         help: String
     ) {
         self.name = name
@@ -39,6 +44,8 @@ struct Setting: Sendable {
         isSecret = format.isSecret
         example = format.describe(HubSettings.example[keyPath: field])
         self.defaultText = defaultText ?? example
+        self.isReloadable = isReloadable
+        isSame = { $0[keyPath: field] == $1[keyPath: field] }
         parse = { text, settings in
             guard let value = format.parse(text) else { return false }
             settings[keyPath: field] = value
@@ -70,12 +77,18 @@ struct Setting: Sendable {
         }
     }
 
-    /// A text without the user and password of a URL, and without its query, in which there can be others.
+    /// A text without the user and password of a URL, without its query, in which there can be others, and without the
+    /// fields of a connection string. If it is not clear where a secret ends, only the scheme is left.
     private static func withoutCredentials(_ text: String) -> String {
-        guard let slashes = text.utf8.firstRange(of: "://".utf8) else { return text }
-        let (start, rest) = (text[..<slashes.upperBound], text[slashes.upperBound...])
+        if ServiceBusAddress.isConnectionString(text) { return "…" }
+        let slashes = text.utf8.firstRange(of: "://".utf8)
+        let (scheme, rest) = slashes.map { (text[..<$0.upperBound], text[$0.upperBound...]) } ?? ("", text[...])
         let parts = rest.splitExactly(at: UInt8(ascii: "?"), maxSplits: 1)
-        let place = parts[0].utf8.lastIndex(of: UInt8(ascii: "@")).map { "…" + parts[0][$0...] } ?? parts[0]
-        return start + place + (parts.count > 1 ? "?…" : "")
+        let query = parts.count > 1 ? "?…" : ""
+        if parts.count > 1, parts[1].containsExactly(UInt8(ascii: "@")) { return scheme + "…" }
+        guard let at = parts[0].utf8.lastIndex(of: UInt8(ascii: "@")) else {
+            return slashes == nil ? text : scheme + parts[0] + query
+        }
+        return scheme + "…" + (slashes == nil ? "" : parts[0][at...] + query)
     }
 }

@@ -10,7 +10,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The settings file: one JSON object from option names to strings, numbers and booleans.
+/// The settings file: one JSON object from option names to strings, numbers and booleans. The value of `retention` may be
+/// an array, too.
 ///
 /// A value is read as its text would be on the command line, so `15`, `"15"` and `"15s"` are the same duration.
 struct SettingsFile: FileConfigSnapshot {
@@ -52,12 +53,19 @@ struct SettingsFile: FileConfigSnapshot {
                 "unknown key \(unknown.debugDescription) in \(path); use one of \(names.joined(separator: ", "))"
             )
         }
-        if let unfit = values.keys.sorted().first(where: { values[$0]?.text == nil }) {
-            throw SettingsError("\(unfit) in \(path): give a string, a number, true or false")
+        var texts: [String: String] = [:]
+        for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+            guard let text = name.isExactly(Self.table) ? value.arrayText ?? value.text : value.text else {
+                throw SettingsError("\(name) in \(path): give a string, a number, true or false")
+            }
+            texts[name] = text
         }
         self.providerName = providerName
-        texts = values.compactMapValues(\.text)
+        self.texts = texts
     }
+
+    /// The setting whose value may be an array.
+    private static let table = "retention"
 
     func value(forKey key: AbsoluteConfigKey, type: ConfigType) -> LookupResult {
         let name = key.components.joined(separator: ".")

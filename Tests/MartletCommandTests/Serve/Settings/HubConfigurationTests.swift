@@ -61,14 +61,14 @@ struct HubConfigurationTests {
     func logs() async throws {
         let memory = try await resolve()
         #expect(memory.makeLog(quiet) is MemoryLog<ContinuousClock>)
-        #expect(memory.makeBoard() == nil)
+        #expect(memory.makeBoard("nodes") == nil)
         let file = try await resolve(commandLine: ["log": "sqlite:hub.db"])
         #expect(file.makeLog(quiet) is SQLiteLog)
-        #expect(file.makeBoard() == nil)
+        #expect(file.makeBoard("nodes") == nil)
         #if Redis
         let shared = try await resolve(commandLine: ["log": "redis://localhost"])
         #expect(shared.makeLog(quiet) is RedisLog)
-        #expect(shared.makeBoard() is RedisBoard)
+        #expect(shared.makeBoard("nodes") is RedisBoard)
         #endif
     }
 

@@ -12,7 +12,7 @@ struct KafkaAddressTests {
         #expect(address.servers.map(\.text) == ["a:9092", "b:9093", "[::1]:9092"])
         #expect(address.topic == "events")
         #expect(!address.hasManyPartitions && !address.isRaw && !address.isBase64 && !address.hasPassword)
-        #expect(address.properties.isEmpty)
+        #expect(address.properties.isEmpty && address.stateTopic == nil)
         #expect(KafkaAddress(address.text) == address)
     }
 
@@ -20,7 +20,7 @@ struct KafkaAddressTests {
     func long() throws {
         let address = try #require(
             KafkaAddress(
-                "kafka://us%40er:p%3Aa%26s@h/t?partitions=many&map=raw&encoding=base64&sasl.mechanism=PLAIN"
+                "kafka://us%40er:p%3Aa%26s@h/t?partitions=many&map=raw&encoding=base64&state=t2&sasl.mechanism=PLAIN"
                     + "&ssl.ca.location=%2Fca%20x.pem"))
         #expect(address.hasManyPartitions && address.isRaw && address.isBase64 && address.hasPassword)
         #expect(
@@ -28,7 +28,9 @@ struct KafkaAddressTests {
                 "sasl.username", "sasl.password", "sasl.mechanism", "ssl.ca.location",
             ])
         #expect(address.properties.map(\.value.text) == ["us@er", "p:a&s", "PLAIN", "/ca x.pem"])
-        #expect(address.text == "kafka://h:9092/t?partitions=many&map=raw&encoding=base64")
+        #expect(address.text == "kafka://h:9092/t?partitions=many&map=raw&encoding=base64&state=t2")
+        #expect(address.stateTopic == "t2")
+        #expect(try #require(KafkaAddress("kafka://h/t?state=")).stateTopic == "")
     }
 
     @Test(
@@ -37,7 +39,8 @@ struct KafkaAddressTests {
             "kafka://", "kafka://h", "kafka://h/", "kafka:///t", "kafka://h,/t", "kafka://h:0/t", "kafka://h:x/t",
             "kafka://h/a/b", "kafka://h/a b", "kafka://h/.", "kafka://h/..", "kafka://h/\u{E9}", "kafka://user@h/t",
             "kafka://:word@h/t", "kafka://user:@h/t", "kafka://h/t?partitions=3", "kafka://h/t?map=own",
-            "kafka://h/t?encoding=hex", "kafka://h/t?unknown=1", "kafka://h/t?acks", "kafka://h/t?a.b=%FF",
+            "kafka://h/t?encoding=hex", "kafka://h/t?unknown=1", "kafka://h/t?acks", "kafka://h/t?state=a/b",
+            "kafka://h/t?a.b=%FF",
             "kafka://h/\(String(repeating: "t", count: 250))", "Kafka://h/t",
         ])
     func refused(text: String) {
@@ -63,6 +66,12 @@ struct KafkaAddressTests {
         let unknown = try #require(try await problem(commandLine: ["log": "kafka://h/t?no.such=value"]))
         #expect(unknown.contains("no.such") && !unknown.contains("value"))
         #expect(try await problem(commandLine: ["log": "kafka://h/t?compression.type=lz4"]) == nil)
+        let same = try #require(try await problem(commandLine: ["log": "kafka://h/t?state=t"]))
+        #expect(same.contains("The setting state") && same.contains("Give another name."))
+        let name = String(repeating: "t", count: 243)
+        #expect(try await problem(commandLine: ["log": "kafka://h/\(name)"]) == nil)
+        let long = try #require(try await problem(commandLine: ["log": "kafka://h/\(name)t"]))
+        #expect(long.contains("The setting state") && long.contains("249 bytes"))
         #else
         let message = try #require(try await problem(commandLine: ["log": "kafka://h/t"]))
         #expect(message.contains("apt-get install librdkafka-dev"))
