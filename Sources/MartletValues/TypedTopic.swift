@@ -86,9 +86,14 @@ public struct TypedEvents<Value: Codable & Sendable>: AsyncSequence, Sendable {
         public mutating func next() async throws -> TypedDelivery<Value>? {
             while let delivery = try await events.next() {
                 // The end of the topic is no value.
-                if !delivery.endsTopic { return try TypedDelivery(delivery, on: topic) }
+                if !delivery.endsTopic { return try value(of: delivery) }
             }
             return nil
+        }
+
+        /// Apart from ``next()``: the compiler (6.3, release) fails at a call that throws one type of error there.
+        private func value(of delivery: Delivery) throws -> TypedDelivery<Value> {
+            try TypedDelivery(delivery, on: topic)
         }
     }
 }

@@ -28,7 +28,8 @@ import Testing
     @Test("A stream begins with a comment and the id of its place")
     func streamBeginsWithAComment() async throws {
         try await MercureServer.run { mercure in
-            try await mercure.hub.publish("before", to: "a")
+            let before = try await mercure.hub.publish("before", to: "a")
+            try await mercure.server.until { $0.end.text == before }
             let source = try await mercure.listen("topic=a")
             #expect(source.header("content-type") == "text/event-stream")
             #expect(source.header("cache-control") == "no-cache, no-transform")
