@@ -139,6 +139,7 @@ let package = Package(
                 "Martlet",
                 "MartletSupport",
                 "MartletValues",
+                .crypto,
                 .dequeModule,
                 .httpTypes,
                 .hummingbird,
@@ -221,7 +222,9 @@ let package = Package(
                 "MartletSupport",
                 .logging,
             ],
-            resources: ["open", "append", "stream", "tidy", "versions"].map { .embedInCode("Scripts/\($0).lua") },
+            resources: ["open", "append", "stream", "take", "tidy", "versions"].map {
+                .embedInCode("Scripts/\($0).lua")
+            },
             swiftSettings: settings
         ),
         .systemLibrary(name: "CRdkafka", providers: [.apt(["librdkafka-dev"]), .brew(["librdkafka"])]),

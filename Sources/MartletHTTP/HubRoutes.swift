@@ -18,6 +18,8 @@ extension RouterMethods where Context: EventStreamRequestContext {
     /// - `GET /history/{topic…}` reads history without a stream, one JSON object a line.
     /// - `DELETE /history/{topic…}` removes the history of that topic, for clients that may publish to it.
     /// - `GET /state/{topic…}` answers with the current value of each key as one JSON document.
+    /// - `POST /streams/{name}/topics` adds topics to an open stream, and removes some: `add=…&remove=…`, as a form or in
+    ///   the query. The first event of a stream with `?control=1` says its name.
     ///
     /// A publish with an `Idempotency-Key` takes effect once, however often the same principal sends it. Any other method is
     /// answered with 405. Build the server with `HTTPServerBuilder.eventStreams(of:)`.
@@ -51,6 +53,7 @@ extension RouterMethods where Context: EventStreamRequestContext {
         for path: RouterPath in ["state", "state/**"] {
             on(path, answering: [.get: state.respond])
         }
+        on("streams/{name}/topics", answering: [.post: StreamTopics(hub: hub, access: access).respond])
         return self
     }
 }

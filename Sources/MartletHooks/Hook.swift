@@ -4,20 +4,24 @@ import Foundation
 import Martlet
 import MartletSupport
 
-/// What the application learns: that a topic has its first subscriber, or has lost the last one.
+/// What the application learns: that a topic has its first subscriber, or has lost the last one, or that a stream has ended.
 struct Hook: Hashable, Sendable {
     enum Event: String, Sendable {
         case occupied
         case vacated
         /// This sender has named all topics that are occupied. Those that it has not named are vacated.
         case synced
+        /// A stream has ended.
+        case closed
     }
 
     /// The same for each attempt to deliver the hook.
     var id: String
     var event: Event
-    /// `nil` for ``Event/synced``.
+    /// The topic that is occupied or vacated.
     var selector: TopicSelector?
+    /// The stream that has ended.
+    var stream: EndedStream?
     var time: WallTime
 
     /// A JSON object on one line, whose members are always in the same order.
@@ -26,9 +30,33 @@ struct Hook: Hashable, Sendable {
         if let selector {
             members.append("\"\(selector.exactTopic == nil ? "pattern" : "topic")\":\(selector.text.jsonQuoted)")
         }
+        if let stream { members += Self.members(of: stream) }
         let date = Date(timeIntervalSince1970: Double(time.milliseconds) / 1000)
         members.append("\"time\":\(date.formatted(.iso8601).jsonQuoted)")
         return "{\(members.joined(separator: ","))}"
+    }
+
+    /// The most topics of a stream in a hook.
+    private static let mostTopics = 16
+
+    private static func members(of stream: EndedStream) -> [String] {
+        let topics = stream.topics.map(\.text).sorted()
+        let list = topics.prefix(mostTopics).map(\.jsonQuoted).joined(separator: ",")
+        var members = [
+            "\"reason\":\(stream.reason.rawValue.jsonQuoted)", "\"topics\":[\(list)]",
+            "\"duration_ms\":\(stream.duration.wholeMilliseconds)", "\"events\":\(stream.events)",
+            "\"bytes\":\(stream.bytes)",
+        ]
+        if topics.count > mostTopics { members.append("\"more_topics\":\(topics.count - mostTopics)") }
+        func add(_ name: String, _ text: String?) {
+            if let text { members.append("\(name.jsonQuoted):\(text.jsonQuoted)") }
+        }
+        add("principal", stream.principal)
+        add("stream", stream.name)
+        add("address", stream.client.address)
+        add("request_id", stream.client.requestID)
+        add("traceparent", stream.client.trace?.description)
+        return members
     }
 
     /// The body of a request.

@@ -39,7 +39,7 @@ public struct HookLimits: Hashable, Sendable {
     /// The times of the exchange with the other nodes.
     public var exchange: ExchangeConfiguration
 
-    /// The most hooks in one request.
+    /// The most hooks in one request: about topics, and about streams that have ended.
     static let hooksPerRequest = 100
     /// The largest body of an answer. Only the status counts.
     static let answerBytes = 64 * 1024

@@ -28,6 +28,7 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
     private let logger: Logger
     private let metrics: HookMetrics
     private let occupancy: Occupancy
+    private let closed: ClosedStreams?
     private let isDraining: @Sendable () -> Bool
     private let send: Send
     private let state: Mutex<State>
@@ -35,7 +36,8 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
 
     init(
         _ node: NodeName, _ limits: HookLimits, hasBoard: Bool, clock: RunClock, logger: Logger,
-        metrics: HookMetrics, occupancy: Occupancy, isDraining: @escaping @Sendable () -> Bool, send: @escaping Send
+        metrics: HookMetrics, occupancy: Occupancy, closed: ClosedStreams? = nil,
+        isDraining: @escaping @Sendable () -> Bool, send: @escaping Send
     ) {
         self.node = node
         self.limits = limits
@@ -43,6 +45,7 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
         self.logger = logger
         self.metrics = metrics
         self.occupancy = occupancy
+        self.closed = closed
         self.isDraining = isDraining
         self.send = send
         state = Mutex(State(plan: HookPlan(node, limits, hasBoard: hasBoard, at: clock.now)))
@@ -55,11 +58,20 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
             tasks.addTask { try? await self.keepTime() }
             tasks.addTask { try? await self.deliver() }
             if let exchange { tasks.addTask { try? await exchange.run() } }
+            if let closed { tasks.addTask { try? await self.follow(closed) } }
         }
     }
 
     private func follow() async {
         for await change in occupancy { self.change { $0.take(change, at: $1) } }
+    }
+
+    private func follow(_ closed: ClosedStreams) async throws {
+        while true {
+            let seen = closed.changed.version
+            changed.fire()
+            try await closed.changed.wait(past: seen)
+        }
     }
 
     /// Changes the plan, and has the tasks look at it.
@@ -84,7 +96,12 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
     }
 
     private func report(_ state: inout State, at now: RunClock.Instant) -> Report {
-        var report = Report(levels: state.plan.levels, dropped: state.plan.levels.dropped - state.dropped)
+        var levels = state.plan.levels
+        if let closed = closed?.levels {
+            levels.waiting += closed.waiting
+            levels.dropped += closed.dropped
+        }
+        var report = Report(levels: levels, dropped: levels.dropped - state.dropped)
         state.dropped = report.levels.dropped
         report.levels.omitted += occupancy.omitted
         state.hasNews = state.hasNews || report.dropped > 0 || report.levels.omitted > state.omitted
@@ -152,7 +169,8 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
     private func next() -> [Hook] {
         let now = clock.now
         let (hooks, report) = state.withLock { state in
-            let hooks = state.plan.next(at: now)
+            var hooks = state.plan.next(at: now)
+            hooks += closed?.next(atMost: HookLimits.hooksPerRequest, from: node) ?? []
             return (hooks, self.report(&state, at: now))
         }
         publish(report)
@@ -162,6 +180,7 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
     private func deliver(_ hooks: [Hook]) async throws {
         try await send(Hook.body(hooks, from: node))
         state.withLock { $0.plan.delivered() }
+        closed?.delivered()
         metrics.delivered(hooks.count)
     }
 
@@ -170,7 +189,7 @@ final class HookRun<RunClock: Clock>: NodeExchangeState where RunClock.Duration 
         try? await withTimeout(HookLimits.flushTime, clock: clock, throwing: CancellationError()) {
             while case let hooks = self.next(), !hooks.isEmpty { try await self.deliver(hooks) }
         }
-        let count = state.withLock { $0.plan.levels.waiting }
+        let count = state.withLock { $0.plan.levels.waiting } + (closed?.levels.waiting ?? 0)
         if count > 0 {
             logger.warning("Hooks were not delivered before the shutdown.", metadata: ["hooks": "\(count)"])
         }

@@ -18,6 +18,7 @@ public final class HookService: Service {
     private let hub: Hub
     private let configuration: HookConfiguration
     private let board: (any NodeBoard)?
+    private let closed: ClosedStreams?
     private let clock: any Clock<Duration>
     private let logger: Logger
     private let metrics: HookMetrics
@@ -25,17 +26,20 @@ public final class HookService: Service {
     /// - Parameters:
     ///   - hub: The hub of this node.
     ///   - board: The board of the nodes that share a log; `nil`: this node sends hooks for its own streams.
+    ///   - closed: The streams that have ended on this node, which sends hooks about them; `nil`: there are none.
     ///   - clock: Measures the times.
     ///   - logger: Logs that the receiver does not answer, and that it does again.
     ///   - metrics: The metrics backend; by default the one of the process.
     public init(
         of hub: Hub, configuration: HookConfiguration, board: (any NodeBoard)? = nil,
-        clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "martlet"),
+        closed: ClosedStreams? = nil, clock: any Clock<Duration> = ContinuousClock(),
+        logger: Logger = Logger(label: "martlet"),
         metrics: any MetricsFactory = MetricsSystem.factory
     ) {
         self.hub = hub
         self.configuration = configuration
         self.board = board
+        self.closed = closed
         self.clock = clock
         self.logger = logger
         self.metrics = HookMetrics(metrics)
@@ -51,7 +55,7 @@ public final class HookService: Service {
         let run = HookRun(
             .ofAge(.now), configuration.limits, hasBoard: board != nil, clock: clock, logger: logger, metrics: metrics,
             occupancy: hub.occupancy(of: configuration.topics, limit: configuration.limits.trackedTopics),
-            isDraining: { [hub] in hub.isDraining }, send: sender.send)
+            closed: closed, isDraining: { [hub] in hub.isDraining }, send: sender.send)
         let exchange = board.map { board in
             NodeExchange(
                 of: run, on: board, .init("Occupied topics", "topics"), configuration: configuration.limits.exchange,

@@ -11,11 +11,13 @@ import MartletSupport
 /// | `…:nodes` | a set: the names of the nodes that have posted |
 /// | `…:nodes:NAME` | the posting of each node: 20 digits, which are its version, then its bytes. Expires |
 ///
+/// | `…:nodes:one:NAME` | what one node takes, once. Expires |
+///
 /// All methods may be called from anywhere. They throw ``/Martlet/MartletError``: `storageFailed` if the server is away
 /// or refuses, `storageFull` if it has no room, `overloaded` if too many calls wait or the system starts no thread. A
 /// call that fails is not repeated. The board has one connection with one thread, from the first call until it is
 /// released.
-public final class RedisBoard: NodeBoard {
+public final class RedisBoard: NodeBoard, OneTimeStore {
     /// The longest time that the server may take to answer, so that postings of nodes that live do not count as
     /// expired.
     private static let longestTimeout = Duration.seconds(2)
@@ -131,6 +133,19 @@ public final class RedisBoard: NodeBoard {
                 return NodePosting(version: version, bytes: Array(data.dropFirst(Self.versionDigits)))
             }
         }
+    }
+
+    public func put(_ bytes: [UInt8], as name: String, for expiry: Duration) async throws {
+        var set = RedisCommand("SET", "\(nodesKey):one:\(name)")
+        set.append(bytes)
+        set.append("PX")
+        set.append(Self.milliseconds(of: expiry))
+        try await run { [set] in try $0.run([set]) }
+    }
+
+    public func take(_ name: String) async throws -> [UInt8]? {
+        let command = RedisCommand("EVAL", RedisScript.take.source, "1", "\(nodesKey):one:\(name)")
+        return try await run { try $0.run(command) { $0.data.map { Array($0) } } }
     }
 }
 #endif

@@ -143,6 +143,26 @@ def test_a_topic_is_occupied_once_and_vacated_once(tmp_path: Path, receiver: Rec
     assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", hook["time"]) for hook in receiver.hooks)
 
 
+def test_streams_that_have_ended_are_told_with_the_reason(tmp_path: Path, receiver: Receiver, secret: str) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with hub(tmp_path, receiver.url, secret, "--hook-closed", "--hook-topics", "a b", "--grace", "0") as server:
+        with stream(server, "a", "-H", f"traceparent: {trace}", "-H", "X-Request-ID: r-1") as curl:
+            wait_until(lambda: opened(curl), "a stream of a")
+            server.publish("a", "x")
+            wait_until(lambda: "data: x" in curl.lines, "the event arrives")
+        with subscribed(server, "other"):
+            pass
+        with subscribed(server, "b"):
+            wait_until(lambda: "closed" in receiver.said, "the end of the first stream is told")
+            server.stop()
+        # What was on its way when the hub stopped may come twice.
+        closed = list({hook["id"]: hook for hook in receiver.hooks if hook["event"] == "closed"}.values())
+        assert [(hook["reason"], hook["topics"]) for hook in closed] == [("client", ["a"]), ("drained", ["b"])]
+        assert closed[0]["traceparent"] == trace and closed[0]["request_id"] == "r-1"
+        assert (closed[0]["events"], closed[0]["address"]) == (1, HOST)
+        assert closed[0]["bytes"] > 0 and closed[0]["duration_ms"] >= 0
+
+
 def test_a_receiver_that_fails_gets_the_last_state_later(tmp_path: Path, receiver: Receiver, secret: str) -> None:
     receiver.status = 500
     with hub(tmp_path, receiver.url, secret) as server:

@@ -13,6 +13,7 @@ func said(_ hooks: [Hook]) -> [String] {
         case .occupied: "+\(hook.selector?.text ?? "?")"
         case .vacated: "-\(hook.selector?.text ?? "?")"
         case .synced: "synced"
+        case .closed: "closed \(hook.stream?.reason.rawValue ?? "?")"
         }
     }
 }

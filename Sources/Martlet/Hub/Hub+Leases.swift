@@ -24,7 +24,8 @@ extension Hub {
         isGranted: (Set<TopicSelector>) -> Bool = { _ in true }
     ) -> (renewed: Int, ended: Int) {
         var (renewed, ended) = (0, 0)
-        for (lease, selection) in leases.leases(of: principal) where lease.terms.name == name {
+        for lease in leases.leases(of: principal) where lease.terms.name == name {
+            let selection = lease.selection
             if selection.grants == grants, isGranted(selection.selectors) {
                 lease.renew(until: end)
                 renewed += 1
@@ -34,5 +35,34 @@ extension Hub {
             }
         }
         return (renewed, ended)
+    }
+
+    /// Has an open stream on this node select something else, from where it stands: nothing is lost or sent twice of what it
+    /// selects before and after. Returns when that is so. Cancelling the task does not take it back.
+    ///
+    /// - Parameters:
+    ///   - control: The name of the stream; see ``LeaseTerms/control``.
+    ///   - principal: Whose the stream must be.
+    ///   - select: Returns the selection that replaces another. Called on the thread that writes the stream. An error that it
+    ///     throws is thrown here, and nothing has changed.
+    /// - Throws: ``StreamChangeError``, ``MartletError`` if the hub does not take the selection.
+    package func change(
+        _ control: String, of principal: String?, to select: @escaping @Sendable (Selection) throws -> Selection
+    ) async throws -> ChangedStream {
+        let limits = configuration.limits
+        return try await withCheckedThrowingContinuation { continuation in
+            // The lease is not kept while this waits: the change is answered if it goes.
+            guard let lease = leases.lease(controlledBy: control), lease.terms.principal == principal else {
+                return continuation.resume(throwing: StreamChangeError.ended)
+            }
+            lease.make(
+                StreamChange { selection in
+                    let selection = try select(selection)
+                    try limits.check(selection)
+                    return selection
+                } answer: {
+                    continuation.resume(with: $0)
+                })
+        }
     }
 }

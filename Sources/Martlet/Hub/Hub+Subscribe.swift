@@ -105,8 +105,8 @@ extension Hub {
     private typealias Place = (feed: FeedID, tail: Mark, lease: Lease?, client: StreamClient?)
 
     private func join(_ selection: Selection, _ terms: LeaseTerms, _ client: StreamClient?) throws -> Place {
-        let lease = terms.isEmpty ? nil : Lease(terms, in: leases)
-        if let lease { leases.insert(lease, for: selection) }
+        let lease = terms.isEmpty ? nil : Lease(terms, for: selection, in: leases)
+        if let lease { leases.insert(lease) }
         let (feed, tail) = try fanOut.open(selection)
         return (feed, tail, lease, client)
     }

@@ -52,6 +52,8 @@ struct HubServer {
     private let exchange: SubscriptionExchange?
     /// Tells a back end which topics have subscribers; `nil` if there is none.
     private let hooks: HookService?
+    /// Tells the other nodes of revocations and renewals; `nil` if there are none.
+    private let rights: RightsExchange?
     private let reload: SettingsReload
     private let metrics = PrometheusRegistry(help: MetricsHelp.texts)
     /// `nil` if the ends of streams are not logged.
@@ -72,13 +74,24 @@ struct HubServer {
         self.logger = logger
         log = settings.makeLog(logger)
         accessLog = settings.accessLog ? AccessLog(accessLogger ?? logger, metrics: metrics) : nil
+        let hookConfiguration = try settings.hooks.configuration()
+        let closed = settings.hooks.closed ? hookConfiguration.map(ClosedStreams.init) : nil
         var onStreamEnd: (@Sendable (EndedStream) -> Void)?
-        if let accessLog { onStreamEnd = { accessLog.write($0) } }
+        if accessLog != nil || closed != nil {
+            onStreamEnd = { [accessLog] stream in
+                accessLog?.write(stream)
+                closed?.add(stream)
+            }
+        }
         let hub = Hub(
             log: log, configuration: settings.hubConfiguration, logger: logger, metrics: metrics,
             onStreamEnd: onStreamEnd)
         self.hub = hub
-        access = try await HubAccess(settings.access, logger: logger, metrics: metrics)
+        let board = settings.access.isOpen ? nil : settings.makeBoard("rights")
+        access = try await HubAccess(settings.access, store: board, logger: logger, metrics: metrics)
+        rights = board.map { [access] in
+            RightsExchange(of: hub, on: $0, tickets: access.tickets, logger: logger, onRevocation: access.forget)
+        }
         reload = SettingsReload(
             of: settings, hub: hub, access: access, level: level ?? SharedLogLevel(settings.logLevel), logger: logger,
             resolve: resolve ?? { settings })
@@ -87,9 +100,10 @@ struct HubServer {
         exchange =
             settings.access.subscriptions
             ? settings.makeBoard("nodes").map { SubscriptionExchange(of: hub, on: $0, logger: logger) } : nil
-        hooks = try settings.hooks.configuration().map { [metrics] in
+        hooks = hookConfiguration.map { [metrics] in
             HookService(
-                of: hub, configuration: $0, board: settings.makeBoard("hooks"), logger: logger, metrics: metrics)
+                of: hub, configuration: $0, board: settings.makeBoard("hooks"), closed: closed, logger: logger,
+                metrics: metrics)
         }
     }
 
@@ -124,6 +138,7 @@ struct HubServer {
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: hub)]
         if let exchange { services.append(.init(service: exchange)) }
         if let hooks { services.append(.init(service: hooks)) }
+        if let rights { services.append(.init(service: rights)) }
         if settings.demo {
             let publisher = SystemMetricsPublisher { [hub] in try await hub.publish($0, to: "system/metrics") }
             services.append(.init(service: publisher, failureTerminationBehavior: .ignore))
@@ -177,7 +192,8 @@ struct HubServer {
         }
         if !settings.access.isOpen {
             router.addStreamControl(
-                of: hub, access: access.control, tickets: access.tickets, onRevocation: access.forget)
+                of: hub, access: access.control, tickets: access.tickets, exchange: rights,
+                onRevocation: access.forget)
         }
         let server = HTTPServerBuilder.eventStreams(
             of: hub, maximumConnections: settings.maxConnections, idleTimeout: settings.idleTimeout,

@@ -79,6 +79,10 @@ extension HubSettings {
             warnings.append(
                 "Nodes cannot tell each other their topics over this log, so each node sends hooks for its own streams")
         }
+        if !access.isOpen, log.isShared, makeBoard("rights") == nil {
+            warnings.append(
+                "Nodes cannot tell each other of tickets, renewals and revocations over this log; ask each node")
+        }
         return warnings
     }
 

@@ -81,6 +81,18 @@ public struct Access<Context>: Sendable {
         }
     }
 
+    /// The same access, but some requests are judged by another rule, which may have to wait.
+    func changed(
+        for applies: @escaping @Sendable (HubRequest, AccessPurpose) throws -> Bool,
+        _ rule: @escaping @Sendable (HubRequest, AccessPurpose) async throws -> Grant
+    ) -> Access {
+        if let plain { return Access(plain.changed(for: applies, rule)) }
+        return Access { request, context, purpose in
+            if try applies(request, purpose) { return try await rule(request, purpose) }
+            return try await judge(request, context, purpose)
+        }
+    }
+
     /// The same access behind another rule.
     ///
     /// - Parameter rule: Decides, or returns `nil` to leave the decision to this access.
@@ -95,7 +107,7 @@ public struct Access<Context>: Sendable {
     package func grant(for request: HubRequest, context: Context, to purpose: AccessPurpose) async throws -> Grant {
         let start = ContinuousClock.now
         var grant = try await judge(request, context, purpose)
-        grant.judged = start
+        if grant.judged == nil { grant.judged = start }
         return grant
     }
 }
@@ -123,6 +135,18 @@ package struct PlainAccess: Sendable {
             now: { try rule($0, $1) ?? judgeNow($0, $1) },
             judge: { request, purpose in
                 if let grant = try rule(request, purpose) { return grant }
+                return try await judge(request, purpose)
+            })
+    }
+
+    fileprivate func changed(
+        for applies: @escaping @Sendable (HubRequest, AccessPurpose) throws -> Bool,
+        _ rule: @escaping @Sendable (HubRequest, AccessPurpose) async throws -> Grant
+    ) -> PlainAccess {
+        PlainAccess(
+            now: { try applies($0, $1) ? nil : judgeNow($0, $1) },
+            judge: { request, purpose in
+                if try applies(request, purpose) { return try await rule(request, purpose) }
                 return try await judge(request, purpose)
             })
     }

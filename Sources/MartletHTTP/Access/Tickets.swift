@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
 import Foundation
 import HTTPTypes
-import Martlet
+public import Martlet
 import MartletSupport
 import Synchronization
 
@@ -11,7 +12,8 @@ import Synchronization
 ///
 /// A ticket is a random text of 128 bits. It is good for one request, for a short time, for the topics that it was issued
 /// for, and for no more than its owner may do. So it does no harm when the URL turns up in a log. Tickets are kept in the
-/// memory of this process only. All methods may be called from any thread.
+/// memory of this process, or in a store that nodes share, so that each of them takes the tickets of all. All methods may be
+/// called from any thread.
 public final class Tickets: Sendable {
     /// The default ``lifetime``.
     public static let defaultLifetime = Duration.seconds(30)
@@ -23,15 +25,18 @@ public final class Tickets: Sendable {
     /// How long a ticket is valid.
     public let lifetime: Duration
     private let share: Int
+    private let store: (any OneTimeStore)?
 
     /// - Parameters:
     ///   - lifetime: How long a ticket is valid.
     ///   - capacity: The most topics of tickets that are neither used nor expired. Above it, no ticket is issued.
     ///   - share: The most of these topics for one principal.
+    ///   - store: What the nodes share; `nil`: a ticket is valid on the node that has issued it. The bounds are for each node.
     public init(
         lifetime: Duration = Tickets.defaultLifetime, capacity: Int = Tickets.defaultCapacity,
-        share: Int = Tickets.defaultShare
+        share: Int = Tickets.defaultShare, store: (any OneTimeStore)? = nil
     ) {
+        self.store = store
         self.lifetime = lifetime
         self.share = share
         book = Mutex(TicketBook(lifetime: lifetime, capacity: capacity, share: share))
@@ -40,19 +45,27 @@ public final class Tickets: Sendable {
     /// Issues a ticket for some topics.
     ///
     /// - Throws: ``Problem``: 403 if one of the topics is not granted, or there are no credentials that the ticket could
-    ///   stand for; 429 if the principal has too many tickets; 503 if there are too many.
-    func issue(_ grant: Grant, for topics: Set<TopicSelector>) throws(Problem) -> String {
+    ///   stand for; 429 if the principal has too many tickets; 503 if there are too many. What the store throws.
+    func issue(_ grant: Grant, for topics: Set<TopicSelector>) async throws -> String {
         guard grant.principal != nil || grant.end != nil else {
             throw Problem(.forbidden, "A ticket stands for credentials. Subscribe without one.")
         }
         try grant.checkSubscribing(to: topics)
         var grant = grant
         grant.limitedTo = topics
-        let ticket = UInt64.random(in: .min ... .max).hexText + UInt64.random(in: .min ... .max).hexText
+        let ticket = String.randomName()
         // By then, those of now are used or have expired.
         let headers: HTTPFields = [.retryAfter: "\(max(1, lifetime.components.seconds))"]
         switch book.withLock({ $0.insert(grant, as: ticket, now: .now) }) {
-        case .stored: return ticket
+        case .stored:
+            do {
+                try await store?.put(
+                    Array(JSONEncoder().encode(SharedGrant(grant))), as: Self.name(of: ticket), for: lifetime)
+            } catch {
+                _ = book.withLock { $0.redeem(ticket, now: .now) }
+                throw error
+            }
+            return ticket
         case .aboveShare:
             var problem = Problem(
                 .tooManyRequests,
@@ -68,16 +81,27 @@ public final class Tickets: Sendable {
 
     /// Uses up a ticket.
     ///
-    /// - Throws: ``Problem`` of status 401 if the ticket is unknown, used or expired.
-    func redeem(_ ticket: String) throws(Problem) -> Grant {
-        if let grant = book.withLock({ $0.redeem(ticket, now: .now) }), grant.end.map({ $0 > Date() }) ?? true {
-            return grant
+    /// - Throws: ``Problem`` of status 401 if the ticket is unknown, used or expired. What the store throws.
+    func redeem(_ ticket: String) async throws -> Grant {
+        var grant = book.withLock { $0.redeem(ticket, now: .now) }
+        if let store {
+            // Another node may have taken it.
+            grant = try await store.take(Self.name(of: ticket)).map { bytes in
+                try JSONDecoder().decode(SharedGrant.self, from: Data(bytes)).grant()
+            }
         }
+        if let grant, grant.end.map({ $0 > Date() }) ?? true { return grant }
         let message = "The ticket was used already or is too old. Ask for another: POST /tickets."
         throw Problem(.unauthorized, message, field: "ticket", headers: [.wwwAuthenticate: "Bearer"])
     }
 
-    /// Revokes the tickets of a principal.
+    /// What the store calls a ticket. Who can read its names cannot use the tickets.
+    private static func name(of ticket: String) -> String {
+        SHA256.hash(data: Data(ticket.utf8)).map(\.hexText).joined()
+    }
+
+    /// Revokes the tickets of a principal that this node has issued. Those in a store open no stream either where the
+    /// principal was revoked since they were issued.
     func revoke(_ principal: String) { book.withLock { $0.revoke(principal) } }
 }
 
@@ -85,10 +109,17 @@ extension Access {
     /// The same access, but a subscriber may use a ticket (`?ticket=…`) in place of its credentials.
     public func accepting(_ tickets: Tickets) -> Access {
         changed { request, purpose in
-            guard purpose == .subscribe, request.method == .get, let ticket = try request.query.values("ticket").first
-            else { return nil }
-            return try tickets.redeem(ticket)
+            try purpose == .subscribe && request.method == .get && request.query.values("ticket").first != nil
+        } _: { request, _ in
+            try await tickets.redeem(try request.query.values("ticket").first ?? "")
         }
+    }
+}
+
+extension String {
+    /// A text of 128 random bits, which nobody can guess.
+    static func randomName() -> String {
+        UInt64.random(in: .min ... .max).hexText + UInt64.random(in: .min ... .max).hexText
     }
 }
 

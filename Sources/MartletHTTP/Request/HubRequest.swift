@@ -72,6 +72,9 @@ extension HubRequest {
     /// Whether the request has a ticket, which is used up when it is judged.
     package var hasTicket: Bool { !fields.values("ticket").isEmpty }
 
+    /// Whether the stream is to have a name under which it can be changed.
+    var hasControl: Bool { !fields.values("control").isEmpty }
+
     /// Whether the request may carry credentials. (The grant tells whether it carries a ticket.)
     var hasCredentials: Bool {
         headers.contains(.authorization) || headers.contains(.cookie) || !queryTokens.isEmpty

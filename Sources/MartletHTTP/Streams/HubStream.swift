@@ -16,6 +16,8 @@ public struct HubStream: Sendable {
     public var beginsWithValues = false
     /// What the stream has besides events.
     public var profile = StreamProfile.standard
+    /// The name under which the topics of the stream can be changed, which its first event says; `nil`: they cannot.
+    var control: String?
     /// Follows the life of the stream.
     package var companion: (any StreamCompanion)?
     /// Returns the first event for a client that does not resume, and the position after which the others follow.

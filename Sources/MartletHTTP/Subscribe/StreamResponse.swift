@@ -34,7 +34,9 @@ extension Hub {
             if request.method == .head { return Response(status: .ok, headers: headers) }
             if sendsAway { return .comeBack(after: retry(), headers: headers) }
             stream.companion?.streamBegins()
-            return try subscription.response(on: context.channel, headers: headers, first: first)
+            return try subscription.response(
+                on: context.channel, headers: headers,
+                first: [stream.control.map { .control($0) }, first].compactMap { $0 })
         } catch let error as MartletError where request.method != .head && Self.passingErrors.contains(error.code) {
             return .comeBack(after: retry())
         } catch let refusal as ClientRefusal {
@@ -45,7 +47,7 @@ extension Hub {
 
     /// The subscription at once; `nil` if it has to wait.
     func subscribeNow(to stream: HubStream, for request: HubRequest) throws -> Subscription? {
-        guard stream.state == nil else { return nil }
+        guard stream.state == nil, stream.control == nil else { return nil }
         try stream.grant.checkSubscribing(to: stream.topics)
         return try subscribeNow(
             to: Selection(selectors: stream.topics, grants: stream.grant.subscribe),
@@ -62,12 +64,14 @@ extension Hub {
         try stream.grant.checkSubscribing(to: stream.topics)
         let selection = Selection(selectors: stream.topics, grants: stream.grant.subscribe)
         let (id, since) = (try request.lastEventID?.id, try request.since)
-        let terms = try terms(of: stream.grant, for: request, companion: stream.companion)
+        var terms = try terms(of: stream.grant, for: request, companion: stream.companion)
+        terms.control = stream.control
+        let ownTerms = terms
         func subscription(after id: String?, since age: Duration?) async throws -> Subscription {
             try await unlessUnavailable(logger) {
                 try await subscribe(
                     to: selection, after: id, since: age, withValues: stream.beginsWithValues,
-                    profile: stream.profile, terms: terms, client: client(of: request))
+                    profile: stream.profile, terms: ownTerms, client: client(of: request))
             }
         }
         guard let state = stream.state else { return (try await subscription(after: id, since: since), nil) }
@@ -79,7 +83,8 @@ extension Hub {
     /// The client of a stream, for the report of its end; `nil` if the ends of streams are not reported.
     private func client(of request: HubRequest) -> StreamClient? {
         guard reportsStreams else { return nil }
-        return StreamClient(address: request.remoteAddress?.ipAddress, requestID: request.requestID)
+        return StreamClient(
+            address: request.remoteAddress?.ipAddress, requestID: request.requestID, trace: request.traceParent)
     }
 
     /// Whether a stream can go on after an event without a gap.
@@ -175,11 +180,11 @@ extension Subscription {
     /// - Parameters:
     ///   - channel: The connection of the request. It belongs to the subscription from the first bytes on: no other request
     ///     on it is answered.
-    ///   - first: An event that the client receives before all others.
+    ///   - first: What the client receives before all other events.
     fileprivate func response(
-        on channel: any Channel, headers: HTTPFields, first: ServerSentEvent?
+        on channel: any Channel, headers: HTTPFields, first: [ServerSentEvent]
     ) throws -> Response {
-        let opening = try opening(retry: fanOut.retry()) + (first.map { [try WireBytes($0)] } ?? [])
+        let opening = try opening(retry: fanOut.retry()) + first.map { try WireBytes($0) }
         return Response(
             status: .ok, headers: headers,
             // The head is written when this is called, so what is written to the channel follows it.

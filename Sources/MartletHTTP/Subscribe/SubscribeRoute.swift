@@ -20,13 +20,16 @@ struct SubscribeRoute<Context: EventStreamRequestContext>: StreamingRoute, DoorR
         var stream = HubStream(topics: try request.topicSelectors(behind: "/events"), grant: grant)
         stream.beginsWithValues = try request.beginsWithValues
         stream.profile = try request.profile
+        if try request.wantsControl { stream.control = .randomName() }
         return stream
     }
 
     var prefix: StaticString { "/events" }
 
     func doorRequest(for request: HubRequest, body: UnsafeRawBufferPointer, reply: DoorReply) -> (any DoorRequest)? {
-        guard request.method == .get, let access = access.plain, !request.hasTicket else { return nil }
+        guard request.method == .get, let access = access.plain, !request.hasTicket, !request.hasControl else {
+            return nil
+        }
         return DoorSubscribe(self, access, request, reply)
     }
 }

@@ -8,7 +8,7 @@ import Martlet
 /// Each script is a file in this folder, whose first comment says what it promises. Those on the stream share the
 /// functions of `stream.lua`, which also describes the keys.
 enum RedisScript {
-    case open, append, tidy, versions
+    case open, append, tidy, versions, take
 
     /// The text of the script, in Lua.
     var source: String {
@@ -17,6 +17,7 @@ enum RedisScript {
         case .append: Self.onStream(PackageResources.append_lua)
         case .tidy: Self.onStream(PackageResources.tidy_lua)
         case .versions: String(decoding: PackageResources.versions_lua, as: UTF8.self)
+        case .take: String(decoding: PackageResources.take_lua, as: UTF8.self)
         }
     }
 

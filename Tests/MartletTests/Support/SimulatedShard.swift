@@ -52,7 +52,7 @@ final class SimulatedShard {
             defer { waiting = [] }
             return waiting
         }) {
-            sinks.finishReading(answer.token, answer.result)
+            sinks.finishReading(answer.token, answer.result, now: now)
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A stream that has ended: whose it was, how long it was open, what it was sent, and why it ended.
-public struct EndedStream: Sendable {
+public struct EndedStream: Hashable, Sendable {
     public var reason: StreamEnd
     /// The topics and patterns that the client had subscribed to.
     public var topics: Set<TopicSelector>
@@ -48,10 +48,13 @@ public struct StreamClient: Hashable, Sendable {
     public var address: String?
     /// How the client, or a proxy, called the request.
     public var requestID: String?
+    /// The trace that the request was part of.
+    public var trace: TraceParent?
 
-    public init(address: String? = nil, requestID: String? = nil) {
+    public init(address: String? = nil, requestID: String? = nil, trace: TraceParent? = nil) {
         self.address = address
         self.requestID = requestID
+        self.trace = trace
     }
 }
 

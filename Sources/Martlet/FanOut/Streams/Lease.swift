@@ -9,6 +9,8 @@ package struct LeaseTerms: Sendable {
     package var principal: String?
     /// How the principal calls the stream, to renew it; several may have the same name.
     package var name: String?
+    /// The name under which what the stream selects can be changed, which no other stream ever has; `nil`: it cannot.
+    package var control: String?
     /// When the stream ends; `nil`: when it likes.
     package var end: ContinuousClock.Instant?
     /// When it was asked for: it is revoked with what was revoked since then.
@@ -28,7 +30,7 @@ package struct LeaseTerms: Sendable {
     }
 
     /// Whether they say nothing.
-    var isEmpty: Bool { principal == nil && end == nil && companion == nil }
+    var isEmpty: Bool { principal == nil && end == nil && companion == nil && control == nil }
 }
 
 /// The right to a stream, for as long as it lasts.
@@ -38,35 +40,51 @@ final class Lease: Sendable {
     private struct State {
         var end: ContinuousClock.Instant?
         var isRevoked = false
+        var selection: Selection
+        /// Those that the stream is still to make.
+        var changes: [StreamChange] = []
         /// Told of every change.
         var observer: (@Sendable () -> Void)?
     }
+
+    /// The most ``changes`` of a stream that wait.
+    static let mostChanges = 64
 
     let terms: LeaseTerms
     private let state: Mutex<State>
     private let book: LeaseBook
 
-    init(_ terms: LeaseTerms, in book: LeaseBook) {
+    init(_ terms: LeaseTerms, for selection: Selection, in book: LeaseBook) {
         self.terms = terms
         self.book = book
-        state = Mutex(State(end: terms.end))
+        state = Mutex(State(end: terms.end, selection: selection))
     }
 
-    deinit { book.remove(ObjectIdentifier(self), of: terms.principal) }
+    deinit {
+        book.remove(ObjectIdentifier(self), of: terms)
+        for change in takeChanges() { change.answer(.failure(StreamChangeError.ended)) }
+    }
+
+    /// What the stream selects now.
+    var selection: Selection {
+        get { state.withLock { $0.selection } }
+        set { state.withLock { $0.selection = newValue } }
+    }
 
     var end: ContinuousClock.Instant? { state.withLock { $0.end } }
 
     var isRevoked: Bool { state.withLock { $0.isRevoked } }
 
-    /// Calls back, from any thread, when the end is another or the lease was revoked; at once where that was before.
+    /// Calls back, from any thread, when the end is another, the lease was revoked, or a change waits; at once where that
+    /// was before.
     ///
     /// - Parameter observer: `nil`: no further calls.
     func observe(_ observer: (@Sendable () -> Void)?) {
-        let isRevoked = state.withLock { state in
+        let isDue = state.withLock { state in
             state.observer = observer
-            return state.isRevoked
+            return state.isRevoked || !state.changes.isEmpty
         }
-        if isRevoked { observer?() }
+        if isDue { observer?() }
     }
 
     /// Takes the right back: the stream ends at once.
@@ -74,6 +92,24 @@ final class Lease: Sendable {
 
     /// Has the stream end at another time; `nil`: when it likes.
     func renew(until end: ContinuousClock.Instant?) { change { $0.end = end } }
+
+    /// Has the stream select something else, as soon as its shard gets to it.
+    func make(_ streamChange: StreamChange) {
+        var isTaken = false
+        change { state in
+            guard state.changes.count < Self.mostChanges else { return }
+            state.changes.append(streamChange)
+            isTaken = true
+        }
+        if !isTaken { streamChange.answer(.failure(StreamChangeError.tooMany)) }
+    }
+
+    func takeChanges() -> [StreamChange] {
+        state.withLock { state in
+            defer { state.changes = [] }
+            return state.changes
+        }
+    }
 
     private func change(_ change: (inout sending State) -> Void) {
         let observer = state.withLock { state in
@@ -91,12 +127,12 @@ final class Lease: Sendable {
 final class LeaseBook: Sendable {
     private struct Entry {
         weak var lease: Lease?
-        /// The selection that the stream was opened with.
-        let selection: Selection
     }
 
     private struct State {
         var entries: [ExactText: [ObjectIdentifier: Entry]] = [:]
+        /// By ``LeaseTerms/control``.
+        var controlled: [String: Entry] = [:]
         var revocations: [ExactText: ContinuousClock.Instant] = [:]
     }
 
@@ -107,10 +143,12 @@ final class LeaseBook: Sendable {
 
     private let state = Mutex(State())
 
-    func insert(_ lease: Lease, for selection: Selection) {
-        guard let principal = lease.terms.principal.map(ExactText.init) else { return }
-        let entry = Entry(lease: lease, selection: selection)
+    func insert(_ lease: Lease) {
+        let entry = Entry(lease: lease)
+        let principal = lease.terms.principal.map(ExactText.init)
         let isRevoked = state.withLock { state in
+            if let control = lease.terms.control { state.controlled[control] = entry }
+            guard let principal else { return false }
             state.entries[principal, default: [:]][ObjectIdentifier(lease)] = entry
             return state.revocations[principal].map { lease.terms.judged <= $0 } ?? false
         }
@@ -118,23 +156,25 @@ final class LeaseBook: Sendable {
     }
 
     /// Called when the lease goes.
-    func remove(_ lease: ObjectIdentifier, of principal: String?) {
-        guard let principal = principal.map(ExactText.init) else { return }
+    func remove(_ lease: ObjectIdentifier, of terms: LeaseTerms) {
+        let principal = terms.principal.map(ExactText.init)
+        guard principal != nil || terms.control != nil else { return }
         state.withLock { state in
+            if let control = terms.control { state.controlled[control] = nil }
+            guard let principal else { return }
             state.entries[principal]?[lease] = nil
             if state.entries[principal]?.isEmpty == true { state.entries[principal] = nil }
         }
     }
 
-    /// The leases of a principal that are still there, each with the selection that its stream was opened with.
-    func leases(of principal: String) -> [(lease: Lease, selection: Selection)] {
+    /// The leases of a principal that are still there.
+    func leases(of principal: String) -> [Lease] {
         // The leases leave the lock before they may be released.
-        state.withLock { state in
-            state.entries[ExactText(principal)]?.values.compactMap { entry in
-                entry.lease.map { ($0, entry.selection) }
-            } ?? []
-        }
+        state.withLock { $0.entries[ExactText(principal)]?.values.compactMap(\.lease) ?? [] }
     }
+
+    /// The lease of a stream that can be changed under a name.
+    func lease(controlledBy control: String) -> Lease? { state.withLock { $0.controlled[control]?.lease } }
 
     /// Revokes the leases of a principal, and those that are on their way. Returns how many there were.
     func revoke(_ principal: String, now: ContinuousClock.Instant = .now) -> Int {
@@ -149,7 +189,7 @@ final class LeaseBook: Sendable {
             state.revocations[ExactText(principal)] = now
         }
         let leases = leases(of: principal)
-        for (lease, _) in leases { lease.revoke() }
+        for lease in leases { lease.revoke() }
         return leases.count
     }
 }

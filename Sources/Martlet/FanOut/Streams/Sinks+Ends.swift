@@ -38,7 +38,8 @@ extension Sinks {
         earliestEnd = min(earliestEnd, tick)
     }
 
-    /// Has a stream end when its lease says so now, unless it ends sooner; at once where the lease was revoked.
+    /// Has a stream end when its lease says so now, unless it ends sooner; at once where the lease was revoked. Makes the
+    /// changes that wait.
     mutating func leaseChanged(_ token: SinkToken, now: ContinuousClock.Instant) {
         guard let index = index(of: token), let (lease, other, reason) = leases[index] else { return }
         if lease.isRevoked { return end(token, because: .revoked, retry: fanOut.retry(), now: now) }
@@ -47,6 +48,7 @@ extension Sinks {
             members[Int(index)].reason = reason
         }
         if let end = lease.end { self.end(token, at: end, because: .expired) }
+        makeChanges(of: index, now: now)
     }
 
     /// Ends the streams whose time has come. Looks at all of them, but only when one is due.

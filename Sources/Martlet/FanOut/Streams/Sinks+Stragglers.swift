@@ -107,9 +107,13 @@ extension Sinks {
     }
 
     /// The answer to what a member had asked for.
-    mutating func finishReading(_ token: SinkToken, _ result: Result<ReplaySlice, any Error>) {
+    mutating func finishReading(
+        _ token: SinkToken, _ result: Result<ReplaySlice, any Error>, now: ContinuousClock.Instant
+    ) {
         guard let index = index(of: token), case .reading = stragglers[index]?.phase else { return }
         stragglers[index]?.phase = .moving
+        // It is to receive something else.
+        if makeChanges(of: index, now: now) { return }
         guard case .success(let slice) = result else {
             // A log that is away is asked again with the next heartbeat.
             stragglers[index]?.place = nil

@@ -5,7 +5,7 @@ extension Sinks {
     /// Does what is due: answers of the log, a slice of each feed that has grown, a slice each for those whose turn it is
     /// to catch up, ends, and heartbeats.
     mutating func pass(_ mail: inout ShardMail, now: ContinuousClock.Instant) {
-        for (token, result) in mail.slices { finishReading(token, result) }
+        for (token, result) in mail.slices { finishReading(token, result, now: now) }
         // Nothing here holds the slices while they are written.
         mail.slices = []
         if mail.isDraining { for token in tokens { endSoon(token, now: now) } }

@@ -157,7 +157,7 @@ struct Sinks<T: Transport> {
 
     /// - Parameters:
     ///   - listener: Hears when feeds of the subscribers have grown, and has them advanced.
-    ///   - read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:)``.
+    ///   - read: Asks for a slice of history; the answer comes back through ``finishReading(_:_:now:)``.
     init(
         fanOut: FanOut, start: ContinuousClock.Instant = .now, listener: any FeedListener, transport: T,
         read: @escaping (Replayer.Request, SinkToken) -> Replayer.Place
@@ -193,7 +193,7 @@ struct Sinks<T: Transport> {
         now: ContinuousClock.Instant, leaseChanged: @escaping @Sendable (SinkToken) -> Void
     ) -> SinkToken {
         if count == 0 { schedule = Schedule(heartbeat: fanOut.configuration.heartbeat, now: now) }
-        let group = groupIndex(of: subscription.feed) ?? makeGroup(subscription)
+        let group = groupIndex(of: subscription.feed) ?? makeGroup(of: subscription.feed, subscription.selection)
         groups[Int(group)]?.memberCount += 1
         let index = free.popLast() ?? Int32(members.count)
         if index == members.count { members.append(Member()) }
@@ -224,16 +224,16 @@ struct Sinks<T: Transport> {
         return token
     }
 
-    private mutating func makeGroup(_ subscription: Subscription) -> Int32 {
+    mutating func makeGroup(of feed: FeedID, _ selection: Selection) -> Int32 {
         // Growth is heard of from before the group takes its place at the feed's end.
-        fanOut.listen(listener, to: subscription.feed)
-        fanOut.keep(subscription.feed)
-        let group = Group(feed: subscription.feed, selection: subscription.selection, mark: fanOut.tail)
+        fanOut.listen(listener, to: feed)
+        fanOut.keep(feed)
+        let group = Group(feed: feed, selection: selection, mark: fanOut.tail)
         let index = freeGroups.popLast().map(Int.init) ?? groups.count
         if index == groups.count { groups.append(group) } else { groups[index] = group }
-        let missing = subscription.feed.index + 1 - groupIndices.count
+        let missing = feed.index + 1 - groupIndices.count
         if missing > 0 { groupIndices += repeatElement(-1, count: missing) }
-        groupIndices[subscription.feed.index] = Int32(index)
+        groupIndices[feed.index] = Int32(index)
         return Int32(index)
     }
 
@@ -269,9 +269,14 @@ struct Sinks<T: Transport> {
         members[Int(index)].end = .never
         free.append(index)
         leases[index] = nil
-        groups[Int(group)]?.memberCount -= 1
         fanOut.streamClosed(reason, onOwnSocket: T.hasOwnSockets)
         if count == 0 { lastRead = nil }
+        leave(group)
+    }
+
+    /// A member has left a group for good, which goes with its last.
+    mutating func leave(_ group: Int32) {
+        groups[Int(group)]?.memberCount -= 1
         guard let left = groups[Int(group)], left.memberCount == 0 else { return }
         fanOut.ignore(listener, left.feed)
         fanOut.close(left.feed)

@@ -33,8 +33,15 @@ struct StreamLedger {
     }
 
     private final class RequestName: Sendable {
-        let id: String
-        init(_ id: String) { self.id = id }
+        let id: String?
+        let trace: TraceParent?
+
+        /// `nil` if a request has no name.
+        init?(_ client: StreamClient) {
+            guard client.requestID != nil || client.trace != nil else { return nil }
+            id = client.requestID
+            trace = client.trace
+        }
     }
 
     /// At the index of the member.
@@ -48,7 +55,7 @@ struct StreamLedger {
         if index >= entries.count { entries += repeatElement(Entry(), count: Int(index) + 1 - entries.count) }
         entries[Int(index)] = Entry(
             opened: Int64(opened.milliseconds), address: client?.address,
-            request: client?.requestID.map(RequestName.init))
+            request: client.flatMap(RequestName.init))
     }
 
     /// - Returns: what is known of the stream.
@@ -56,7 +63,8 @@ struct StreamLedger {
         let entry = entries[Int(index)]
         entries[Int(index)] = Entry()
         return (
-            StreamClient(address: entry.address, requestID: entry.request?.id), .milliseconds(Int(entry.opened)),
+            StreamClient(address: entry.address, requestID: entry.request?.id, trace: entry.request?.trace),
+            .milliseconds(Int(entry.opened)),
             entry.count
         )
     }

@@ -23,13 +23,16 @@ struct HubAccess: Sendable {
     private let tokens: TokenAccess?
     private let metrics: any MetricsFactory
 
+    /// - Parameter store: Where the nodes share tickets; `nil`: they do not.
     /// - Throws: ``SettingsError`` if a key, a URL or a file is unusable.
     init(
-        _ settings: AccessSettings, logger: Logger, metrics: any MetricsFactory = NOOPMetricsHandler.instance
+        _ settings: AccessSettings, store: (any OneTimeStore)? = nil, logger: Logger,
+        metrics: any MetricsFactory = NOOPMetricsHandler.instance
     ) async throws {
         self.metrics = metrics
         tickets = Tickets(
-            lifetime: settings.ticketLifetime, capacity: settings.maxTickets, share: settings.maxTicketsPerPrincipal)
+            lifetime: settings.ticketLifetime, capacity: settings.maxTickets, share: settings.maxTicketsPerPrincipal,
+            store: store)
         if settings.isOpen {
             tokens = nil
             control = .local

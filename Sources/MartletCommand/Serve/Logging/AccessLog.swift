@@ -104,6 +104,7 @@ final class AccessLog: Sendable {
         add("stream", stream.name)
         add("address", stream.client.address)
         add("request_id", stream.client.requestID)
+        add("traceparent", stream.client.trace?.description)
         return fields
     }
 }

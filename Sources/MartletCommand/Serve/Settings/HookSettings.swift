@@ -9,6 +9,8 @@ struct HookSettings: Equatable, Sendable {
     /// `nil`: there are no hooks.
     var url: String?
     var topics: [TopicSelector] = [.every]
+    /// Whether there are hooks about streams that have ended.
+    var closed = false
     /// The secrets, one in each line.
     var secret: SecretText?
     var limits = HookLimits()
@@ -19,7 +21,9 @@ struct HookSettings: Equatable, Sendable {
     /// - Throws: ``SettingsError`` if the settings contradict each other or a secret is unusable.
     func check() throws(SettingsError) {
         if url == nil {
-            for (name, isSet) in [("hook-secret", secret != nil), ("hook-topics", topics != [.every])] where isSet {
+            for (name, isSet) in [
+                ("hook-secret", secret != nil), ("hook-topics", topics != [.every]), ("hook-closed", closed),
+            ] where isSet {
                 throw SettingsError("\(name) is set without hook-url; set hook-url too")
             }
         }

@@ -176,7 +176,7 @@ extension HubSettings {
     /// A board for nodes that share the log; `nil` if the log belongs to one process, or has no place for a board.
     ///
     /// - Parameter name: What the nodes exchange there.
-    func makeBoard(_ name: String) -> (any NodeBoard)? {
+    func makeBoard(_ name: String) -> (any NodeBoard & OneTimeStore)? {
         #if Redis
         if case .redis(let address) = log { return RedisBoard(address.configuration, name: name) }
         #endif

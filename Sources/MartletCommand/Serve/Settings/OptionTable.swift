@@ -259,6 +259,9 @@ extension HubSettings {
             "hook-topics", \.hooks.topics, .selectors(example: "sensors/{id}"), default: "*",
             help: "A list of topics and templates of topics that hooks are about"),
         Setting(
+            "hook-closed", \.hooks.closed, .flag,
+            help: "Send a hook for each stream that ends, too, with the reason"),
+        Setting(
             "hook-secret", \.hooks.secret,
             .optional(.secret, example: SecretText(text: "file:/run/secrets/hooks")), default: "none",
             help: "The secrets that sign hooks, one in each line"),

@@ -58,7 +58,8 @@ struct HubSettingsTests {
         "ticket-lifetime": "10s", "cookie-name": "token", "cors-origin": "https://a.example, http://b.example:1",
         "publish-origin": "*", "subscriptions": "true",
         "hook-url": "http://127.0.0.1:3000/hooks", "hook-topics": "sensors/{id} a", "hook-secret": "file:\(secretFile)",
-        "hook-delay": "3s", "hook-timeout": "2s", "hook-queue": "7", "hook-age": "10m", "hook-tracked-topics": "11",
+        "hook-closed": "true", "hook-delay": "3s", "hook-timeout": "2s", "hook-queue": "7", "hook-age": "10m",
+        "hook-tracked-topics": "11",
         "log-level": "debug", "log-format": "json", "access-log": "true",
     ]
 
@@ -127,6 +128,7 @@ struct HubSettingsTests {
         settings.hooks.url = "http://127.0.0.1:3000/hooks"
         settings.hooks.topics = ["sensors/{id}", "a"]
         settings.hooks.secret = SecretText(text: "the new secret of hooks\nthe old secret of hooks\n")
+        settings.hooks.closed = true
         settings.hooks.limits.delay = .seconds(3)
         settings.hooks.limits.timeout = .seconds(2)
         settings.hooks.limits.queue = 7
@@ -171,7 +173,9 @@ struct HubSettingsTests {
         #expect(!settings.accessLog)
         #expect(settings.access == AccessSettings())
         #expect(settings.access.isOpen)
-        #expect(settings.hooks == HookSettings() && settings.hooks.url == nil && settings.hooks.topics == [.every])
+        #expect(
+            settings.hooks == HookSettings() && settings.hooks.url == nil && !settings.hooks.closed
+                && settings.hooks.topics == [.every])
         #expect(settings.hooks.limits.delay == .seconds(5) && settings.hooks.limits.timeout == .seconds(5))
         #expect(settings.hooks.limits.queue == 10_000 && settings.hooks.limits.maximumAge == .seconds(3600))
         #expect(settings.hooks.limits.trackedTopics == 100_000)
