@@ -7,25 +7,73 @@ import MartletSupport
 /// Two events are equal where all their texts have the same bytes: spellings of one text in Unicode are told apart.
 public struct Event: Hashable, Sendable {
     public var topic: Topic
-    /// Additional topics. The event reaches each subscriber of any of its topics once.
-    public var alternates: [Topic]
     /// The data, any text; may have several lines, may be empty.
     public var data: String
+    /// Whether only subscribers with a right to any of its topics receive the event.
+    public var isPrivate: Bool
+    private var box: Box?
+
+    /// What many events do not have.
+    private struct Rest: Sendable {
+        var alternates: [Topic] = []
+        var id: String?
+        var type: String?
+        var retry: Int?
+        var key: String?
+        var life: LifeBox?
+
+        var isEmpty: Bool {
+            alternates.isEmpty && id == nil && type == nil && retry == nil && key == nil && life == nil
+        }
+    }
+
+    /// An object, so that events stay small and are copied fast: each passes through many hands.
+    private final class Box: Sendable {
+        let rest: Rest
+
+        init(_ rest: Rest) { self.rest = rest }
+    }
+
+    private var rest: Rest {
+        get { box?.rest ?? Rest() }
+        set { box = newValue.isEmpty ? nil : Box(newValue) }
+    }
+
+    /// Additional topics. The event reaches each subscriber of any of its topics once.
+    public var alternates: [Topic] {
+        get { box?.rest.alternates ?? [] }
+        set { rest.alternates = newValue }
+    }
+
     /// The id on the wire. `nil`: the hub generates one that carries the event's position.
     ///
     /// An id that was published before makes a new event all the same; resuming from it starts after its earliest
     /// occurrence in history.
-    public var id: String?
+    public var id: String? {
+        get { box?.rest.id }
+        set { rest.id = newValue }
+    }
+
     /// The name under which `EventSource` dispatches the event. `nil`: `message`.
-    public var type: String?
+    public var type: String? {
+        get { box?.rest.type }
+        set { rest.type = newValue }
+    }
+
     /// How long a client waits before it reconnects from now on, in milliseconds. `nil`: unchanged.
-    public var retry: Int?
+    public var retry: Int? {
+        get { box?.rest.retry }
+        set { rest.retry = newValue }
+    }
+
     /// Events of one key replace each other where only the latest counts.
-    public var key: String?
-    /// Whether only subscribers with a right to any of its topics receive the event.
-    public var isPrivate: Bool
-    /// The statements about the topic and the like. An object, so that events without any stay small.
-    private var lifeBox: LifeBox?
+    public var key: String? {
+        get { box?.rest.key }
+        set { rest.key = newValue }
+    }
+
+    /// The statements about the topic and the like.
+    private var lifeBox: LifeBox? { box?.rest.life }
 
     public init(
         topic: Topic,
@@ -38,13 +86,10 @@ public struct Event: Hashable, Sendable {
         isPrivate: Bool = false
     ) {
         self.topic = topic
-        self.alternates = alternates
         self.data = data
-        self.id = id
-        self.type = type
-        self.retry = retry
-        self.key = key
         self.isPrivate = isPrivate
+        let rest = Rest(alternates: alternates, id: id, type: type, retry: retry, key: key)
+        if !rest.isEmpty { box = Box(rest) }
     }
 
     /// The event that ends a topic; see ``Hub/close(_:writer:)``.
@@ -63,7 +108,7 @@ public struct Event: Hashable, Sendable {
 
     var life: TopicLife {
         get { lifeBox?.life ?? TopicLife() }
-        set { lifeBox = newValue == TopicLife() ? nil : LifeBox(newValue) }
+        set { rest.life = newValue == TopicLife() ? nil : LifeBox(newValue) }
     }
 
     /// Whether the event says anything about its topic, how long it is true, or its trace.
