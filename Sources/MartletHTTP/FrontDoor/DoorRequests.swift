@@ -50,25 +50,47 @@ package struct DoorSubscribe: DoorRequest {
 
     package func answerNow() throws -> DoorAnswer? {
         guard !route.hub.isDraining else { throw NotAtTheDoor() }
-        let start = ContinuousClock.now
-        guard var grant = try access.judgeNow(request, .subscribe) else { return nil }
-        grant.judged = start
-        let stream = try route.stream(for: request, grant: grant)
-        return try route.hub.subscribeNow(to: stream, for: request).map { try answer($0, stream) }
+        do {
+            let start = ContinuousClock.now
+            guard var grant = try access.judgeNow(request, .subscribe) else { return nil }
+            grant.judged = start
+            let stream = try route.stream(for: request, grant: grant)
+            return try route.hub.subscribeNow(to: stream, for: request).map { try answer($0, stream) }
+        } catch {
+            return try answer(error)
+        }
     }
 
     package func answer() async throws -> DoorAnswer {
-        let start = ContinuousClock.now
-        var grant = try await access.judge(request, .subscribe)
-        grant.judged = start
-        let stream = try route.stream(for: request, grant: grant)
-        let subscription =
-            if let now = try route.hub.subscribeNow(to: stream, for: request) { now } else {
-                try await route.hub.subscribe(to: stream, for: request, route.hub.logger).0
-            }
-        // The server says when to come back.
-        guard !route.hub.isDraining else { throw NotAtTheDoor() }
-        return try answer(subscription, stream)
+        do {
+            let start = ContinuousClock.now
+            var grant = try await access.judge(request, .subscribe)
+            grant.judged = start
+            let stream = try route.stream(for: request, grant: grant)
+            let subscription =
+                if let now = try route.hub.subscribeNow(to: stream, for: request) { now } else {
+                    try await route.hub.subscribe(to: stream, for: request, route.hub.logger).0
+                }
+            // The server says when to come back.
+            guard !route.hub.isDraining else { throw NotAtTheDoor() }
+            return try answer(subscription, stream)
+        } catch {
+            return try answer(error)
+        }
+    }
+
+    /// Refuses a stream here, where that is cheap: a client may ask for the same again and again.
+    private func answer(_ error: any Error) throws -> DoorAnswer {
+        switch error {
+        case let problem as Problem:
+            route.hub.countRefusal(problem)
+            return .bytes(reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView))
+        case let refusal as ClientRefusal:
+            route.hub.clientRefused(refusal)
+            let opening = WireBytes.opening(after: nil, retry: route.hub.retry())
+            return .bytes(reply.bytes(.ok, .eventStream, opening.plain.readableBytesView))
+        default: throw error
+        }
     }
 
     private func answer(_ subscription: Subscription, _ stream: HubStream) throws -> DoorAnswer {
@@ -108,9 +130,13 @@ package struct DoorPublish: DoorRequest {
     private static let headers: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
 
     package func answerNow() throws -> DoorAnswer? {
-        guard let grant = try access.judgeNow(request, .publish) else { return nil }
-        try grant.checkPublishing(event)
-        return try publishNow(once: try request.idempotencyKey, grant)
+        do {
+            guard let grant = try access.judgeNow(request, .publish) else { return nil }
+            try grant.checkPublishing(event)
+            return try publishNow(once: try request.idempotencyKey, grant)
+        } catch let problem as Problem {
+            return answer(problem)
+        }
     }
 
     /// `nil` if it has to wait. If nothing is published, the client has not spent anything, since it is tried again.
@@ -128,9 +154,14 @@ package struct DoorPublish: DoorRequest {
     }
 
     package func answer() async throws -> DoorAnswer {
-        let grant = try await access.judge(request, .publish)
-        try grant.checkPublishing(event)
-        let key = try request.idempotencyKey
+        let (grant, key): (Grant, String?)
+        do {
+            grant = try await access.judge(request, .publish)
+            try grant.checkPublishing(event)
+            key = try request.idempotencyKey
+        } catch let problem as Problem {
+            return answer(problem)
+        }
         if let answer = try publishNow(once: key, grant) { return answer }
         // From here on the event may have been published, so the server must not try again.
         do {
