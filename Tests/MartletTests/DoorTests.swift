@@ -237,11 +237,11 @@ private struct LineRequest: DoorRequest {
     let subscribe: @Sendable () throws -> Subscription
 
     /// The letters of requests for the door.
-    static let kinds = "plqbsSfe"
+    static let kinds = "plqbsSferR"
 
     func answerNow() throws -> DoorAnswer? {
         switch Character(UnicodeScalar(kind)) {
-        case "l", "S", "f": nil
+        case "l", "S", "f", "R": nil
         default: try wholeAnswer()
         }
     }
@@ -252,6 +252,7 @@ private struct LineRequest: DoorRequest {
         switch Character(UnicodeScalar(kind)) {
         case "f", "e": throw Failure()
         case "s", "S": .stream(try subscribe(), opening: Self.reply(kind, text), framing: .plain)
+        case "r", "R": .refusal(Self.reply(kind, text))
         default: .bytes(Self.reply(kind, text))
         }
     }
@@ -261,6 +262,7 @@ private struct LineRequest: DoorRequest {
         switch Character(UnicodeScalar(kind)) {
         case "p": Array("+".utf8) + text + "\n".utf8
         case "l": Array("~".utf8) + text + "\n".utf8
+        case "r", "R": Array("-".utf8) + text + "\n".utf8
         case "q": Array("\(text.count)\n".utf8)
         case "b": [UInt8](repeating: kind, count: Int(String(decoding: text, as: UTF8.self)) ?? 0) + "\n".utf8
         default: Array("<".utf8) + text + ">".utf8
@@ -283,7 +285,7 @@ private struct Outcome: Equatable {
             let (kind, text) = (lines[lines.startIndex], lines[lines.startIndex..<newline].dropFirst())
             rest = Array(lines)
             switch Character(UnicodeScalar(kind)) {
-            case "p", "l", "q", "b": answers += LineRequest.reply(kind, text)
+            case "p", "l", "q", "b", "r", "R": answers += LineRequest.reply(kind, text)
             case "s", "S":
                 answers += LineRequest.reply(kind, text)
                 rest = []
@@ -667,6 +669,54 @@ private func withRunningHub(_ body: @Sendable @escaping (Hub) async throws -> Vo
         #expect(bench.door.hasAnswered)
         bench.door.flushAnswers(now: bench.now)
         #expect(bench.received(socket) == "+1\n+2\n+3\n")
+    }
+
+    @Test("A connection is answered only so many requests before others have their turn")
+    func pipelinesTakeTurns() {
+        let bench = DoorBench()
+        let script = (0..<100).map { "p\($0)\n" }.joined()
+        let greedy = bench.network.connect(to: DoorBench.listeners[0])
+        bench.network.send(script.utf8, on: greedy)
+        let quick = bench.network.connect(to: DoorBench.listeners[0])
+        bench.network.send("p1\n".utf8, on: quick)
+        bench.door.listenerIsReady(DoorBench.listeners[0])
+        var calls = 0
+        bench.door.takeTurns(until: bench.now + FakeDoor.turn) { [now = bench.now] in
+            calls += 1
+            // Time for two: each accepts one, and the second goes on with the first.
+            return calls < 3 ? now : now + FakeDoor.turn
+        }
+        bench.door.flushAnswers(now: bench.now)
+        #expect(bench.received(quick) == "+1\n")
+        #expect(bench.received(greedy).split(separator: "\n").count == 2 * FakeDoor.mostRequests)
+        bench.settle()
+        bench.check(greedy, script: script)
+        bench.check(quick, script: "p1\n")
+    }
+
+    @Test("A connection that was refused waits before its next request, and no other waits", arguments: ["r", "R"])
+    func pauses(kind: String) {
+        let bench = DoorBench()
+        let refused = bench.connect("p0\n\(kind)1\np2\n\(kind)3\n")
+        bench.finishAll()
+        #expect(bench.received(refused) == "+0\n-1\n")
+        bench.send("p4\n", on: refused)
+        let quick = bench.connect("p5\n")
+        #expect(bench.received(quick) == "+5\n")
+        bench.advance(by: FakeDoor.pause - .milliseconds(1))
+        #expect(bench.received(refused) == "+0\n-1\n")
+        bench.advance(by: .milliseconds(1))
+        bench.finishAll()
+        #expect(bench.received(refused) == "+0\n-1\n+2\n-3\n")
+        bench.advance(by: FakeDoor.pause)
+        bench.check(refused, script: "p0\n\(kind)1\np2\n\(kind)3\np4\n")
+        // One that leaves meanwhile is closed.
+        let gone = bench.connect("\(kind)1\n")
+        bench.finishAll()
+        bench.end(gone)
+        bench.advance(by: FakeDoor.pause)
+        #expect(bench.isClosed(gone))
+        bench.check()
     }
 
     @Test("More requests than the buffer holds are all answered")

@@ -83,12 +83,11 @@ package struct DoorSubscribe: DoorRequest {
     private func answer(_ error: any Error) throws -> DoorAnswer {
         switch error {
         case let problem as Problem:
-            route.hub.countRefusal(problem)
-            return .bytes(reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView))
+            return route.hub.refuse(problem, reply)
         case let refusal as ClientRefusal:
             route.hub.clientRefused(refusal)
             let opening = WireBytes.opening(after: nil, retry: route.hub.retry())
-            return .bytes(reply.bytes(.ok, .eventStream, opening.plain.readableBytesView))
+            return .refusal(reply.bytes(.ok, .eventStream, opening.plain.readableBytesView))
         default: throw error
         }
     }
@@ -178,8 +177,14 @@ package struct DoorPublish: DoorRequest {
         .bytes(reply.bytes(.ok, Self.headers, route.text(ofAnswer: id).utf8))
     }
 
-    private func answer(_ problem: Problem) -> DoorAnswer {
-        route.hub.countRefusal(problem)
-        return .bytes(reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView))
+    private func answer(_ problem: Problem) -> DoorAnswer { route.hub.refuse(problem, reply) }
+}
+
+extension Hub {
+    /// Refuses a request at the door.
+    fileprivate func refuse(_ problem: Problem, _ reply: DoorReply) -> DoorAnswer {
+        countRefusal(problem)
+        let bytes = reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView)
+        return problem.limit == nil ? .bytes(bytes) : .refusal(bytes)
     }
 }

@@ -124,8 +124,10 @@ struct Door<T: DoorTransport> {
         var takeDeadline: ContinuousClock.Instant?
         /// Whether it is in the queue of those that wait for a request; it stays there while its requests are answered.
         var isIdleQueued = false
-        /// Whether there are requests in the input that were not looked at.
+        /// Whether there may be requests in the input that were not looked at.
         var isHeldUp = false
+        /// Whether they have to wait until a pause is over.
+        var isPaused = false
         /// How often more of an incomplete request has come.
         var pieces = 0
     }
@@ -138,6 +140,8 @@ struct Door<T: DoorTransport> {
         case rest
         /// That the client takes its answers. The connection is closed after the write timeout.
         case room
+        /// That a pause is over.
+        case pause
         /// The answer of the keeper. The time is the keeper's.
         case answer
     }
@@ -150,6 +154,10 @@ struct Door<T: DoorTransport> {
     static var mostPieces: Int { 16 }
     /// How long the connections may take in a turn.
     static var turn: Duration { .milliseconds(1) }
+    /// The most requests that one connection is answered before the others have their turn.
+    static var mostRequests: Int { 8 }
+    /// How long a connection waits after a refusal before its next request is looked at.
+    static var pause: Duration { .milliseconds(100) }
     /// How long nothing is accepted when no descriptors are left.
     static var acceptPause: Duration { .milliseconds(200) }
 
@@ -173,7 +181,7 @@ struct Door<T: DoorTransport> {
     /// Connections with answers that are sent at the end of the turn.
     private var flushes: [DoorToken] = []
     /// For each wait the connections that may be in it, in the order of their deadlines.
-    private var queues: [Deque<(token: DoorToken, deadline: ContinuousClock.Instant)>] = [[], [], []]
+    private var queues: [Deque<(token: DoorToken, deadline: ContinuousClock.Instant)>] = [[], [], [], []]
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: mostBytes, alignment: 16)
     /// The streams that have begun in this turn.
     var streams: [DoorStream] = []
@@ -264,13 +272,11 @@ struct Door<T: DoorTransport> {
     mutating func takeTurns(until end: ContinuousClock.Instant, clock: () -> ContinuousClock.Instant = { .now }) {
         var now = clock()
         while now < end, hasTurns {
-            for _ in 0..<8 {
-                if let token = line.popFirst(), let index = index(of: token) {
-                    connections[Int(index)].isInLine = false
-                    read(index, now: now)
-                }
-                acceptOne(now: now)
+            if let token = line.popFirst(), let index = index(of: token) {
+                connections[Int(index)].isInLine = false
+                if connections[Int(index)].isHeldUp { goOn(index, now: now) } else { read(index, now: now) }
             }
+            acceptOne(now: now)
             now = clock()
         }
     }
@@ -340,6 +346,17 @@ struct Door<T: DoorTransport> {
         }
     }
 
+    /// Takes requests that were read before.
+    private mutating func goOn(_ index: Int32, now: ContinuousClock.Instant) {
+        // It is lined up once there is room.
+        guard connections[Int(index)].output.count < Self.mostBytes, !connections[Int(index)].isLeaving,
+            !connections[Int(index)].isPaused
+        else { return }
+        connections[Int(index)].isHeldUp = false
+        takeInput(index, now: now)
+        if !connections[Int(index)].isHeldUp { resumeReading(index) }
+    }
+
     private mutating func takeInput(_ index: Int32, now: ContinuousClock.Instant) {
         let input = connections[Int(index)].input
         connections[Int(index)].input = []
@@ -350,6 +367,7 @@ struct Door<T: DoorTransport> {
     private mutating func take(_ index: Int32, from bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) {
         guard let keeper = connections[Int(index)].keeper else { return }
         var rest = bytes[...]
+        var answered = 0
         while !rest.isEmpty {
             let some = UnsafeRawBufferPointer(rebasing: rest)
             switch keeper.read(some, from: connections[Int(index)].peer) {
@@ -380,13 +398,22 @@ struct Door<T: DoorTransport> {
                         connections[Int(index)].awaited = length
                         return launch(token(of: index), request)
                     }
-                    guard case .bytes(let bytes) = answer else { return begin(index, answer) }
-                    reply(index, bytes)
                     rest = rest.dropFirst(length)
+                    answered += 1
+                    switch answer {
+                    case .stream: return begin(index, answer)
+                    case .bytes(let bytes): reply(index, bytes)
+                    case .refusal(let bytes):
+                        reply(index, bytes)
+                        connections[Int(index)].input = Array(UnsafeRawBufferPointer(rebasing: rest))
+                        return pause(index, now: now)
+                    }
                     // Its next requests are answered when it has taken these answers.
-                    if connections[Int(index)].output.count >= Self.mostBytes, !rest.isEmpty {
+                    let isFull = connections[Int(index)].output.count >= Self.mostBytes
+                    if isFull || answered >= Self.mostRequests, !rest.isEmpty {
                         connections[Int(index)].isHeldUp = true
                         connections[Int(index)].input = Array(UnsafeRawBufferPointer(rebasing: rest))
+                        if !isFull { lineUp(index) }
                         return
                     }
                 } catch {
@@ -413,8 +440,19 @@ struct Door<T: DoorTransport> {
             if connections[Int(index)].isLeaving { return }
             if connections[Int(index)].input.isEmpty { wait(index, now: now) } else { takeInput(index, now: now) }
             resumeReading(index)
+        case .success(.refusal(let bytes)):
+            connections[Int(index)].input.removeFirst(length)
+            reply(index, bytes)
+            if !connections[Int(index)].isLeaving { pause(index, now: now) }
         case .success(let answer): begin(index, answer)
         }
+    }
+
+    /// Has the next requests of a connection wait.
+    private mutating func pause(_ index: Int32, now: ContinuousClock.Instant) {
+        connections[Int(index)].isHeldUp = true
+        connections[Int(index)].isPaused = true
+        queues[Wait.pause.rawValue].append((token(of: index), now + Self.pause))
     }
 
     private mutating func resumeReading(_ index: Int32) {
@@ -485,11 +523,7 @@ struct Door<T: DoorTransport> {
         }
         guard connections[Int(index)].awaited == 0 else { return }
         if connections[Int(index)].isLeaving { return leave(index) }
-        if connections[Int(index)].isHeldUp {
-            connections[Int(index)].isHeldUp = false
-            takeInput(index, now: now)
-        }
-        resumeReading(index)
+        if connections[Int(index)].isHeldUp { lineUp(index) } else { resumeReading(index) }
     }
 
     /// The socket of a connection is full.
@@ -542,7 +576,7 @@ struct Door<T: DoorTransport> {
 
     /// Judges those whose time has come.
     mutating func expire(now: ContinuousClock.Instant) {
-        for wait in [Wait.request, .rest, .room] {
+        for wait in [Wait.request, .rest, .room, .pause] {
             while let (token, deadline) = queues[wait.rawValue].first, deadline <= now {
                 queues[wait.rawValue].removeFirst()
                 guard let index = index(of: token) else { continue }
@@ -570,6 +604,9 @@ struct Door<T: DoorTransport> {
             if connection.wait == .rest, connection.deadline <= now { give(index) }
         case .room:
             if let deadline = connection.takeDeadline, deadline <= now { remove(index) }
+        case .pause:
+            connections[Int(index)].isPaused = false
+            lineUp(index)
         case .answer:
             break
         }
