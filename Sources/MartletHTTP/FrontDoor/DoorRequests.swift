@@ -87,7 +87,8 @@ package struct DoorSubscribe: DoorRequest {
         case let refusal as ClientRefusal:
             route.hub.clientRefused(refusal)
             let opening = WireBytes.opening(after: nil, retry: route.hub.retry())
-            return .refusal(reply.bytes(.ok, .eventStream, opening.plain.readableBytesView))
+            // The client closes its connection, and waits.
+            return .bytes(reply.bytes(.ok, .eventStream, opening.plain.readableBytesView))
         default: throw error
         }
     }
