@@ -237,11 +237,11 @@ private struct LineRequest: DoorRequest {
     let subscribe: @Sendable () throws -> Subscription
 
     /// The letters of requests for the door.
-    static let kinds = "plqbsSferR"
+    static let kinds = "plqbsSferRzZ"
 
     func answerNow() throws -> DoorAnswer? {
         switch Character(UnicodeScalar(kind)) {
-        case "l", "S", "f", "R": nil
+        case "l", "S", "f", "R", "Z": nil
         default: try wholeAnswer()
         }
     }
@@ -253,6 +253,7 @@ private struct LineRequest: DoorRequest {
         case "f", "e": throw Failure()
         case "s", "S": .stream(try subscribe(), opening: Self.reply(kind, text), framing: .plain)
         case "r", "R": .refusal(Self.reply(kind, text))
+        case "z", "Z": .last(Self.reply(kind, text))
         default: .bytes(Self.reply(kind, text))
         }
     }
@@ -716,6 +717,19 @@ private func withRunningHub(_ body: @Sendable @escaping (Hub) async throws -> Vo
         bench.end(gone)
         bench.advance(by: FakeDoor.pause)
         #expect(bench.isClosed(gone))
+        bench.check()
+    }
+
+    @Test("A connection is closed behind its last answer, once the client has taken it", arguments: ["z", "Z"])
+    func lastAnswer(kind: String) {
+        let bench = DoorBench()
+        let socket = bench.connect("p1\n\(kind)2\np3\n", room: 4)
+        bench.finishAll()
+        #expect(bench.received(socket) == "+1\n<")
+        #expect(!bench.isClosed(socket))
+        bench.makeRoom(in: socket)
+        #expect(bench.received(socket) == "+1\n<2>")
+        #expect(bench.isClosed(socket))
         bench.check()
     }
 

@@ -122,7 +122,7 @@ struct FeedTableTests {
 
     @Test("Subscribers of skipped topics go on at the tail when they fall out of the window, and only those")
     mutating func skipping() throws {
-        table = FeedTable(tail: .at(0), windowBytes: 1, skipped: ["a", "t/{x}"])
+        table = FeedTable(tail: .at(0), windowBytes: 1, slowRules: SlowRules(skipped: ["a", "t/{x}"]))
         let skipping = try [Selection.of("a"), .of("t/1", "a"), Selection(selectors: ["t/{x}", "a"])].map {
             try table.open($0)
         }
@@ -144,6 +144,9 @@ struct FeedTableTests {
         #expect(step(skipping[0], .at(behind)).hasPrefix("replay after 3"))
         append("a")
         #expect(step(skipping[0], .at(behind)) == "skip to 12")
+        // Other rules are for subscribers that are there, too.
+        table.slowRules = SlowRules(skipped: ["b"])
+        #expect(step(skipping[0], .at(behind)).hasPrefix("replay after 3"))
     }
 
     @Test("When the log has lost events, all subscribers are sent to the log, and the window starts again")

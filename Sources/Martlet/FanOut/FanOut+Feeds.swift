@@ -76,8 +76,12 @@ extension FanOut {
     /// The events that readers need: those that have not expired, were not purged, and are not replaced where only the
     /// newest value of a key counts.
     func current(_ records: [Record]) -> [Record] {
-        current(conflated.map { records.conflated(where: $0.selects) } ?? records) { $0 }
+        let latest = state.withLock { $0.feeds?.slowRules.latest }
+        return current(latest.map { records.conflated(where: $0.selects) } ?? records) { $0 }
     }
+
+    /// Uses other rules from now on, for all subscribers.
+    func use(_ rules: SlowRules) { state.withLock { $0.feeds?.slowRules = rules } }
 
     /// The values that are still there for readers.
     func current(_ frames: [Frame]) -> [Frame] { current(frames, \.record) }

@@ -80,8 +80,8 @@ extension FanOut {
                 tail: end, windowBytes: configuration.windowBytes,
                 templatesAlike: configuration.limits.templatesAlike, present: present,
                 stateKeys: configuration.stateKeys, stateBytes: configuration.stateBytes,
-                rememberedTopics: configuration.rememberedTopics, conflated: configuration.latestTopics,
-                skipped: configuration.skippedTopics)
+                rememberedTopics: configuration.rememberedTopics,
+                slowRules: SlowRules(latest: configuration.latestTopics, skipped: configuration.skippedTopics))
             state.phase = .running
         }
         changed.fire()

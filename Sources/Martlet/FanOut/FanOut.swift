@@ -27,8 +27,6 @@ package final class FanOut: Sendable {
     let changed = Signal()
     /// Fires when publishers do not need to wait for shards any more.
     let progressed = Signal()
-    /// The topics of which only the newest value of each key counts; `nil` if there are none.
-    let conflated: Selection?
     let metrics: HubMetrics
     let logger: Logger
     let startThread: WorkThread.Starter
@@ -79,7 +77,6 @@ package final class FanOut: Sendable {
         self.log = log
         immediateLog = log as? any ImmediateLog
         self.configuration = configuration
-        conflated = configuration.latestTopics.isEmpty ? nil : Selection(selectors: configuration.latestTopics)
         self.logger = logger
         self.metrics = HubMetrics(metrics, eventLog: log)
         self.startThread = startThread

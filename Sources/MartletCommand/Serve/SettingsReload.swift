@@ -39,6 +39,7 @@ actor SettingsReload {
             // Also if no setting has changed: the files that they name may have.
             try await access.reload(new.access, logger: logger)
             hub.clients.use(new.clients)
+            hub.setSlowRules(latestTopics: Set(new.latestTopics), skippedTopics: Set(new.skippedTopics))
             level.current = new.logLevel
             settings = new
             let names = changed.map(\.name).joined(separator: ", ")

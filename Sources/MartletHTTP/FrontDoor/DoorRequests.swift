@@ -56,8 +56,8 @@ package struct DoorSubscribe: DoorRequest {
             grant.judged = start
             let stream = try route.stream(for: request, grant: grant)
             return try route.hub.subscribeNow(to: stream, for: request).map { try answer($0, stream) }
-        } catch {
-            return try answer(error)
+        } catch let refusal as ClientRefusal {
+            return answer(refusal)
         }
     }
 
@@ -74,23 +74,17 @@ package struct DoorSubscribe: DoorRequest {
             // The server says when to come back.
             guard !route.hub.isDraining else { throw NotAtTheDoor() }
             return try answer(subscription, stream)
-        } catch {
-            return try answer(error)
+        } catch let refusal as ClientRefusal {
+            return answer(refusal)
         }
     }
 
-    /// Refuses a stream here, where that is cheap: a client may ask for the same again and again.
-    private func answer(_ error: any Error) throws -> DoorAnswer {
-        switch error {
-        case let problem as Problem:
-            return route.hub.refuse(problem, reply)
-        case let refusal as ClientRefusal:
-            route.hub.clientRefused(refusal)
-            let opening = WireBytes.opening(after: nil, retry: route.hub.retry())
-            // The client closes its connection, and waits.
-            return .bytes(reply.bytes(.ok, .eventStream, opening.plain.readableBytesView))
-        default: throw error
-        }
+    /// Tells a client that is above a limit to come back later. Here that is cheap, and it may ask again and again.
+    private func answer(_ refusal: ClientRefusal) -> DoorAnswer {
+        route.hub.clientRefused(refusal)
+        let opening = WireBytes.opening(after: nil, retry: route.hub.retry())
+        let bytes = reply.bytes(.ok, .eventStream, opening.plain.readableBytesView)
+        return reply.closes ? .last(bytes) : .bytes(bytes)
     }
 
     private func answer(_ subscription: Subscription, _ stream: HubStream) throws -> DoorAnswer {
@@ -130,13 +124,9 @@ package struct DoorPublish: DoorRequest {
     private static let headers: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
 
     package func answerNow() throws -> DoorAnswer? {
-        do {
-            guard let grant = try access.judgeNow(request, .publish) else { return nil }
-            try grant.checkPublishing(event)
-            return try publishNow(once: try request.idempotencyKey, grant)
-        } catch let problem as Problem {
-            return answer(problem)
-        }
+        guard let grant = try access.judgeNow(request, .publish) else { return nil }
+        try grant.checkPublishing(event)
+        return try publishNow(once: try request.idempotencyKey, grant)
     }
 
     /// `nil` if it has to wait. If nothing is published, the client has not spent anything, since it is tried again.
@@ -154,14 +144,9 @@ package struct DoorPublish: DoorRequest {
     }
 
     package func answer() async throws -> DoorAnswer {
-        let (grant, key): (Grant, String?)
-        do {
-            grant = try await access.judge(request, .publish)
-            try grant.checkPublishing(event)
-            key = try request.idempotencyKey
-        } catch let problem as Problem {
-            return answer(problem)
-        }
+        let grant = try await access.judge(request, .publish)
+        try grant.checkPublishing(event)
+        let key = try request.idempotencyKey
         if let answer = try publishNow(once: key, grant) { return answer }
         // From here on the event may have been published, so the server must not try again.
         do {
@@ -178,13 +163,8 @@ package struct DoorPublish: DoorRequest {
         .bytes(reply.bytes(.ok, Self.headers, route.text(ofAnswer: id).utf8))
     }
 
-    private func answer(_ problem: Problem) -> DoorAnswer { route.hub.refuse(problem, reply) }
-}
-
-extension Hub {
-    /// Refuses a request at the door.
-    fileprivate func refuse(_ problem: Problem, _ reply: DoorReply) -> DoorAnswer {
-        countRefusal(problem)
+    private func answer(_ problem: Problem) -> DoorAnswer {
+        route.hub.countRefusal(problem)
         let bytes = reply.bytes(problem.status, problem.allHeaders, problem.document.readableBytesView)
         return problem.limit == nil ? .bytes(bytes) : .refusal(bytes)
     }

@@ -54,19 +54,16 @@ struct Feed {
     var openTopics: Int32 = -1
     /// Whether a topic has ended or begun again since they were counted.
     var mustCountTopics = false
-    /// Whether a subscriber that falls out of the window goes on at the tail, and does not read history.
-    private let skips: Bool
     /// Whether what is missing in memory was not dropped for room, so that history has to say what it was.
     private var isRestarted = false
     /// The last group of events that reached it.
     private var group: UInt64 = 0
     private(set) var listeners = ShortList<(listener: any FeedListener, uses: Int)>()
 
-    init(id: FeedID = FeedID(rawValue: 0), selection: Selection, coveredFrom: Mark, skips: Bool = false) {
+    init(id: FeedID = FeedID(rawValue: 0), selection: Selection, coveredFrom: Mark) {
         self.id = id
         self.selection = selection
         self.coveredFrom = coveredFrom
-        self.skips = skips
     }
 
     /// Whether nothing comes any more: all topics have ended.
@@ -112,10 +109,15 @@ extension Feed {
     /// - Parameters:
     ///   - tail: The end of the log as this node knows it.
     ///   - covers: ``Log/covers(_:_:)``.
-    func step(_ cursor: Cursor, tail: Mark, limit: SliceLimit, covers: (Position, Position) -> Bool) -> Step {
+    ///   - skips: Whether a subscriber of a selection that falls out of the window goes on at the tail, and does not read
+    ///     history.
+    func step(
+        _ cursor: Cursor, tail: Mark, limit: SliceLimit, covers: (Position, Position) -> Bool,
+        skips: (Selection) -> Bool = { _ in false }
+    ) -> Step {
         switch cursor {
         case .at(let mark) where mark.sequence < coveredFrom.sequence:
-            return skips && !isRestarted ? .skip(to: tail) : .replay(after: mark.position, through: coveredFrom)
+            return !isRestarted && skips(selection) ? .skip(to: tail) : .replay(after: mark.position, through: coveredFrom)
         case .at(let mark):
             return take(after: mark.sequence, tail: tail, limit: limit)
         case .after(let position):

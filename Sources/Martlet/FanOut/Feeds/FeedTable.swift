@@ -33,11 +33,7 @@ struct FeedTable {
     private(set) var book: TopicBook
     /// The current value of each key.
     private(set) var values: StateTable
-    /// The topics of which only the newest value of each key counts; `nil` if there are none.
-    let conflated: Selection?
-    /// The topics whose subscribers go on at the tail when they fall out of the window.
-    private let skipped: Set<TopicSelector>
-    private let skippedTopics: Selection
+    var slowRules: SlowRules
 
     /// The memory of a frame in every feed that holds it; an estimate.
     static let bytesPerFeed = 48
@@ -49,17 +45,12 @@ struct FeedTable {
     /// - Parameters:
     ///   - templatesAlike: See ``Limits/templatesAlike``.
     ///   - present: What is so as of the tail.
-    ///   - conflated: See ``HubConfiguration/latestTopics``.
-    ///   - skipped: See ``HubConfiguration/skippedTopics``.
     init(
         tail: Position, windowBytes: Int, templatesAlike: Int = TemplateCensus.defaultMostAlike,
         present: Present = Present(), stateKeys: Int = 100_000, stateBytes: Int = 64 * 1024 * 1024,
-        rememberedTopics: Int = TopicBook.defaultCapacity, conflated: Set<TopicSelector> = [],
-        skipped: Set<TopicSelector> = []
+        rememberedTopics: Int = TopicBook.defaultCapacity, slowRules: SlowRules = SlowRules()
     ) {
-        self.skipped = skipped
-        skippedTopics = Selection(selectors: skipped)
-        self.conflated = conflated.isEmpty ? nil : Selection(selectors: conflated)
+        self.slowRules = slowRules
         book = TopicBook(present.topics.all, capacity: rememberedTopics)
         values = StateTable(keys: stateKeys, bytes: stateBytes)
         var sequence = SequenceNumber.zero
@@ -165,7 +156,7 @@ struct FeedTable {
         let isValue = record.event.key != nil && !isAnnounced
         guard !reached.isEmpty || isValue else { return }
         let frame = Frame(record, time: time, isAnnounced: isAnnounced)
-        if isValue, let old = values.set(frame, at: tail.sequence), conflated?.selects(record.event.topic) == true,
+        if isValue, let old = values.set(frame, at: tail.sequence), slowRules.latest?.selects(record.event.topic) == true,
             record.event.replaces(old.record.event)
         {
             old.supersede()
@@ -408,7 +399,7 @@ struct FeedTable {
         }
         generations[place] &+= 1
         let id = FeedID(index: place, generation: generations[place])
-        var feed = Feed(id: id, selection: selection, coveredFrom: tail, skips: skips(selection))
+        var feed = Feed(id: id, selection: selection, coveredFrom: tail)
         feed.openTopics = openTopics(of: selection)
         feeds[place] = feed
         ids[selection] = id
@@ -416,13 +407,6 @@ struct FeedTable {
         if isIndexed(selection) { changes.join(id, selection) }
         count(selection, by: 1)
         return id
-    }
-
-    /// Whether all that a selection asks for may be skipped.
-    private func skips(_ selection: Selection) -> Bool {
-        guard !skipped.isEmpty else { return false }
-        return selection.topics.allSatisfy(skippedTopics.selects)
-            && (skipped.contains(.every) || selection.patterns.allSatisfy(skipped.contains))
     }
 
     /// Whether the index has to know of feeds of a selection.
@@ -488,7 +472,9 @@ struct FeedTable {
         if case .values(let after, let mark, let opening) = cursor, let selection = feeds[place]?.selection {
             return read(selection, after: after, through: mark, opening, limit: limit, covers: covers)
         }
-        let step = feeds[place]?.step(cursor, tail: tail, limit: limit, covers: covers) ?? .caughtUp(tail)
+        let step =
+            feeds[place]?.step(cursor, tail: tail, limit: limit, covers: covers, skips: slowRules.skips)
+            ?? .caughtUp(tail)
         guard hasGoneTopics, case .deliver(let entries, let mark, let isLast) = step else { return step }
         let now = WallTime.now
         var current = ShortList<Feed.Entry>()

@@ -407,6 +407,7 @@ struct Door<T: DoorTransport> {
                         reply(index, bytes)
                         connections[Int(index)].input = Array(UnsafeRawBufferPointer(rebasing: rest))
                         return pause(index, now: now)
+                    case .last(let bytes): return end(index, with: bytes)
                     }
                     // Its next requests are answered when it has taken these answers.
                     let isFull = connections[Int(index)].output.count >= Self.mostBytes
@@ -444,8 +445,16 @@ struct Door<T: DoorTransport> {
             connections[Int(index)].input.removeFirst(length)
             reply(index, bytes)
             if !connections[Int(index)].isLeaving { pause(index, now: now) }
+        case .success(.last(let bytes)): end(index, with: bytes)
         case .success(let answer): begin(index, answer)
         }
+    }
+
+    /// Closes a connection behind an answer. What the client has sent behind its request is not looked at.
+    private mutating func end(_ index: Int32, with bytes: [UInt8]) {
+        connections[Int(index)].input = []
+        connections[Int(index)].isLeaving = true
+        reply(index, bytes)
     }
 
     /// Has the next requests of a connection wait.

@@ -80,6 +80,8 @@ package enum DoorAnswer: Sendable {
     /// A whole answer to a client that is above a limit of its own. The connection goes on after a pause, so that asking
     /// again and again costs the client its time and not the others theirs.
     case refusal([UInt8])
+    /// A whole answer, behind which the connection is closed.
+    case last([UInt8])
     /// The head of a stream and its first blocks. The connection belongs to the stream from here on.
     case stream(Subscription, opening: [UInt8], framing: Framing)
 }

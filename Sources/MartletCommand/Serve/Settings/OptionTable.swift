@@ -69,9 +69,11 @@ extension HubSettings {
             help: "The most bytes of current values"),
         Setting(
             "latest-topics", \.latestTopics, .selectors(example: "prices/{id}"), default: "none",
+            isReloadable: true,
             help: "A list of topics and templates of topics of which only the newest value of each key counts"),
         Setting(
             "skipped-topics", \.skippedTopics, .selectors(example: "cursors/{id}"), default: "none",
+            isReloadable: true,
             help: "A list of topics and templates of topics whose slow subscribers skip what they have missed"),
         Setting(
             "retention", \.rules,
