@@ -152,10 +152,12 @@ struct BothWays: Sendable {
     /// Gives a log a few events.
     static func publishHistory(_ side: WaySide) async throws {
         for number in 0..<4 {
-            try await side.hub.publish(contentsOf: [
+            let ids = try await side.hub.publish(contentsOf: [
                 Event(topic: "a", data: "\(number)", id: number == 1 ? "own-1" : nil, type: number == 2 ? "t" : nil),
                 Event(topic: "b", data: "\(number)\nb", isPrivate: number == 3),
             ])
+            // A stream that begins now is to begin behind them.
+            _ = try await side.hub.end(covering: Position(ids[1]))
         }
     }
 

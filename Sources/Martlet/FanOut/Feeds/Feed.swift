@@ -117,7 +117,8 @@ extension Feed {
     ) -> Step {
         switch cursor {
         case .at(let mark) where mark.sequence < coveredFrom.sequence:
-            return !isRestarted && skips(selection) ? .skip(to: tail) : .replay(after: mark.position, through: coveredFrom)
+            return !isRestarted && skips(selection)
+                ? .skip(to: tail) : .replay(after: mark.position, through: coveredFrom)
         case .at(let mark):
             return take(after: mark.sequence, tail: tail, limit: limit)
         case .after(let position):

@@ -156,7 +156,8 @@ struct FeedTable {
         let isValue = record.event.key != nil && !isAnnounced
         guard !reached.isEmpty || isValue else { return }
         let frame = Frame(record, time: time, isAnnounced: isAnnounced)
-        if isValue, let old = values.set(frame, at: tail.sequence), slowRules.latest?.selects(record.event.topic) == true,
+        if isValue, let old = values.set(frame, at: tail.sequence),
+            slowRules.latest?.selects(record.event.topic) == true,
             record.event.replaces(old.record.event)
         {
             old.supersede()
