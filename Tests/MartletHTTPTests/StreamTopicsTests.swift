@@ -91,4 +91,19 @@ import Testing
             #expect(try await source.next()?.data == "secret")
         }
     }
+
+    @Test("A stream that was changed ends with the credentials that changed it", arguments: [0, 2])
+    func end(shards: Int) async throws {
+        let access = Access<BasicEventStreamRequestContext> { request, _, _ in
+            let end = request.method == .get ? nil : Date(timeIntervalSinceNow: 0.5)
+            return Grant(principal: "alice", seesAllPublic: true, end: end)
+        }
+        try await TestServer.run(hub: quickHub { $0.shards = shards }, access: access) { server in
+            let (source, name) = try await open(server, "/events/a?control=1")
+            let answer = try await server.request("POST", "/streams/\(name)/topics?add=b")
+            #expect(answer.status == 200)
+            while try await source.nextElement() != nil {}
+            try await server.until { $0.streamCount == 0 }
+        }
+    }
 }

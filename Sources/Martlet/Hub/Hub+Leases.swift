@@ -43,11 +43,13 @@ extension Hub {
     /// - Parameters:
     ///   - control: The name of the stream; see ``LeaseTerms/control``.
     ///   - principal: Whose the stream must be.
+    ///   - end: When the stream ends from then on; `nil`: when it likes.
     ///   - select: Returns the selection that replaces another. Called on the thread that writes the stream. An error that it
     ///     throws is thrown here, and nothing has changed.
     /// - Throws: ``StreamChangeError``, ``MartletError`` if the hub does not take the selection.
     package func change(
-        _ control: String, of principal: String?, to select: @escaping @Sendable (Selection) throws -> Selection
+        _ control: String, of principal: String?, until end: ContinuousClock.Instant? = nil,
+        to select: @escaping @Sendable (Selection) throws -> Selection
     ) async throws -> ChangedStream {
         let limits = configuration.limits
         return try await withCheckedThrowingContinuation { continuation in
@@ -56,13 +58,13 @@ extension Hub {
                 return continuation.resume(throwing: StreamChangeError.ended)
             }
             lease.make(
-                StreamChange { selection in
-                    let selection = try select(selection)
-                    try limits.check(selection)
-                    return selection
-                } answer: {
-                    continuation.resume(with: $0)
-                })
+                StreamChange(
+                    select: { selection in
+                        let selection = try select(selection)
+                        try limits.check(selection)
+                        return selection
+                    },
+                    end: end, answer: { continuation.resume(with: $0) }))
         }
     }
 }

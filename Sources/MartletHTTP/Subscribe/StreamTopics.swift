@@ -36,7 +36,7 @@ struct StreamTopics<Context: EventStreamRequestContext>: Sendable {
         let stream: ChangedStream
         do {
             stream = try await hub.change(
-                try context.parameters.require("name"), of: grant.principal
+                try context.parameters.require("name"), of: grant.principal, until: grant.instantOfEnd
             ) { selection in
                 let topics = selection.selectors.union(added).subtracting(removed)
                 guard !topics.isEmpty else {

@@ -4,6 +4,8 @@
 struct StreamChange: Sendable {
     /// Returns the selection that replaces another. An error is the answer, and the stream goes on as it was.
     let select: @Sendable (Selection) throws -> Selection
+    /// When the right to the new selection ends; `nil`: never.
+    let end: ContinuousClock.Instant?
     let answer: @Sendable (Result<ChangedStream, any Error>) -> Void
 }
 
@@ -70,6 +72,7 @@ extension Sinks {
         members[Int(index)].group = new
         leave(old)
         lease.selection = selection
+        lease.renew(until: change.end)
         let position =
             switch straggler.cursor {
             case .at(let mark), .values(_, let mark, _): mark.position
