@@ -4,12 +4,16 @@ import Foundation
 import Hummingbird
 import MartletHTTP
 import ServiceLifecycle
+import Synchronization
 
 /// Imports files in the background, one after the other.
-struct Importer: Service {
+final class Importer: Service {
     let hub: Hub
     private let waiting = AsyncStream.makeStream(
         of: (id: String, text: String).self, bufferingPolicy: .bufferingOldest(20))
+
+    /// The imports since the server was started.
+    private let ids = Mutex<Set<String>>([])
 
     init(hub: Hub) { self.hub = hub }
 
@@ -17,20 +21,19 @@ struct Importer: Service {
     func add(_ text: String) async throws -> String {
         let id = UUID().uuidString
         try await hub.markJobQueued(id)
+        ids.withLock { _ = $0.insert(id) }
         guard case .enqueued = waiting.continuation.yield((id, text)) else { throw HTTPError(.serviceUnavailable) }
         return id
     }
 
-    /// Whether history has a report of the import: a server that was restarted knows no old ones.
-    func knows(_ id: String) async throws -> Bool {
-        try await StateTopic<JobReport>(.job(id), of: hub).current() != nil
-    }
+    /// Whether there is such an import: a server that was restarted knows no old ones.
+    func knows(_ id: String) -> Bool { ids.withLock { $0.contains(id) } }
 
     func run() async {
         for await (id, text) in waiting.stream.cancelOnGracefulShutdown() {
             // The job tells its watchers if it fails.
             try? await cancelWhenGracefulShutdown {
-                try await hub.job(id) { job in try await process(text, as: job) }
+                try await self.hub.job(id) { job in try await self.process(text, as: job) }
             }
         }
     }

@@ -23,7 +23,7 @@ router.post("imports") { request, _ in
 // Reports until the final one. A browser that comes back after that gets 204, and stays away.
 router.events("imports/{id}") { _, context, stream in
     let id = try context.parameters.require("id")
-    guard try await importer.knows(id) else { throw HTTPError(.notFound) }
+    guard importer.knows(id) else { throw HTTPError(.notFound) }
     try await stream.follow(job: id, of: hub)
 }
 
