@@ -48,15 +48,7 @@ struct Hook: Hashable, Sendable {
             "\"bytes\":\(stream.bytes)",
         ]
         if topics.count > mostTopics { members.append("\"more_topics\":\(topics.count - mostTopics)") }
-        func add(_ name: String, _ text: String?) {
-            if let text { members.append("\(name.jsonQuoted):\(text.jsonQuoted)") }
-        }
-        add("principal", stream.principal)
-        add("stream", stream.name)
-        add("address", stream.client.address)
-        add("request_id", stream.client.requestID)
-        add("traceparent", stream.client.trace?.description)
-        return members
+        return members + stream.origin.map { "\($0.name.jsonQuoted):\($0.text.jsonQuoted)" }
     }
 
     /// The body of a request.

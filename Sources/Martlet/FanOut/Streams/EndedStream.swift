@@ -33,6 +33,15 @@ public struct EndedStream: Hashable, Sendable {
 }
 
 extension EndedStream {
+    /// What is known of whose stream it was, under the names that logs and hooks have for it.
+    package var origin: [(name: String, text: String)] {
+        let texts = [
+            ("principal", principal), ("stream", name), ("address", client.address), ("request_id", client.requestID),
+            ("traceparent", client.trace?.description),
+        ]
+        return texts.compactMap { name, text in text.map { (name, $0) } }
+    }
+
     /// A stream that no shard has written to.
     init(_ subscription: Subscription, because reason: StreamEnd) {
         let terms = subscription.lease?.terms

@@ -99,12 +99,7 @@ final class AccessLog: Sendable {
         if stream.topics.count > mostTopics {
             fields["more_topics"] = .stringConvertible(stream.topics.count - mostTopics)
         }
-        func add(_ name: String, _ text: String?) { if let text { fields[name] = .string(text) } }
-        add("principal", stream.principal)
-        add("stream", stream.name)
-        add("address", stream.client.address)
-        add("request_id", stream.client.requestID)
-        add("traceparent", stream.client.trace?.description)
+        for (name, text) in stream.origin { fields[name] = .string(text) }
         return fields
     }
 }
