@@ -416,6 +416,7 @@ def test_two_tabs_show_the_same_badge_and_the_server_renders_it_for_the_next(
     expect(first.locator("#items")).to_be_empty()
     first.fill("input[name=text]", "<img src=x onerror=\"document.title='run'\"> & more")
     first.click("#send button")
+    expect(second.locator("#badge")).to_have_text("1")
     notify(port, "second")
     for tab in (first, second):
         expect(tab.locator("#badge")).to_have_text("2")
@@ -448,6 +449,7 @@ def test_a_tab_that_was_away_receives_what_it_missed_once(start: Start, visit: O
         proxy.cut()
         expect(tab.locator("#state")).to_contain_text("Offline")
         other.click("#read")
+        expect(other.locator("#badge")).to_be_hidden()
         for number in range(3):
             notify(port, f"missed {number}")
         expect(other.locator("#badge")).to_have_text("3")
