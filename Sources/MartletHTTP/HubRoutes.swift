@@ -29,9 +29,11 @@ extension RouterMethods where Context: EventStreamRequestContext {
     ///   - access: Decides what a client may do; by default ``Access/local``.
     ///   - maximumBodyBytes: The largest body of a publish or a batch, in bytes.
     ///   - frontDoor: Answers plain requests to the routes in place of the router.
+    ///   - exchange: Has other nodes change the topics of their streams; `nil`: there are none.
     @discardableResult
     public func addHub(
-        _ hub: Hub, access: Access<Context> = .local, maximumBodyBytes: Int = 1024 * 1024, frontDoor: FrontDoor? = nil
+        _ hub: Hub, access: Access<Context> = .local, maximumBodyBytes: Int = 1024 * 1024, frontDoor: FrontDoor? = nil,
+        exchange: RightsExchange? = nil
     ) -> Self {
         let subscribe = SubscribeRoute<Context>(hub: hub, access: access)
         let publish = PublishRoute<Context>(
@@ -53,7 +55,7 @@ extension RouterMethods where Context: EventStreamRequestContext {
         for path: RouterPath in ["state", "state/**"] {
             on(path, answering: [.get: state.respond])
         }
-        on("streams/{name}/topics", answering: [.post: StreamTopics(hub: hub, access: access).respond])
+        on("streams/{name}/topics", answering: [.post: StreamTopics(hub: hub, access: access, exchange: exchange).respond])
         return self
     }
 }

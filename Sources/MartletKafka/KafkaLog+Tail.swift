@@ -216,12 +216,10 @@ final class TopicFollower {
 
     private func take(_ record: KafkaRecord) -> Taken {
         let wasUnverified = unverified.remove(record.partition) != nil
-        if record.content == nil { skipped += 1 }
-        return node.state.withLock { state in
+        let taken: Taken = node.state.withLock { state in
             // Nothing may hold the window while it grows: it would be copied.
             let (next, stamp) = state.map { $0.windows[record.partition].edge } ?? (0, nil)
             if record.offset < next {
-                if record.content == nil { skipped -= 1 }
                 guard wasUnverified, record.offset == next - 1 else { return .known }
                 return stamp == record.stamp ? .known : .other
             }
@@ -229,6 +227,11 @@ final class TopicFollower {
                 record, records: configuration.windowRecords, bytes: configuration.windowBytes)
             return .new(records ?? [])
         }
+        if case .new = taken {
+            if record.content == nil { skipped += 1 }
+            if let notice = record.content?.notice { log.notices.deliver(notice) }
+        }
+        return taken
     }
 
     /// Hands over what was read.

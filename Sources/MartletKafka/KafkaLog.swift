@@ -23,11 +23,12 @@ import Synchronization
 ///
 /// A position is verified with the record that it was made at. `docs/kafka.md` has the format of records. All methods
 /// may be called from anywhere, at the same time. A log that was opened runs threads until it is closed, so close it.
-public final class KafkaLog: Log, SharedLog {
+public final class KafkaLog: NoticeLog {
     let node: KafkaNode
     let buffer: TailBuffer
     let lifecycle: LogLifecycle
     let stateWriter: StateWriter
+    public let notices = Notices()
     private let publisher: GroupPublisher
     private let readers: ConnectionPool<HistoryReader>
 
@@ -113,6 +114,12 @@ public final class KafkaLog: Log, SharedLog {
         guard !events.isEmpty else { return [] }
         guard let key else { return try await publisher.publish(events, once: nil) }
         return try await append(events, once: ExactText(key))
+    }
+
+    public func send(notice: String) async throws {
+        guard lifecycle.isOpen else { throw MartletError.logNotOpen }
+        if let fault { throw fault }
+        _ = try await publisher.publish([Notices.event(notice)], once: nil)
     }
 
     /// Publishes what the log does not have with this key, and waits until the node has read it: another node may have

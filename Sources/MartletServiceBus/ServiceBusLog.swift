@@ -20,9 +20,10 @@ import Synchronization
 ///
 /// `docs/service-bus.md` has the format of messages. All methods may be called from anywhere, at the same time. A log
 /// that was opened runs threads until it is closed, so close it.
-public final class ServiceBusLog: Log, SharedLog {
+public final class ServiceBusLog: NoticeLog {
     let node: ServiceBusNode
     let lifecycle: LogLifecycle
+    public let notices = Notices()
     private let publisher: GroupPublisher
 
     /// - Parameters:
@@ -118,6 +119,12 @@ public final class ServiceBusLog: Log, SharedLog {
             try await node.stored.wait { node.offsets(ofKey: key).map { _ in () } }
         }
         return try await accepted(events, once: key) ?? []
+    }
+
+    public func send(notice: String) async throws {
+        guard lifecycle.isOpen else { throw MartletError.logNotOpen }
+        if let fault { throw fault }
+        _ = try await publisher.publish([Notices.event(notice)], once: nil)
     }
 
     /// The positions of events that were accepted with a key; `nil` if there are none.

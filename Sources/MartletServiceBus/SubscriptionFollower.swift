@@ -283,6 +283,10 @@ final class SubscriptionFollower {
 
     /// What is to be stored; `nil` if the message is stored already, or skipped.
     private func arrival(of message: AMQPMessage?, behind others: [Arrival]) -> Arrival? {
+        if let notice = message.flatMap(format.notice) {
+            log.notices.deliver(notice)
+            return nil
+        }
         // An id that is a position would not lead to the event.
         guard let message, let content = format.read(message),
             !content.events.contains(where: { $0.id.map(node.isPosition) ?? false })

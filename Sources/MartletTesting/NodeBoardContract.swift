@@ -21,6 +21,8 @@ public enum NodeBoardContract {
     public static let expiry = Duration.seconds(1)
 
     private static let long = Duration.seconds(3600)
+    /// How long a node may take to see what another has done.
+    private static let patience = Duration.seconds(5)
 
     /// Posting, replacing, removing, expiring and renewing.
     public static let checks: [Check] = [
@@ -74,7 +76,7 @@ public enum NodeBoardContract {
             let posting = NodePosting(version: 1, bytes: [1])
             try await a.post(posting, as: node, for: expiry)
             try await b.post(posting, as: other, for: long)
-            try await untilGone(node, from: b, board)
+            for reader in [a, b] { try await untilGone(node, from: reader, board) }
             for reader in [a, b] { try await see([other: posting], on: reader) }
             try require(try await !a.renew(node, for: long), "a posting was renewed that has expired")
             try await a.post(NodePosting(version: 2, bytes: [2]), as: node, for: long)
@@ -90,7 +92,9 @@ public enum NodeBoardContract {
             try await a.post(NodePosting(version: 2, bytes: [4]), as: again, for: long)
             try require(try await a.renew(shortened, for: expiry), "an existing posting was not renewed")
             try await a.post(posting, as: marker, for: expiry)
-            for node in [marker, shortened] { try await untilGone(node, from: b, board) }
+            for node in [marker, shortened] {
+                for reader in [a, b] { try await untilGone(node, from: reader, board) }
+            }
             try await see([renewed: posting, again: NodePosting(version: 2, bytes: [4])], on: b)
         },
         Check("A board takes the largest posting, and refuses a larger one without a change") { board in
@@ -118,9 +122,22 @@ public enum NodeBoardContract {
         return (board.nodes[0], board.nodes[1])
     }
 
+    /// Looks until a node sees some postings, for a bounded time.
+    ///
     /// - Parameter exactly: Whether there must be no other posting.
     private static func see(
         _ postings: [NodeName: NodePosting], on board: any NodeBoard, exactly: Bool = true
+    ) async throws {
+        let end = ContinuousClock.now + patience
+        while .now < end {
+            do { return try await look(for: postings, on: board, exactly: exactly) } catch is ContractViolation {}
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        try await look(for: postings, on: board, exactly: exactly)
+    }
+
+    private static func look(
+        for postings: [NodeName: NodePosting], on board: any NodeBoard, exactly: Bool
     ) async throws {
         let versions = try await board.versions()
         for (node, posting) in postings {

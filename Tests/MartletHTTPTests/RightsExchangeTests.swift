@@ -43,8 +43,11 @@ private final class MemoryStore: OneTimeStore {
     @Test("What was done on one node is done on another, once, and not before that has begun")
     func actions() async throws {
         try await quickHub().whileRunning { hub in
-            let (here, there) = (exchange(quickHub()), exchange(hub))
+            let here = exchange(quickHub())
             here.tell(.revoke("alice"))
+            // The clocks of nodes may differ by a second.
+            try await Task.sleep(for: .milliseconds(1100))
+            let there = exchange(hub)
             let before = try await subscribe(hub, as: "alice")
             try await pass(here, to: there)
             #expect(before.lease?.isRevoked == false, "that was before this node")
@@ -73,7 +76,6 @@ private final class MemoryStore: OneTimeStore {
     func bounds() async throws {
         try await quickHub().whileRunning { hub in
             let (here, there) = (exchange(quickHub()), exchange(hub))
-            there.roundEnded(with: [], isAway: false)
             for number in 0..<100 { here.tell(.revoke("p\(number)")) }
             let whole = here.posting(atMost: 100_000)
             #expect(whole.entries == 100 && whole.omitted == 0 && whole.revision == 100)
@@ -84,6 +86,42 @@ private final class MemoryStore: OneTimeStore {
             #expect(old.lease?.isRevoked == false && new.lease?.isRevoked == true)
             for _ in 0..<ExchangedRights.mostActions { here.tell(.revoke("q")) }
             #expect(here.posting(atMost: .max).entries == ExchangedRights.mostActions)
+        }
+    }
+
+    @Test("A stream is changed by the node that has it, and that node says why it is not")
+    func changes() async throws {
+        try await TestServer.run { server in
+            let (here, there, third) = (exchange(quickHub()), exchange(server.hub), exchange(quickHub()))
+            let grant = SharedGrant(Grant(subscribe: ["a", "b"]))
+            func ask(_ change: TopicChange) async throws -> String? {
+                let revision = here.revision
+                async let answer = here.ask(for: change, grant)
+                try await until { here.revision > revision }
+                for node in [there, third] {
+                    let before = node.revision
+                    try await pass(here, to: node)
+                    try await until { node.revision > before }
+                    try await pass(node, to: here)
+                }
+                return try await answer
+            }
+            let source = try await TestEventSource(port: server.port, path: "/events/a?control=1")
+            let name = String(try #require(try await source.next()?.data).split(separator: "\"")[3])
+            let change = TopicChange(stream: name, add: ["b"], remove: ["a"])
+            #expect(try await here.ask(for: change, grant) == nil, "there are no other nodes")
+            here.roundEnded(with: [there.node, third.node], isAway: false)
+            #expect(try await ask(TopicChange(stream: "other", add: ["b"], remove: [])) == nil)
+            #expect(try await ask(change)?.hasPrefix(#"{"topics":["b"],"after":""#) == true)
+            let id = try await server.hub.publish("1", to: "b")
+            #expect(try await source.next() == ServerSentEvent(data: "1", id: id))
+            await #expect {
+                _ = try await ask(TopicChange(stream: name, add: ["c"], remove: []))
+            } throws: {
+                ($0 as? Problem)?.status == .forbidden && ($0 as? Problem)?.field == "topic"
+            }
+            // Old questions and answers are of no use to others.
+            #expect(there.posting(atMost: 100_000).entries == 3)
         }
     }
 

@@ -8,11 +8,13 @@ import MartletSupport
 /// contract, which `MartletTesting` checks with the same suite for every board:
 ///
 /// - **Whole.** A posting is seen as it was posted or not at all, and only the last of each node.
-/// - **Fresh.** What was posted, renewed or removed when a call has returned is so for every node that asks then.
+/// - **Fresh.** What was posted, renewed or removed when a call has returned is so for this node at once, and for the others
+///   soon. They see the postings of a node in their order.
 /// - **Expiring.** A posting is seen until it is removed or its expiry has passed since it was posted or renewed, and soon
 ///   after that no more.
 ///
-/// All methods may be called from anywhere, at the same time. A board that is away throws, and in a time that is short
+/// All methods may be called from anywhere, at the same time; those that change the posting of one node only one after the
+/// other, and on one board. A board that is away throws, and in a time that is short
 /// against an expiry. A cancelled call has either taken effect when it returns, or never does.
 public protocol NodeBoard: Sendable {
     /// The most bytes of a posting.

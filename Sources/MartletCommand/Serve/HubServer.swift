@@ -87,7 +87,7 @@ struct HubServer {
             log: log, configuration: settings.hubConfiguration, logger: logger, metrics: metrics,
             onStreamEnd: onStreamEnd)
         self.hub = hub
-        let board = settings.access.isOpen ? nil : settings.makeBoard("rights")
+        let board = settings.access.isOpen ? nil : settings.makeBoard("rights", on: log)
         access = try await HubAccess(settings.access, store: board, logger: logger, metrics: metrics)
         rights = board.map { [access] in
             RightsExchange(of: hub, on: $0, tickets: access.tickets, logger: logger, onRevocation: access.forget)
@@ -99,10 +99,10 @@ struct HubServer {
         ProcessMetrics.add(to: metrics)
         exchange =
             settings.access.subscriptions
-            ? settings.makeBoard("nodes").map { SubscriptionExchange(of: hub, on: $0, logger: logger) } : nil
-        hooks = hookConfiguration.map { [metrics] in
+            ? settings.makeBoard("nodes", on: log).map { SubscriptionExchange(of: hub, on: $0, logger: logger) } : nil
+        hooks = hookConfiguration.map { [metrics, log] in
             HookService(
-                of: hub, configuration: $0, board: settings.makeBoard("hooks"), closed: closed, logger: logger,
+                of: hub, configuration: $0, board: settings.makeBoard("hooks", on: log), closed: closed, logger: logger,
                 metrics: metrics)
         }
     }
@@ -184,7 +184,7 @@ struct HubServer {
         mercure.activeSubscriptions = settings.access.subscriptions
         let door = FrontDoor(
             allowing: origins, eventLoops: Self.eventLoops, answersOnEventLoops: true, onlyLocalHosts: isLocal)
-        router.addHub(hub, access: access.events, frontDoor: door)
+        router.addHub(hub, access: access.events, frontDoor: door, exchange: rights)
             .addMercure(of: hub, access: access.mercure, options: mercure, exchange: exchange, frontDoor: door)
         // Clients that are not on this machine do not see the metrics here.
         if isLocal, settings.metricsPort == nil {

@@ -75,13 +75,14 @@ extension HubSettings {
         if hooks.url != nil, hooks.secret == nil {
             warnings.append("Hooks are not signed, so anyone can send the back end some; set hook-secret")
         }
-        if hooks.url != nil, log.isShared, makeBoard("hooks") == nil {
+        if hooks.url != nil, log.isShared, !hasBoards {
             warnings.append(
-                "Nodes cannot tell each other their topics over this log, so each node sends hooks for its own streams")
+                "Without the right to publish, this node cannot tell the others its topics, so it sends hooks for its own streams")
         }
-        if !access.isOpen, log.isShared, makeBoard("rights") == nil {
+        if !access.isOpen, log.isShared, !hasBoards {
             warnings.append(
-                "Nodes cannot tell each other of tickets, renewals and revocations over this log; ask each node")
+                "Without the right to publish, this node and the others do not know of each other's tickets, renewals and "
+                    + "revocations; ask each node")
         }
         return warnings
     }

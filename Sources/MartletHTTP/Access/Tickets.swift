@@ -10,7 +10,7 @@ import Synchronization
 /// One-time tickets for clients that cannot send headers, such as an `EventSource`: a page gets a ticket with its
 /// credentials (`POST /tickets?topic=…`), and opens its stream with the ticket (`GET /events/…?ticket=…`).
 ///
-/// A ticket is a random text of 128 bits. It is good for one request, for a short time, for the topics that it was issued
+/// A ticket is a random text of 128 bits, behind the place where it was issued if nodes need that. It is good for one request, for a short time, for the topics that it was issued
 /// for, and for no more than its owner may do. So it does no harm when the URL turns up in a log. Tickets are kept in the
 /// memory of this process, or in a store that nodes share, so that each of them takes the tickets of all. All methods may be
 /// called from any thread.
@@ -53,7 +53,7 @@ public final class Tickets: Sendable {
         try grant.checkSubscribing(to: topics)
         var grant = grant
         grant.limitedTo = topics
-        let ticket = String.randomName()
+        let ticket = Self.place(of: store) + String.randomName()
         // By then, those of now are used or have expired.
         let headers: HTTPFields = [.retryAfter: "\(max(1, lifetime.components.seconds))"]
         switch book.withLock({ $0.insert(grant, as: ticket, now: .now) }) {
@@ -95,9 +95,16 @@ public final class Tickets: Sendable {
         throw Problem(.unauthorized, message, field: "ticket", headers: [.wwwAuthenticate: "Bearer"])
     }
 
+    /// What a ticket begins with, so that all nodes know where it was put.
+    private static func place(of store: (any OneTimeStore)?) -> String {
+        guard let place = store?.place, !place.isEmpty else { return "" }
+        return place + "."
+    }
+
     /// What the store calls a ticket. Who can read its names cannot use the tickets.
     private static func name(of ticket: String) -> String {
-        SHA256.hash(data: Data(ticket.utf8)).map(\.hexText).joined()
+        let place = ticket.cutExactly(at: UInt8(ascii: ".")).map { "\($0.before)." } ?? ""
+        return place + SHA256.hash(data: Data(ticket.utf8)).map(\.hexText).joined()
     }
 
     /// Revokes the tickets of a principal that this node has issued. Those in a store open no stream either where the

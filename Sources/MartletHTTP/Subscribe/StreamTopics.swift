@@ -14,6 +14,8 @@ import MartletSupport
 struct StreamTopics<Context: EventStreamRequestContext>: Sendable {
     let hub: Hub
     let access: Access<Context>
+    /// Asks the other nodes; `nil`: there are none.
+    let exchange: RightsExchange?
 
     /// The largest body. The limits of topics allow for less.
     private static var mostBytes: Int { 1024 * 1024 }
@@ -33,27 +35,15 @@ struct StreamTopics<Context: EventStreamRequestContext>: Sendable {
         if let both = added.first(where: removed.contains) {
             throw Problem(.badRequest, "\(both) is to be added and to be removed. Decide on one.", field: "add")
         }
-        let stream: ChangedStream
-        do {
-            stream = try await hub.change(
-                try context.parameters.require("name"), of: grant.principal, until: grant.instantOfEnd
-            ) { selection in
-                let topics = selection.selectors.union(added).subtracting(removed)
-                guard !topics.isEmpty else {
-                    throw Problem(
-                        .conflict, "No topic would be left. Close the stream, or add another topic.", field: "remove")
-                }
-                try grant.checkSubscribing(to: topics)
-                return Selection(selectors: topics, grants: grant.subscribe)
-            }
-        } catch let error as StreamChangeError {
-            throw Problem(error)
-        }
-        return .json(of: stream)
+        let change = TopicChange(stream: try context.parameters.require("name"), add: added, remove: removed)
+        if let json = try await change.make(on: hub, for: grant) { return .json(json) }
+        if let json = try await exchange?.change(change, for: grant) { return .json(json) }
+        throw Problem(
+            .notFound, "There is no such stream of yours. Open one with control=1; its first event says its name.")
     }
 
-    private func topics(_ name: String, in query: FormFields, _ form: FormFields) throws -> Set<TopicSelector> {
-        Set(try (query.values(name) + form.values(name)).map { TopicSelector(try Topic($0)) })
+    private func topics(_ name: String, in query: FormFields, _ form: FormFields) throws -> [Topic] {
+        try (query.values(name) + form.values(name)).map { try Topic($0) }
     }
 }
 
@@ -79,31 +69,5 @@ extension HubRequest {
             }
             return !values.isEmpty
         }
-    }
-}
-
-extension Problem {
-    fileprivate init(_ error: StreamChangeError) {
-        let later: HTTPFields = [.retryAfter: "1"]
-        switch error {
-        case .ended:
-            self.init(
-                .notFound,
-                "There is no such stream of yours on this node. Open one with control=1; its first event says its name."
-            )
-        case .beginning:
-            self.init(.serviceUnavailable, "The stream is still sent its first values. Try again.", headers: later)
-        case .tooMany:
-            self.init(.serviceUnavailable, "Too many changes of the stream wait. Try again.", headers: later)
-        }
-    }
-}
-
-extension Response {
-    fileprivate static func json(of stream: ChangedStream) -> Response {
-        func list(_ topics: [String]) -> String { "[\(topics.sorted().map(\.jsonQuoted).joined(separator: ","))]" }
-        let topics = list(stream.selection.selectors.map(\.text))
-        let ended = list(stream.ended.topics.map(\.name))
-        return .json(#"{"topics":\#(topics),"after":\#(stream.position.text.jsonQuoted),"ended":\#(ended)}"#)
     }
 }

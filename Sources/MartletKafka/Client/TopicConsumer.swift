@@ -13,7 +13,7 @@ struct KafkaRecord: Sendable {
     /// Milliseconds since 1970; 0 or less if the record has no time.
     var time: Int64
     var stamp: Stamp
-    /// `nil` if the record is not an event.
+    /// `nil` if the record is neither an event nor a notice.
     var content: RecordFormat.Content?
 
     var byteCount: Int {

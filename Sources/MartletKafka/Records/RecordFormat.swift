@@ -12,7 +12,7 @@ import MartletSupport
 ///
 /// | header | value |
 /// |---|---|
-/// | `martlet-kind` | `event`, which is also meant if the header is missing, or `events`. Other kinds are skipped |
+/// | `martlet-kind` | `event`, which is also meant if the header is missing, `events`, or `notice`. Other kinds are skipped |
 /// | `martlet-alternate` | an additional topic; may occur several times |
 /// | `martlet-id` | the publisher's id of the event |
 /// | `martlet-type` | the event type |
@@ -27,7 +27,8 @@ import MartletSupport
 /// | `martlet-once` | the idempotency key of the publish |
 /// | `martlet-from` | the node that published it, `-`, and the number of the publish on that node |
 ///
-/// The value of a record of the kind `events` is a list as ``EventFields`` writes it.
+/// The value of a record of the kind `events` is a list as ``EventFields`` writes it, that of a `notice` is what a node tells
+/// the others (``NoticeLog``).
 ///
 /// Other headers are ignored. A record that breaks these rules or the ``Limits`` is skipped.
 struct RecordFormat: Sendable {
@@ -48,10 +49,12 @@ struct RecordFormat: Sendable {
         var key: ExactText?
         /// The number of the publish on this node; `nil` if another program or node has written the record.
         var ownNumber: UInt64?
+        /// What a node tells the others, if that is what the record holds.
+        var notice: String?
     }
 
     private enum Kind {
-        case event, events, other
+        case event, events, notice, other
     }
 
     /// The names of headers that say something of the whole publish.
@@ -67,7 +70,10 @@ struct RecordFormat: Sendable {
     ) -> (key: [UInt8], value: [UInt8], headers: [(name: String, value: [UInt8])], stamp: Stamp) {
         var value: [UInt8]
         var headers: [(name: String, value: [UInt8])] = []
-        if let event = events.first, events.count == 1 {
+        if let notice = Notices.notice(in: events) {
+            value = Array(notice.utf8)
+            headers.append((Self.kind, Array("notice".utf8)))
+        } else if let event = events.first, events.count == 1 {
             value = Array(event.data.utf8)
             headers.append((Self.kind, Array("event".utf8)))
             for (name, text) in EventFields.of(event).dropFirst(2) {
@@ -97,7 +103,7 @@ struct RecordFormat: Sendable {
         return record
     }
 
-    /// Returns whether the record is one or several events.
+    /// Returns whether the record is one or several events, or a notice.
     private func read(
         _ message: UnsafePointer<rd_kafka_message_t>, of node: String, into content: inout Content, stamp: inout Stamp
     ) -> Bool {
@@ -107,7 +113,13 @@ struct RecordFormat: Sendable {
             guard name.startsExactly(with: Self.headerPrefix) else { return true }
             let text = String(utf8: value)
             if name.isExactly(Self.kind) {
-                kind = text?.isExactly("event") == true ? .event : text?.isExactly("events") == true ? .events : .other
+                kind =
+                    switch text {
+                    case "event": .event
+                    case "events": .events
+                    case "notice": .notice
+                    default: .other
+                    }
             } else if name.isExactly(Self.once) {
                 // Not checked as that of a client is: the hub puts the principal in front of it.
                 guard let text, !text.isEmpty else { return false }
@@ -129,6 +141,9 @@ struct RecordFormat: Sendable {
         let value = UnsafeRawBufferPointer(start: payload, count: payload == nil ? 0 : message.pointee.len)
         switch kind {
         case .other: return false
+        case .notice:
+            content.notice = String(utf8: value)
+            return content.notice != nil
         case .events:
             guard let events = EventFields.events(inList: value, within: limits) else { return false }
             content.events = events

@@ -12,7 +12,7 @@ import MartletSupport
 ///
 /// | property | value |
 /// |---|---|
-/// | `martlet-kind` | `event`, which is also meant if the property is missing, or `events`. Other kinds are skipped |
+/// | `martlet-kind` | `event`, which is also meant if the property is missing, `events`, or `notice`. Other kinds are skipped |
 /// | `martlet-topic` | the topic of the event; without it, the name of the Service Bus topic |
 /// | `martlet-alternates` | additional topics, separated by line feeds |
 /// | `martlet-id` | the publisher's id of the event |
@@ -28,7 +28,8 @@ import MartletSupport
 /// | `martlet-once` | the idempotency key of the publish |
 /// | `martlet-from` | the name of the message: the node that published it, and its number there |
 ///
-/// The body of a message of the kind `events` is a list as ``EventFields`` writes it. A body that is a value or a
+/// The body of a message of the kind `events` is a list as ``EventFields`` writes it, that of a `notice` is what a node tells
+/// the others (``NoticeLog``). A body that is a value or a
 /// sequence counts as text if it is a string, and otherwise as JSON. Other properties are ignored. A message that breaks
 /// these rules or the ``Limits`` is skipped.
 struct MessageFormat: Sendable {
@@ -60,7 +61,10 @@ struct MessageFormat: Sendable {
         // The broker's detection of duplicates works with the id of the message.
         message.id = key.map(Self.messageID) ?? name.text
         message.properties.append((Self.from, .string(name.text)))
-        if let event = events.first, events.count == 1 {
+        if let notice = Notices.notice(in: events) {
+            message.body = .data(Array(notice.utf8))
+            message.properties.append((Self.kind, .string("notice")))
+        } else if let event = events.first, events.count == 1 {
             message.body = .data(Array(event.data.utf8))
             message.properties.append((Self.kind, .string("event")))
             for (field, text) in EventFields.of(event) where field != "data" && field != "alternate" {
@@ -85,6 +89,12 @@ struct MessageFormat: Sendable {
     }
 
     // MARK: Reading
+
+    /// What a node tells the others, if that is what a message is.
+    func notice(_ message: AMQPMessage) -> String? {
+        guard message.text(Self.kind)?.isExactly("notice") == true, case .data(let bytes) = message.body else { return nil }
+        return String(utf8: bytes)
+    }
 
     /// The events in a message; `nil` if it is skipped.
     func read(_ message: AMQPMessage) -> Content? {

@@ -86,7 +86,6 @@ import Testing
             )
             let valid = String(decoding: other.posting(atMost: 100_000).bytes, as: UTF8.self)
             let own = ExchangedRights(hub: hub, tickets: Tickets()) { _ in }
-            own.roundEnded(with: [], isAway: false)
             var input = FuzzInput(
                 pieces: [
                     "[", "]", "{", "}", ":", ",", "\"", "number", "action", "revoke", "renew", "_0", "1e999", "-1",

@@ -173,14 +173,26 @@ extension HubSettings {
             topics: rememberedTopics, stateKeys: stateKeys, stateBytes: stateBytes, logger: logger)
     }
 
-    /// A board for nodes that share the log; `nil` if the log belongs to one process, or has no place for a board.
+    /// Whether nodes can tell each other things: where they share a log that this one may write to.
+    var hasBoards: Bool {
+        switch log {
+        case .memory, .sqlite: false
+        case .redis: true
+        case .kafka, .serviceBus: !access.readOnly
+        }
+    }
+
+    /// A board for nodes that share a log; `nil` if they cannot have one (``hasBoards``).
     ///
-    /// - Parameter name: What the nodes exchange there.
-    func makeBoard(_ name: String) -> (any NodeBoard & OneTimeStore)? {
+    /// - Parameters:
+    ///   - name: What the nodes exchange there.
+    ///   - log: What ``makeLog(_:)`` has made.
+    func makeBoard(_ name: String, on log: any Log) -> (any NodeBoard & OneTimeStore)? {
+        guard hasBoards else { return nil }
         #if Redis
-        if case .redis(let address) = log { return RedisBoard(address.configuration, name: name) }
+        if case .redis(let address) = self.log { return RedisBoard(address.configuration, name: name) }
         #endif
-        return nil
+        return (log as? any NoticeLog).map { LogBoard(on: $0, name: name) }
     }
 }
 

@@ -61,14 +61,20 @@ struct HubConfigurationTests {
     func logs() async throws {
         let memory = try await resolve()
         #expect(memory.makeLog(quiet) is MemoryLog<ContinuousClock>)
-        #expect(memory.makeBoard("nodes") == nil)
+        #expect(memory.makeBoard("nodes", on: memory.makeLog(quiet)) == nil)
         let file = try await resolve(commandLine: ["log": "sqlite:hub.db"])
         #expect(file.makeLog(quiet) is SQLiteLog)
-        #expect(file.makeBoard("nodes") == nil)
+        #expect(file.makeBoard("nodes", on: file.makeLog(quiet)) == nil)
         #if Redis
         let shared = try await resolve(commandLine: ["log": "redis://localhost"])
         #expect(shared.makeLog(quiet) is RedisLog)
-        #expect(shared.makeBoard("nodes") is RedisBoard)
+        #expect(shared.makeBoard("nodes", on: shared.makeLog(quiet)) is RedisBoard)
+        #endif
+        #if Kafka
+        let topic = try await resolve(commandLine: ["log": "kafka://localhost/events"])
+        #expect(topic.makeBoard("nodes", on: topic.makeLog(quiet)) is LogBoard)
+        let reader = try await resolve(commandLine: ["log": "kafka://localhost/events", "read-only": "true"])
+        #expect(reader.makeBoard("nodes", on: reader.makeLog(quiet)) == nil)
         #endif
     }
 
