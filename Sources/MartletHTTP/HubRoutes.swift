@@ -55,7 +55,9 @@ extension RouterMethods where Context: EventStreamRequestContext {
         for path: RouterPath in ["state", "state/**"] {
             on(path, answering: [.get: state.respond])
         }
-        on("streams/{name}/topics", answering: [.post: StreamTopics(hub: hub, access: access, exchange: exchange).respond])
+        on(
+            "streams/{name}/topics",
+            answering: [.post: StreamTopics(hub: hub, access: access, exchange: exchange).respond])
         return self
     }
 }

@@ -3,6 +3,7 @@
 #if Redis
 public import Martlet
 import MartletSupport
+import Synchronization
 
 /// The board of the nodes that share a ``RedisLog``, on the same server.
 ///
@@ -10,20 +11,25 @@ import MartletSupport
 /// |---|---|
 /// | `…:nodes` | a set: the names of the nodes that have posted |
 /// | `…:nodes:NAME` | the posting of each node: 20 digits, which are its version, then its bytes. Expires |
-///
 /// | `…:nodes:one:NAME` | what one node takes, once. Expires |
+/// | `…:nodes:said` | a stream of what nodes have said lately: `n` is who, and `d` what. Expires |
 ///
 /// All methods may be called from anywhere. They throw ``/Martlet/MartletError``: `storageFailed` if the server is away
 /// or refuses, `storageFull` if it has no room, `overloaded` if too many calls wait or the system starts no thread. A
 /// call that fails is not repeated. The board has one connection with one thread, from the first call until it is
 /// released.
-public final class RedisBoard: NodeBoard, OneTimeStore {
+public final class RedisBoard: NodeBoard, OneTimeStore, NodeChannel {
     /// The longest time that the server may take to answer, so that postings of nodes that live do not count as
     /// expired.
     private static let longestTimeout = Duration.seconds(2)
     /// The most calls that wait. A node makes one after the other.
     private static let mostCalls = 100
     private static let versionDigits = 20
+    /// The most that is kept of what nodes have said, and for how long after the last of it.
+    private static let mostSaid = 10_000
+    private static let saidTime = Duration.seconds(86_400)
+    /// The most that is heard at once.
+    private static let mostHeard = 1000
 
     /// The name of a board where none is given.
     public static let defaultName = "nodes"
@@ -32,6 +38,10 @@ public final class RedisBoard: NodeBoard, OneTimeStore {
     private let pool: ConnectionPool<RedisConnection>
     private let sockets = OpenSockets()
     private let nodesKey: String
+    /// What this board says comes from here.
+    private let speaker = NodeName()
+    /// The id of what was heard last; `nil`: it does not listen yet.
+    private let lastHeard = Mutex<String?>(nil)
 
     /// - Parameters:
     ///   - configuration: Where the stream is that the nodes share, and how long to wait for the server.
@@ -133,6 +143,47 @@ public final class RedisBoard: NodeBoard, OneTimeStore {
                 return NodePosting(version: version, bytes: Array(data.dropFirst(Self.versionDigits)))
             }
         }
+    }
+
+    public var mostBytesSaid: Int { maximumBytes }
+
+    public func say(_ bytes: [UInt8]) async throws {
+        let key = "\(nodesKey):said"
+        var add = RedisCommand("XADD", key, "MAXLEN", "~", "\(Self.mostSaid)", "*", "n", speaker.text, "d")
+        add.append(bytes)
+        let commands = [add, RedisCommand("PEXPIRE", key, "\(Self.saidTime.wholeMilliseconds)")]
+        try await run { try $0.run(commands) }
+    }
+
+    public func hear(within time: Duration) async throws -> [[UInt8]] {
+        guard let last = lastHeard.withLock({ $0 }) else {
+            let newest = RedisCommand("XREVRANGE", "\(nodesKey):said", "+", "-", "COUNT", "1")
+            let last = try await run { try $0.run(newest) { $0.elements.first?.elements.first?.text } }
+            lastHeard.withLock { $0 = last ?? "0" }
+            return []
+        }
+        let heard = try await said(after: last)
+        guard heard.isEmpty else { return heard }
+        try await Task.sleep(for: time)
+        return try await said(after: last)
+    }
+
+    private func said(after last: String) async throws -> [[UInt8]] {
+        let command = RedisCommand("XRANGE", "\(nodesKey):said", "(\(last)", "+", "COUNT", "\(Self.mostHeard)")
+        let (entries, end) = try await run { [speaker] connection in
+            try connection.run(command) { reply in
+                let entries = reply.elements
+                let others = entries.compactMap { entry -> [UInt8]? in
+                    guard let fields = entry.elements.last?.elements.map({ $0.data.map { Array($0) } }),
+                        fields.count == 4, fields[1] != Array(speaker.text.utf8)
+                    else { return nil }
+                    return fields[3]
+                }
+                return (others, entries.last?.elements.first?.text)
+            }
+        }
+        if let end { lastHeard.withLock { $0 = end } }
+        return entries
     }
 
     public func put(_ bytes: [UInt8], as name: String, for expiry: Duration) async throws {

@@ -35,58 +35,51 @@ private final class MemoryStore: OneTimeStore {
         ExchangedRights(hub: hub, tickets: tickets) { _ in }
     }
 
-    /// Has one node take what another has posted.
-    private func pass(_ from: ExchangedRights, to other: ExchangedRights, atMost bytes: Int = 100_000) async throws {
-        try await other.replace(from.node, with: from.posting(atMost: bytes).bytes)
+    /// Has a node take all that waits to be said by another.
+    private func pass(_ from: ExchangedRights, to others: ExchangedRights...) async throws {
+        for _ in from.waitingWords {
+            let words = try await from.nextWords()
+            for other in others { #expect(other.take(words.json)) }
+            from.wasSaid(words.number)
+        }
     }
 
-    @Test("What was done on one node is done on another, once, and not before that has begun")
+    @Test("What was done on one node is done on another, once")
     func actions() async throws {
         try await quickHub().whileRunning { hub in
-            let here = exchange(quickHub())
-            here.tell(.revoke("alice"))
-            // The clocks of nodes may differ by a second.
-            try await Task.sleep(for: .milliseconds(1100))
-            let there = exchange(hub)
-            let before = try await subscribe(hub, as: "alice")
-            try await pass(here, to: there)
-            #expect(before.lease?.isRevoked == false, "that was before this node")
-            there.roundEnded(with: [here.node], isAway: true)
+            let (here, there) = (exchange(quickHub()), exchange(hub))
             there.roundEnded(with: [here.node], isAway: false)
             #expect(there.otherNodes == 1)
+            let (alice, bob) = (
+                try await subscribe(hub, as: "alice"), try await subscribe(hub, as: "bob", name: "tab")
+            )
             here.tell(.revoke("alice"))
-            let bob = try await subscribe(hub, as: "bob", name: "tab")
+            let words = try await here.nextWords()
             try await pass(here, to: there)
-            #expect(before.lease?.isRevoked == true)
+            #expect(alice.lease?.isRevoked == true)
             #expect(bob.lease?.isRevoked == false)
             let end = Date(timeIntervalSinceNow: 60)
             here.tell(.renew("tab", SharedGrant(Grant(principal: "bob", seesAllPublic: true, end: end))))
             try await pass(here, to: there)
             #expect(bob.lease?.end != nil)
             let again = try await subscribe(hub, as: "alice")
-            // A node that was away and comes back under its name has said nothing new.
-            try await there.replace(here.node, with: nil)
-            try await pass(here, to: there)
-            #expect(again.lease?.isRevoked == false)
-            await #expect(throws: (any Error).self) { try await there.replace(here.node, with: Array("no".utf8)) }
+            #expect(there.take(words.json))
+            #expect(again.lease?.isRevoked == false, "it was said twice")
+            #expect(!there.take(Array("no".utf8)))
         }
     }
 
-    @Test("A posting has the newest of what was done, as much as has room, and there is a most")
+    @Test("What could not be said waits, the newest of it")
     func bounds() async throws {
-        try await quickHub().whileRunning { hub in
-            let (here, there) = (exchange(quickHub()), exchange(hub))
-            for number in 0..<100 { here.tell(.revoke("p\(number)")) }
-            let whole = here.posting(atMost: 100_000)
-            #expect(whole.entries == 100 && whole.omitted == 0 && whole.revision == 100)
-            let some = here.posting(atMost: 200)
-            #expect(some.bytes.count <= 200 && some.omitted > 90 && some.omitted < 100)
-            let (old, new) = (try await subscribe(hub, as: "p0"), try await subscribe(hub, as: "p99"))
-            try await pass(here, to: there, atMost: 200)
-            #expect(old.lease?.isRevoked == false && new.lease?.isRevoked == true)
-            for _ in 0..<ExchangedRights.mostActions { here.tell(.revoke("q")) }
-            #expect(here.posting(atMost: .max).entries == ExchangedRights.mostActions)
-        }
+        let here = exchange(quickHub())
+        for number in 0..<ExchangedRights.mostActions { here.tell(.revoke("p\(number)")) }
+        let first = try await here.nextWords()
+        here.tell(.revoke("last"))
+        #expect(here.waitingWords.count == ExchangedRights.mostActions)
+        // It was dropped while it was being said.
+        here.wasSaid(first.number)
+        #expect(here.waitingWords.count == ExchangedRights.mostActions)
+        #expect(try await here.nextWords().number == first.number + 1)
     }
 
     @Test("A stream is changed by the node that has it, and that node says why it is not")
@@ -94,14 +87,12 @@ private final class MemoryStore: OneTimeStore {
         try await TestServer.run { server in
             let (here, there, third) = (exchange(quickHub()), exchange(server.hub), exchange(quickHub()))
             let grant = SharedGrant(Grant(subscribe: ["a", "b"]))
-            func ask(_ change: TopicChange) async throws -> String? {
-                let revision = here.revision
-                async let answer = here.ask(for: change, grant)
-                try await until { here.revision > revision }
+            func ask(_ change: TopicChange, atMost bytes: Int = 10_000) async throws -> String? {
+                async let answer = here.ask(for: change, grant, atMost: bytes)
+                try await until { !here.waitingWords.isEmpty }
+                try await pass(here, to: there, third)
                 for node in [there, third] {
-                    let before = node.revision
-                    try await pass(here, to: node)
-                    try await until { node.revision > before }
+                    try await until { !node.waitingWords.isEmpty }
                     try await pass(node, to: here)
                 }
                 return try await answer
@@ -109,7 +100,7 @@ private final class MemoryStore: OneTimeStore {
             let source = try await TestEventSource(port: server.port, path: "/events/a?control=1")
             let name = String(try #require(try await source.next()?.data).split(separator: "\"")[3])
             let change = TopicChange(stream: name, add: ["b"], remove: ["a"])
-            #expect(try await here.ask(for: change, grant) == nil, "there are no other nodes")
+            #expect(try await here.ask(for: change, grant, atMost: 10_000) == nil, "there are no other nodes")
             here.roundEnded(with: [there.node, third.node], isAway: false)
             #expect(try await ask(TopicChange(stream: "other", add: ["b"], remove: [])) == nil)
             #expect(try await ask(change)?.hasPrefix(#"{"topics":["b"],"after":""#) == true)
@@ -120,8 +111,12 @@ private final class MemoryStore: OneTimeStore {
             } throws: {
                 ($0 as? Problem)?.status == .forbidden && ($0 as? Problem)?.field == "topic"
             }
-            // Old questions and answers are of no use to others.
-            #expect(there.posting(atMost: 100_000).entries == 3)
+            await #expect {
+                _ = try await here.ask(for: change, grant, atMost: 100)
+            } throws: {
+                ($0 as? Problem)?.status == .contentTooLarge
+            }
+            #expect(here.waitingWords.isEmpty)
         }
     }
 

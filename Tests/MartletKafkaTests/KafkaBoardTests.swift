@@ -22,6 +22,15 @@ struct KafkaBoardTests {
         }
     }
 
+    @Test("What nodes say keeps the contract", arguments: NodeChannelContract.checks)
+    func channel(check: NodeChannelContract.Check) async throws {
+        try await MockCluster.with { cluster in
+            let logs = [cluster.log(), cluster.log()]
+            try await check.run { logs.map { LogBoard(on: $0, name: "test") } }
+            for log in logs { await log.close() }
+        }
+    }
+
     @Test("Notices reach all nodes, and are neither in history nor counted as skipped")
     func notices() async throws {
         try await MockCluster.with { cluster in

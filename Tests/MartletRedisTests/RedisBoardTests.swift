@@ -23,6 +23,13 @@ struct RedisBoardTests {
         }
     }
 
+    @Test("What nodes say keeps the contract", arguments: NodeChannelContract.checks)
+    func channel(check: NodeChannelContract.Check) async throws {
+        try await RedisServer.with { server in
+            try await check.run { (0..<2).map { _ in RedisBoard(server.configuration) } }
+        }
+    }
+
     @Test("Boards of different streams have nothing in common, and postings leave nothing behind")
     func streams() async throws {
         try await RedisServer.with { server in

@@ -21,6 +21,14 @@ struct ServiceBusBoardTests {
         }
     }
 
+    @Test("What nodes say keeps the contract", arguments: NodeChannelContract.checks)
+    func channel(check: NodeChannelContract.Check) async throws {
+        try await Nodes.with(subscriptions: 2) { nodes in
+            let logs = BusDouble.names.prefix(2).map { nodes.log($0) }
+            try await check.run { logs.map { LogBoard(on: $0, name: "test") } }
+        }
+    }
+
     @Test("Notices reach all nodes, and are neither stored nor counted as skipped")
     func notices() async throws {
         try await Nodes.with(subscriptions: 2) { nodes in

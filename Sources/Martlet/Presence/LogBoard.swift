@@ -11,7 +11,7 @@ import Synchronization
 /// What another node has done is seen once this node has read its notice. Who can write to the log can forge notices, so it is
 /// as trusted as a node. All methods may be called from anywhere. They throw what the log throws, and ``/Martlet/MartletError``:
 /// `storageFailed` if there is no answer in time, `overloaded` above a bound.
-public final class LogBoard: NodeBoard, OneTimeStore {
+public final class LogBoard: NodeBoard, OneTimeStore, NodeChannel {
     /// The most bytes of a posting, where nothing else is set. Each is written to the log.
     public static let defaultMaximumBytes = 4 * 1024 * 1024
     /// How long another node may take to answer.
@@ -22,6 +22,9 @@ public final class LogBoard: NodeBoard, OneTimeStore {
     public static let mostThings = 20_000
     /// The most questions to other nodes in a second, each of which is two notices.
     public static let mostQuestions = 200
+
+    /// The most that others have said and nobody has heard. The oldest is dropped.
+    public static let mostSaid = 10_000
 
     /// A posting is sent in parts of this size: brokers bound the size of a message.
     static let partBytes = 96 * 1024
@@ -119,6 +122,28 @@ public final class LogBoard: NodeBoard, OneTimeStore {
     public func posting(of node: NodeName) async throws -> NodePosting? {
         try await begin()
         return book.withLock { $0.posting(of: node, now: .now) }
+    }
+
+    // MARK: What others say
+
+    public var mostBytesSaid: Int { Self.partBytes }
+
+    public func say(_ bytes: [UInt8]) async throws {
+        guard bytes.count <= mostBytesSaid else {
+            throw MartletError(.tooLarge, "\(bytes.count) bytes are to be said. Say at most \(mostBytesSaid) at once.")
+        }
+        try await begin()
+        try await send(.say(bytes))
+    }
+
+    public func hear(within time: Duration) async throws -> [[UInt8]] {
+        try await begin()
+        let seen = heard.version
+        let said = book.withLock { $0.takeSaid() }
+        guard said.isEmpty else { return said }
+        try? await withTimeout(time, throwing: CancellationError()) { [heard] in try await heard.wait(past: seen) }
+        try Task.checkCancellation()
+        return book.withLock { $0.takeSaid() }
     }
 
     // MARK: One-time things

@@ -12,6 +12,7 @@ struct Notice: Hashable, Sendable {
         case post(NodeName, change: UInt64, version: UInt64, milliseconds: Int64, part: Int, of: Int, bytes: [UInt8])
         case renew(NodeName, change: UInt64, milliseconds: Int64)
         case remove(NodeName, change: UInt64)
+        case say([UInt8])
         /// Asks the board of a place for what was put there under a name.
         case take(name: String, at: String, request: String)
         /// The answer; `nil`: there is nothing.
@@ -41,6 +42,7 @@ struct Notice: Hashable, Sendable {
             case .renew(let node, let change, let milliseconds):
                 ["renew", Self.encode(node.text), "\(change)", "\(milliseconds)"]
             case .remove(let node, let change): ["remove", Self.encode(node.text), "\(change)"]
+            case .say(let bytes): ["say", Base64URL.encode(bytes)]
             case .take(let name, let place, let request):
                 ["take", Self.encode(name), Self.encode(place), Self.encode(request)]
             case .give(let request, nil): ["give", Self.encode(request)]
@@ -76,6 +78,7 @@ struct Notice: Hashable, Sendable {
         case ("remove", 2):
             guard let node = node(), let change = UInt64(rest[1]) else { return nil }
             return .remove(node, change: change)
+        case ("say", 1): return Base64URL.decode(rest[0].utf8).map { .say($0) }
         case ("take", 3):
             guard let name = text(0), let place = text(1), let request = text(2) else { return nil }
             return .take(name: name, at: place, request: request)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DequeModule
 import MartletSupport
 
 /// What a ``LogBoard`` knows: a state machine without I/O.
@@ -56,6 +57,8 @@ struct NoticeBook: Sendable {
     /// When each other board was heard last.
     private var places: [String: Instant] = [:]
     private var things: [String: Thing] = [:]
+    /// What others have said, and nobody has heard.
+    private var said: Deque<[UInt8]> = []
     private var isPostingAgain = false
     private var lastHello: Instant?
     /// The questions of this second.
@@ -147,6 +150,9 @@ struct NoticeBook: Sendable {
             others[node]?.change = change
             others[node]?.posting = nil
             others[node]?.parts = [:]
+        case .say(let bytes):
+            said.append(bytes)
+            if said.count > LogBoard.mostSaid { said.removeFirst() }
         case .take(let name, let holder, let request):
             guard holder == place else { return .none }
             return .send(.give(request: request, bytes: takeHere(name, now)))
@@ -156,8 +162,10 @@ struct NoticeBook: Sendable {
         return .none
     }
 
+    /// - Parameter posting: Without its bytes.
     private mutating func takePart(
-        _ part: Int, of count: Int, _ bytes: [UInt8], _ head: NodePosting, _ node: NodeName, _ change: UInt64, end: Instant
+        _ part: Int, of count: Int, _ bytes: [UInt8], _ posting: NodePosting, _ node: NodeName, _ change: UInt64,
+        end: Instant
     ) {
         guard count > 0, (0..<count).contains(part), count <= maximumBytes / LogBoard.partBytes + 1,
             bytes.count <= LogBoard.partBytes
@@ -169,7 +177,7 @@ struct NoticeBook: Sendable {
         entry.change = change
         entry.parts[part] = bytes
         if entry.parts.count == count {
-            var posting = head
+            var posting = posting
             for part in 0..<count { posting.bytes += entry.parts[part] ?? [] }
             entry.posting = posting
             entry.parts = [:]
@@ -189,6 +197,11 @@ struct NoticeBook: Sendable {
             places = places.filter { now - $0.value < Self.placeTime }
         }
         if places[other] != nil || places.count < Self.mostNodes { places[other] = now }
+    }
+
+    mutating func takeSaid() -> [[UInt8]] {
+        defer { said = [] }
+        return Array(said)
     }
 
     // MARK: One-time things

@@ -74,7 +74,8 @@ struct HubServer {
         self.logger = logger
         log = settings.makeLog(logger)
         accessLog = settings.accessLog ? AccessLog(accessLogger ?? logger, metrics: metrics) : nil
-        let hookConfiguration = try settings.hooks.configuration()
+        var hookConfiguration = try settings.hooks.configuration()
+        hookConfiguration?.limits.exchange = settings.exchange(every: HookLimits().exchange.interval)
         let closed = settings.hooks.closed ? hookConfiguration.map(ClosedStreams.init) : nil
         var onStreamEnd: (@Sendable (EndedStream) -> Void)?
         if accessLog != nil || closed != nil {
@@ -90,7 +91,10 @@ struct HubServer {
         let board = settings.access.isOpen ? nil : settings.makeBoard("rights", on: log)
         access = try await HubAccess(settings.access, store: board, logger: logger, metrics: metrics)
         rights = board.map { [access] in
-            RightsExchange(of: hub, on: $0, tickets: access.tickets, logger: logger, onRevocation: access.forget)
+            RightsExchange(
+                of: hub, on: $0, tickets: access.tickets,
+                configuration: settings.exchange(every: ExchangeConfiguration().interval), logger: logger,
+                onRevocation: access.forget)
         }
         reload = SettingsReload(
             of: settings, hub: hub, access: access, level: level ?? SharedLogLevel(settings.logLevel), logger: logger,
@@ -99,7 +103,11 @@ struct HubServer {
         ProcessMetrics.add(to: metrics)
         exchange =
             settings.access.subscriptions
-            ? settings.makeBoard("nodes", on: log).map { SubscriptionExchange(of: hub, on: $0, logger: logger) } : nil
+            ? settings.makeBoard("nodes", on: log).map {
+                SubscriptionExchange(
+                    of: hub, on: $0, configuration: settings.exchange(every: ExchangeConfiguration().interval),
+                    logger: logger)
+            } : nil
         hooks = hookConfiguration.map { [metrics, log] in
             HookService(
                 of: hub, configuration: $0, board: settings.makeBoard("hooks", on: log), closed: closed, logger: logger,

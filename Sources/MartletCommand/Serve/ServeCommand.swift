@@ -77,7 +77,8 @@ extension HubSettings {
         }
         if hooks.url != nil, log.isShared, !hasBoards {
             warnings.append(
-                "Without the right to publish, this node cannot tell the others its topics, so it sends hooks for its own streams")
+                "Without the right to publish, this node cannot tell the others its topics, so it sends hooks for its own streams"
+            )
         }
         if !access.isOpen, log.isShared, !hasBoards {
             warnings.append(

@@ -9,49 +9,90 @@ import MartletSupport
 public import ServiceLifecycle
 import Synchronization
 
-/// Has revocations, renewals and changes of topics reach the streams on all nodes of a hub that share a board.
+/// Has revocations, renewals and changes of topics reach the streams on all nodes of a hub.
 ///
 ///     let rights = RightsExchange(of: hub, on: board, tickets: tickets)
 ///     router.addHub(hub, access: access.accepting(tickets), exchange: rights)
 ///         .addStreamControl(of: hub, access: access, tickets: tickets, exchange: rights)
 ///
-/// The others learn of them after at most two ``/Martlet/ExchangeConfiguration/interval``s. While the board is away, they
-/// learn of them when it is back. A node acts on nothing that was done before it began, by the clocks of the nodes, which may
-/// differ by a second.
+/// The others learn of them at once, or after ``interval`` where they have to look. While what the nodes share is away, they
+/// learn of them when it is back.
 public final class RightsExchange: Service {
-    private let rights: ExchangedRights
-    private let exchange: NodeExchange
+    /// How often nodes look for what others have done, where they have to look.
+    public static let interval = Duration.milliseconds(500)
 
-    /// How often nodes look for news of others, where nothing else is set.
-    public static let defaultInterval = Duration.milliseconds(500)
+    private let rights: ExchangedRights
+    private let presence: NodeExchange
+    private let channel: any NodeChannel
+    private let logger: Logger
 
     /// - Parameters:
     ///   - hub: The hub of this node.
-    ///   - board: The board that all nodes share, which is for this alone.
+    ///   - board: What all nodes share, which is for this alone.
     ///   - tickets: The tickets of this node, which are revoked, too.
-    ///   - configuration: Bounds and times; `nil`: the usual ones.
-    ///   - clock: Measures the times.
+    ///   - configuration: Bounds and times of knowing the other nodes.
+    ///   - clock: Measures these times.
     ///   - logger: Logs that the board is away, and that it is back.
     ///   - forget: Forgets cached rights of a principal that another node has revoked.
     public init(
-        of hub: Hub, on board: any NodeBoard, tickets: Tickets, configuration: ExchangeConfiguration? = nil,
+        of hub: Hub, on board: any NodeBoard & NodeChannel, tickets: Tickets,
+        configuration: ExchangeConfiguration = ExchangeConfiguration(),
         clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "martlet"),
         onRevocation forget: @escaping @Sendable (String) -> Void = { _ in }
     ) {
-        var usual = ExchangeConfiguration()
-        usual.interval = Self.defaultInterval
         rights = ExchangedRights(hub: hub, tickets: tickets, forget: forget)
-        exchange = NodeExchange(
-            of: rights, on: board, .init("Revocations and renewals", "revocations"),
-            configuration: configuration ?? usual,
+        channel = board
+        self.logger = logger
+        presence = NodeExchange(
+            of: rights, on: board, .init("Revocations and renewals", "nodes"), configuration: configuration,
             forgetsWhileAway: false, clock: clock, logger: logger)
     }
 
-    /// Posts and reads until the task is cancelled or the service group shuts down. Call it once, and shut it down after the
-    /// server.
+    /// Speaks and listens until the task is cancelled or the service group shuts down. Call it once, and shut it down after
+    /// the server.
     public func run() async throws {
-        try? await cancelWhenGracefulShutdown { try await self.exchange.run() }
-        // The posting expires: others may not have read it yet.
+        await cancelWhenGracefulShutdown { [self] in
+            await withTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { try? await self.presence.run() }
+                tasks.addTask { await self.listen() }
+                tasks.addTask { await self.speak() }
+            }
+        }
+        for words in rights.waitingWords {
+            do { try await channel.say(words) } catch { break }
+        }
+        await presence.leave()
+    }
+
+    private func listen() async {
+        while !Task.isCancelled {
+            do {
+                for bytes in try await channel.hear(within: Self.interval) {
+                    if !rights.take(bytes) {
+                        logger.warning(
+                            "What a node has said cannot be read. Check that all nodes run the same version.")
+                    }
+                }
+            } catch {
+                // The presence of the nodes says that the board is away.
+                try? await Task.sleep(for: Self.interval)
+            }
+        }
+    }
+
+    private func speak() async {
+        while let words = try? await rights.nextWords() {
+            do {
+                try await channel.say(words.json)
+                rights.wasSaid(words.number)
+            } catch let error as MartletError where error.code == .tooLarge {
+                logger.error("The other nodes cannot be told of something.", metadata: ["error": "\(error)"])
+                rights.wasSaid(words.number)
+            } catch {
+                // Said again when the board is back.
+                try? await Task.sleep(for: Self.interval)
+            }
+        }
     }
 
     /// How many other nodes there were when the board answered last.
@@ -66,12 +107,12 @@ public final class RightsExchange: Service {
     /// - Returns: The JSON of the answer; `nil` if no other node has the stream, or none has answered in time.
     /// - Throws: ``Problem`` if the node of the stream refuses.
     func change(_ change: TopicChange, for grant: Grant) async throws -> String? {
-        try await rights.ask(for: change, SharedGrant(grant))
+        try await rights.ask(for: change, SharedGrant(grant), atMost: channel.mostBytesSaid)
     }
 }
 
-/// What was done on this node, for the others.
-final class ExchangedRights: NodeExchangeState {
+/// What was done on this node, for the others, and what this node does of what they say.
+final class ExchangedRights: Sendable {
     enum Action: Codable, Sendable {
         case revoke(String)
         case renew(String, SharedGrant)
@@ -79,51 +120,31 @@ final class ExchangedRights: NodeExchangeState {
         case change(TopicChange, SharedGrant, question: String)
         /// Each node answers.
         case answer(TopicChange.Answer, question: String)
-
-        /// Whether it is of no use once some time has passed.
-        var isFleeting: Bool {
-            switch self {
-            case .revoke, .renew: false
-            case .change, .answer: true
-            }
-        }
     }
 
-    private struct Entry: Codable, Sendable {
-        /// Counted by the node, from one.
+    private struct Words: Codable, Sendable {
+        var node: String
+        /// Counted by the node, from one: what is said twice is done once.
         var number: Int
-        /// When it was done: milliseconds since 1970, by the clock of the node.
-        var time: Int64
         var action: Action
     }
 
-    /// An entry as JSON.
-    private struct Written {
-        var number: Int
-        var time: Int64
-        var json: [UInt8]
-    }
-
     private struct State {
-        /// The last that were done here.
-        var own: Deque<Written> = []
-        /// Those that are fleeting.
-        var fleeting: Deque<Written> = []
+        /// What is still to be said, as JSON, with its numbers.
+        var words: Deque<(number: Int, json: [UInt8])> = []
         var count = 0
         /// The number of the last action of each other node that was taken.
-        var seen: [NodeName: Int] = [:]
+        var seen: [String: Int] = [:]
         var others = 0
         /// What the other nodes have answered.
         var answers: [String: [TopicChange.Answer]] = [:]
     }
 
-    /// The most actions that are told. A node that was away from the board for longer misses older ones.
+    /// The most actions that wait to be told. If the board is away for longer, the others miss the oldest.
     static let mostActions = 10_000
     /// How long other nodes may take to answer, and the most questions that wait for that.
     static let answerTime = Duration.seconds(5)
     static let mostQuestions = 1000
-    /// How much the clocks of nodes may differ.
-    private static let clockDifference = Duration.seconds(1)
     /// The most nodes, also of those that are gone, of which it is remembered what they have told.
     private static let mostNodes = 10_000
 
@@ -132,9 +153,8 @@ final class ExchangedRights: NodeExchangeState {
     private let tickets: Tickets
     private let forget: @Sendable (String) -> Void
     private let state = Mutex(State())
+    private let told = Signal()
     private let answered = Signal()
-    /// What was done before is not about streams of this node.
-    private let start = WallTime.now.milliseconds - ExchangedRights.clockDifference.wholeMilliseconds
 
     init(hub: Hub, tickets: Tickets, forget: @escaping @Sendable (String) -> Void) {
         self.hub = hub
@@ -143,49 +163,54 @@ final class ExchangedRights: NodeExchangeState {
     }
 
     var otherNodes: Int { state.withLock { $0.others } }
-    var revision: Int { state.withLock { $0.count } }
 
-    func tell(_ action: Action) {
-        let now = WallTime.now.milliseconds
-        let outdated = now - Self.answerTime.wholeMilliseconds
-        state.withLock { state in
-            state.count += 1
+    // MARK: Speaking
+
+    /// - Returns: whether that many bytes can be said.
+    @discardableResult
+    func tell(_ action: Action, atMost mostBytes: Int = .max) -> Bool {
+        let hasRoom = state.withLock { state in
+            let words = Words(node: node.text, number: state.count + 1, action: action)
             // Of such types, encoding cannot fail.
-            let entry = Entry(number: state.count, time: now, action: action)
-            guard let json = try? JSONEncoder().encode(entry) else { return }
-            let written = Written(number: entry.number, time: now, json: Array(json))
-            if action.isFleeting { state.fleeting.append(written) } else { state.own.append(written) }
-            if state.own.count > Self.mostActions { state.own.removeFirst() }
-            while let first = state.fleeting.first, first.time < outdated || state.fleeting.count > Self.mostActions {
-                state.fleeting.removeFirst()
-            }
+            guard let json = try? JSONEncoder().encode(words), json.count <= mostBytes else { return false }
+            state.count += 1
+            state.words.append((words.number, Array(json)))
+            if state.words.count > Self.mostActions { state.words.removeFirst() }
+            return true
+        }
+        told.fire()
+        return hasRoom
+    }
+
+    /// What is to be said next. Suspends until there is something.
+    func nextWords() async throws -> (number: Int, json: [UInt8]) {
+        try await told.wait { state.withLock { $0.words.first } }
+    }
+
+    /// What still waits.
+    var waitingWords: [[UInt8]] { state.withLock { $0.words.map(\.json) } }
+
+    /// What ``nextWords()`` has returned was said.
+    func wasSaid(_ number: Int) {
+        state.withLock { state in
+            if state.words.first?.number == number { state.words.removeFirst() }
         }
     }
 
-    func posting(atMost bytes: Int) -> (bytes: [UInt8], revision: Int, entries: Int, omitted: Int) {
-        let (all, revision) = state.withLock { (Array($0.own) + Array($0.fleeting), $0.count) }
-        let own = all.sorted { $0.number < $1.number }
-        var size = 2
-        let newest = own.reversed().prefix { entry in
-            size += entry.json.count + 1
-            return size <= bytes
-        }
-        let list = newest.reversed().map(\.json).joined(separator: [UInt8(ascii: ",")])
-        return (Array("[".utf8) + list + Array("]".utf8), revision, own.count, own.count - newest.count)
-    }
+    // MARK: Hearing
 
-    func replace(_ node: NodeName, with bytes: [UInt8]?) async throws {
-        // One that comes back under its name goes on counting.
-        guard let bytes else { return }
-        let entries = try JSONDecoder().decode([Entry].self, from: Data(bytes))
-        let new = state.withLock { state in
-            let seen = state.seen[node]
-            if state.seen.count >= Self.mostNodes, seen == nil { state.seen = [:] }
-            state.seen[node] = max(seen ?? 0, entries.last?.number ?? 0)
-            guard let seen else { return entries.filter { $0.time >= start } }
-            return entries.filter { $0.number > seen }
+    /// Does what another node says. Returns whether it could be read.
+    @discardableResult
+    func take(_ bytes: [UInt8]) -> Bool {
+        guard let words = try? JSONDecoder().decode(Words.self, from: Data(bytes)) else { return false }
+        let isNew = state.withLock { state in
+            if state.seen.count >= Self.mostNodes, state.seen[words.node] == nil { state.seen = [:] }
+            guard words.number > state.seen[words.node] ?? 0 else { return false }
+            state.seen[words.node] = words.number
+            return true
         }
-        for entry in new { take(entry.action) }
+        if isNew { take(words.action) }
+        return true
     }
 
     private func take(_ action: Action) {
@@ -205,7 +230,7 @@ final class ExchangedRights: NodeExchangeState {
     }
 
     /// Asks all other nodes for a change, one of which may have the stream.
-    func ask(for change: TopicChange, _ grant: SharedGrant) async throws -> String? {
+    func ask(for change: TopicChange, _ grant: SharedGrant, atMost mostBytes: Int) async throws -> String? {
         let question = String.randomName()
         let (others, hasRoom) = state.withLock { state in
             let hasRoom = state.answers.count < Self.mostQuestions
@@ -219,23 +244,34 @@ final class ExchangedRights: NodeExchangeState {
                 headers: [.retryAfter: "1"])
         }
         defer { state.withLock { $0.answers[question] = nil } }
-        tell(.change(change, grant, question: question))
+        guard tell(.change(change, grant, question: question), atMost: mostBytes) else {
+            throw Problem(.contentTooLarge, "These are too many topics for one change. Make several.", field: "add")
+        }
         do {
-            return try await withTimeout(Self.answerTime, throwing: Problem(.notFound, "")) { [self] in
+            return try await withTimeout(Self.answerTime, throwing: Unanswered()) { [self] in
                 try await answered.wait {
                     let answers = state.withLock { $0.answers[question] ?? [] }
                     for case .found(let result) in answers { return Optional(try result.json) }
                     return answers.count >= others ? .some(nil) : nil
                 }
             }
-        } catch let problem as Problem where problem.detail.isEmpty {
+        } catch is Unanswered {
             return nil
         }
     }
 
-    func roundEnded(with others: [NodeName], isAway: Bool) {
-        state.withLock { $0.others = others.count }
-    }
+    private struct Unanswered: Error {}
+}
+
+/// Only that the node is there.
+extension ExchangedRights: NodeExchangeState {
+    var revision: Int { 0 }
+
+    func posting(atMost bytes: Int) -> (bytes: [UInt8], revision: Int, entries: Int, omitted: Int) { ([], 0, 0, 0) }
+
+    func replace(_ node: NodeName, with bytes: [UInt8]?) async throws {}
+
+    func roundEnded(with others: [NodeName], isAway: Bool) { state.withLock { $0.others = others.count } }
 }
 
 extension Hub {

@@ -92,7 +92,9 @@ struct MessageFormat: Sendable {
 
     /// What a node tells the others, if that is what a message is.
     func notice(_ message: AMQPMessage) -> String? {
-        guard message.text(Self.kind)?.isExactly("notice") == true, case .data(let bytes) = message.body else { return nil }
+        guard message.text(Self.kind)?.isExactly("notice") == true, case .data(let bytes) = message.body else {
+            return nil
+        }
         return String(utf8: bytes)
     }
 

@@ -35,7 +35,8 @@ import Testing
             .post(NodeName(text: "a b"), change: 1, version: .max, milliseconds: -1, part: 0, of: 2, bytes: [0, 255]),
             .post(NodeName(), change: 1, version: 0, milliseconds: .max, part: 0, of: 1, bytes: []),
             .renew(NodeName(), change: 2, milliseconds: 1), .remove(NodeName(), change: 3),
-            .take(name: "p.q", at: "p", request: "r"), .give(request: "r", bytes: nil), .give(request: "r", bytes: []),
+            .say([]), .say([1]), .take(name: "p.q", at: "p", request: "r"), .give(request: "r", bytes: nil),
+            .give(request: "r", bytes: []),
             .give(request: "", bytes: [1, 2, 3, 4]),
         ] as [Notice.Words])
     func text(words: Notice.Words) throws {
@@ -44,7 +45,8 @@ import Testing
         #expect(Notice(notice.text + " YQ YQ") == nil && Notice(" " + notice.text) == nil)
     }
 
-    @Test("What is no notice is not taken for one", arguments: ["", " ", "a b", "YQ YQ hello x", "YQ YQ renew YQ 1", "é"])
+    @Test(
+        "What is no notice is not taken for one", arguments: ["", " ", "a b", "YQ YQ hello x", "YQ YQ renew YQ 1", "é"])
     func malformed(text: String) { #expect(Notice(text) == nil) }
 
     @Test("Any text can be read")
@@ -52,7 +54,9 @@ import Testing
         let valid = Notice(board: "b", from: "f", words: post(3, [1, 2, 3], part: 1, of: 2)).text
         var book = book(maximumBytes: 1000)
         var input = FuzzInput(
-            pieces: [" ", "hello", "post", "renew", "remove", "take", "give", "YQ", "-1", "18446744073709551616", "\u{E9}"],
+            pieces: [
+                " ", "hello", "post", "renew", "remove", "take", "give", "YQ", "-1", "18446744073709551616", "\u{E9}",
+            ],
             count: 5000)
         while await input.next(from: [valid, "YQ YQ renew YQ 9 9"]) {
             if let notice = Notice(String(decoding: input.bytes, as: UTF8.self)) { _ = book.take(notice, now: now) }
@@ -162,6 +166,18 @@ import Testing
         if case .here(bytes) = taking { true } else { false }
     }
 
+    @Test("What others say is heard once and in its order, the newest of it")
+    func saying() {
+        var book = book()
+        say(.say([9]), from: book.place, to: &book)
+        for byte in [1, 2] as [UInt8] { say(.say([byte]), to: &book) }
+        let heard = [book.takeSaid(), book.takeSaid()]
+        #expect(heard == [[[1], [2]], []])
+        for number in 0...LogBoard.mostSaid { say(.say([UInt8(truncatingIfNeeded: number)]), to: &book) }
+        let newest = book.takeSaid()
+        #expect(newest.count == LogBoard.mostSaid && newest.first == [1])
+    }
+
     @Test("There is a most of what is put, asked and known")
     func bounds() {
         var book = book()
@@ -191,7 +207,8 @@ import Testing
 
         for number in 0...NoticeBook.mostNodes {
             say(
-                .post(NodeName(text: "\(number)"), change: 1, version: 1, milliseconds: 1000, part: 0, of: 1, bytes: []),
+                .post(
+                    NodeName(text: "\(number)"), change: 1, version: 1, milliseconds: 1000, part: 0, of: 1, bytes: []),
                 from: "place \(number)", to: &book)
         }
         #expect(book.versions(now: now).count == NoticeBook.mostNodes)

@@ -182,12 +182,31 @@ extension HubSettings {
         }
     }
 
+    /// How nodes that share the log know each other, with an interval.
+    func exchange(every interval: Duration) -> ExchangeConfiguration {
+        var exchange = ExchangeConfiguration()
+        exchange.interval = interval
+        switch log {
+        case .memory, .sqlite, .redis: break
+        case .kafka:
+            // The brokers keep it as long as events.
+            exchange.bytesPerSecond = Self.exchangedBytesPerSecond
+        case .serviceBus:
+            exchange.bytesPerSecond = Self.exchangedBytesPerSecond
+            // Each sign of life is a message to all nodes, which costs money there.
+            exchange.expiry = .seconds(60)
+        }
+        return exchange
+    }
+
+    private static let exchangedBytesPerSecond = 64 * 1024
+
     /// A board for nodes that share a log; `nil` if they cannot have one (``hasBoards``).
     ///
     /// - Parameters:
     ///   - name: What the nodes exchange there.
     ///   - log: What ``makeLog(_:)`` has made.
-    func makeBoard(_ name: String, on log: any Log) -> (any NodeBoard & OneTimeStore)? {
+    func makeBoard(_ name: String, on log: any Log) -> (any NodeBoard & OneTimeStore & NodeChannel)? {
         guard hasBoards else { return nil }
         #if Redis
         if case .redis(let address) = self.log { return RedisBoard(address.configuration, name: name) }
