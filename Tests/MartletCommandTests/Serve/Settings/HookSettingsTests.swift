@@ -72,6 +72,8 @@ struct HookSettingsTests {
         #if Kafka
         var shared = signed
         shared.log = try #require(LogLocation("kafka://127.0.0.1:9092/events"))
+        #expect(shared.warnings(commandLine: [:], environment: [:]) == [])
+        shared.access.readOnly = true
         #expect(shared.warnings(commandLine: [:], environment: [:]).contains { $0.contains("for its own streams") })
         #endif
     }
