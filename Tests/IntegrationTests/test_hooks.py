@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from kafka_support import MockCluster
 from streams import opened, stream
 from support import HOST, ROOT, Curl, Martlet, free_port, martlet, sample, wait_until
-from test_redis import Redis, redis  # noqa: F401 (a fixture)
+from test_redis import redis  # noqa: F401 (a fixture)
 
 SECRETS = ["the new secret of these tests", "the old secret of these tests"]
 # Short, so that tests need not wait long.
@@ -262,19 +263,28 @@ def test_bad_settings_are_refused(options: list[str], message: str) -> None:
 # Several nodes
 
 @pytest.fixture
-def start_node(tmp_path: Path, redis: Redis, receiver: Receiver, secret: str) -> Iterator[Callable[[], Martlet]]:
+def start_node(
+    request: pytest.FixtureRequest, tmp_path: Path, receiver: Receiver, secret: str
+) -> Iterator[Callable[[], Martlet]]:
+    """Starts a node on Redis, or on Kafka if a test says so."""
     with ExitStack() as nodes:
         count = 0
+        if getattr(request, "param", "redis") == "kafka":
+            mock = nodes.enter_context(MockCluster(tmp_path, martlet=1))
+            log = f"kafka://{mock.servers}/martlet?fetch.wait.max.ms=5"
+        else:
+            log = request.getfixturevalue("redis").url
 
         def start() -> Martlet:
             nonlocal count
             count += 1
             return nodes.enter_context(
-                hub(tmp_path / f"node-{count}", receiver.url, secret, "--log", redis.url, "--hook-delay", "3s"))
+                hub(tmp_path / f"node-{count}", receiver.url, secret, "--log", log, "--hook-delay", "3s"))
 
         yield start
 
 
+@pytest.mark.parametrize("start_node", ["redis", "kafka"], indirect=True)
 def test_one_node_tells_of_all_and_moves_change_nothing(
     start_node: Callable[[], Martlet], receiver: Receiver
 ) -> None:
@@ -293,7 +303,8 @@ def test_one_node_tells_of_all_and_moves_change_nothing(
     assert len({message["sender"] for message in receiver.messages}) == 1
 
 
-@pytest.mark.parametrize("dies", ["sender", "other"])
+@pytest.mark.parametrize(
+    ("start_node", "dies"), [("redis", "sender"), ("redis", "other"), ("kafka", "sender")], indirect=["start_node"])
 def test_the_topics_of_a_node_that_is_killed_are_vacated(
     start_node: Callable[[], Martlet], receiver: Receiver, dies: str
 ) -> None:

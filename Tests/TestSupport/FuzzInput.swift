@@ -38,8 +38,13 @@ package struct FuzzInput {
 
     /// Makes the next input from one of a few valid ones, changed in some places or in none.
     package mutating func next(from corpus: [String]) async -> Bool {
+        await next(from: corpus.map { Array($0.utf8) })
+    }
+
+    /// The same, with bytes that are no text.
+    package mutating func next(from corpus: [[UInt8]]) async -> Bool {
         guard await counts() else { return false }
-        bytes = Array(choose(corpus).utf8)
+        bytes = choose(corpus)
         for _ in 0..<choose([0, 1, 1, 2, 3, 6]) {
             let place = Int.random(in: 0...bytes.count, using: &random)
             let tail = Array(bytes[place...])

@@ -49,20 +49,6 @@ import Testing
         "What is no notice is not taken for one", arguments: ["", " ", "a b", "YQ YQ hello x", "YQ YQ renew YQ 1", "é"])
     func malformed(text: String) { #expect(Notice(text) == nil) }
 
-    @Test("Any text can be read")
-    func anyText() async throws {
-        let valid = Notice(board: "b", from: "f", words: post(3, [1, 2, 3], part: 1, of: 2)).text
-        var book = book(maximumBytes: 1000)
-        var input = FuzzInput(
-            pieces: [
-                " ", "hello", "post", "renew", "remove", "take", "give", "YQ", "-1", "18446744073709551616", "\u{E9}",
-            ],
-            count: 5000)
-        while await input.next(from: [valid, "YQ YQ renew YQ 9 9"]) {
-            if let notice = Notice(String(decoding: input.bytes, as: UTF8.self)) { _ = book.take(notice, now: now) }
-        }
-    }
-
     @Test("A posting is there once all of its parts are, in any order, and before that the last one is")
     func parts() {
         var book = book()
