@@ -79,6 +79,12 @@ extension Error {
         let codes: [ResultCode] = [.SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_IOERR]
         return (self as? DatabaseError).map { codes.contains($0.resultCode) } ?? false
     }
+
+    /// The offset of the event that is missing or has changed, if it is known.
+    var damagedEvent: UInt64? {
+        guard case .event(let offset)? = self as? DamageError else { return nil }
+        return offset
+    }
 }
 
 /// The file does not contain what was written.

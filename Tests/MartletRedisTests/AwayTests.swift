@@ -28,7 +28,7 @@ struct AwayTests {
             let records = try await tailed
             #expect(records.map(\.event.data) == ["1", "2", "3"])
             #expect(try await log.resolve(records[0].position.text, for: .of("a")).gap == nil)
-            #expect(log.health.losses == 1)
+            #expect(log.health.losses > 0)
             await log.close()
         }
     }

@@ -61,8 +61,8 @@ package enum RawServer {
 
         private static func repeatedly(_ more: String, _ channel: any Channel) {
             channel.writeAndFlush(ByteBuffer(string: more)).whenSuccess {
-                // Not at once: a write that succeeds at once would call this within itself, without end.
-                channel.eventLoop.execute { repeatedly(more, channel) }
+                // Later: a loop that always has something to execute does nothing else, such as reading other connections.
+                channel.eventLoop.scheduleTask(in: .microseconds(100)) { repeatedly(more, channel) }
             }
         }
 

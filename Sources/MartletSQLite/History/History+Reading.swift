@@ -148,12 +148,17 @@ extension History {
                                 return !isFull
                             }
                             guard !isFull, next <= range.upperBound else { break }
-                            if firstMissing(in: next..<range.upperBound + 1) != nil { throw DamageError.event(next) }
+                            if let missing = firstMissing(in: next..<range.upperBound + 1) {
+                                throw DamageError.event(missing)
+                            }
                             next = range.upperBound + 1
                         } catch  where error.isDamage {
                             // The places of events that rules have removed are not damaged.
                             guard let event = firstMissing(in: next..<range.upperBound + 1) else { break }
+                            let isBehind = error.damagedEvent.map { (next..<event).contains($0) } ?? false
                             next = event
+                            // What was missing has left history since then, and says nothing of the next event.
+                            if isBehind { continue }
                             let isWanted = index.withLock { $0.mayBeSelected(tags, at: next) }
                             if isWanted { throw Unreadable(offset: next, error: error) }
                             next += 1
