@@ -42,7 +42,7 @@ public enum EventStreamEncoder {
     @inlinable
     static func appendLines(
         of text: String?,
-        prefix: String,
+        prefix: StaticString,
         to buffer: inout some RangeReplaceableCollection<UInt8>
     ) {
         guard var text else { return }
@@ -51,7 +51,7 @@ public enum EventStreamEncoder {
             var start = bytes.startIndex
             while true {
                 let end = bytes[start...].firstIndex { $0.endsLine } ?? bytes.endIndex
-                buffer.append(contentsOf: prefix.utf8)
+                prefix.withUTF8Buffer { buffer.append(contentsOf: $0) }
                 if start < end {
                     buffer.append(.space)
                     buffer.append(contentsOf: bytes[start..<end])

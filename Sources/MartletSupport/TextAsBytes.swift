@@ -11,7 +11,15 @@ extension StringProtocol {
         utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
     }
 
-    @inlinable package func startsExactly(with prefix: some StringProtocol) -> Bool { utf8.starts(with: prefix.utf8) }
+    @inlinable package func startsExactly(with prefix: some StringProtocol) -> Bool {
+        // Almost always both are in one piece.
+        let isPrefix = utf8.withContiguousStorageIfAvailable { bytes in
+            prefix.utf8.withContiguousStorageIfAvailable { prefix in
+                bytes.count >= prefix.count && prefix.indices.allSatisfy { bytes[$0] == prefix[$0] }
+            }
+        }
+        return (isPrefix ?? nil) ?? utf8.starts(with: prefix.utf8)
+    }
 
     @inlinable package func endsExactly(with suffix: some StringProtocol) -> Bool {
         utf8.count >= suffix.utf8.count && utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
@@ -103,4 +111,12 @@ extension UInt8 {
     @inlinable package var isBlank: Bool { self == 0x20 || self == 0x09 }
 
     @inlinable package var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+}
+
+extension [UInt8] {
+    /// Appends the bytes of a text. Quicker than `+=`, which takes them one by one.
+    @inlinable package mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { append(contentsOf: $0) }
+    }
 }

@@ -316,13 +316,13 @@ private final class LineKeeper: DoorKeeper {
         var requestCount = 0
     }
 
-    let idleTimeout: Duration
-    let writeTimeout: Duration
+    let idleTimeout: TimeAmount
+    let writeTimeout: TimeAmount
     let state = Mutex(State())
     private let subscribe: @Sendable () throws -> Subscription
 
     init(
-        idleTimeout: Duration, writeTimeout: Duration, subscribe: @escaping @Sendable () throws -> Subscription
+        idleTimeout: TimeAmount, writeTimeout: TimeAmount, subscribe: @escaping @Sendable () throws -> Subscription
     ) {
         self.idleTimeout = idleTimeout
         self.writeTimeout = writeTimeout
@@ -371,12 +371,12 @@ private final class DoorBench {
     let network = FakeDoorNetwork()
     let keepers: [LineKeeper]
     var door: FakeDoor
-    var now = ContinuousClock.now
+    var now = NIODeadline.now()
     private(set) var streams: [DoorStream] = []
     private let launches = Launches()
 
     /// - Parameter hub: Where the streams come from.
-    init(hub: Hub? = nil, idleTimeout: Duration = .seconds(3600), writeTimeout: Duration = .seconds(3600)) {
+    init(hub: Hub? = nil, idleTimeout: TimeAmount = .seconds(3600), writeTimeout: TimeAmount = .seconds(3600)) {
         keepers = Self.listeners.map { _ in
             LineKeeper(idleTimeout: idleTimeout, writeTimeout: writeTimeout) {
                 let subscription = try hub?.subscribeNow(
@@ -494,7 +494,7 @@ private final class DoorBench {
         door.hasAnswered = false
         takeStreams()
         door.flushAnswers(now: now)
-        if let time = door.nextTime, time <= now { door.expire(now: now) }
+        if door.nextTime <= now { door.expire(now: now) }
     }
 
     /// Has the shard go on until it would sleep.
@@ -510,13 +510,13 @@ private final class DoorBench {
     }
 
     /// Lets time pass as for a shard, which wakes up when the door says.
-    func advance(by duration: Duration) {
+    func advance(by duration: TimeAmount) {
         let end = now + duration
         settle()
-        while let next = door.nextTime, next <= end {
-            now = max(now, next)
+        while door.nextTime <= end {
+            now = max(now, door.nextTime)
             settle()
-            if let again = door.nextTime, again <= now {
+            if door.nextTime <= now {
                 network.violations.append("The shard is woken for nothing.")
                 break
             }
@@ -526,7 +526,7 @@ private final class DoorBench {
     }
 
     private func takeStreams() {
-        for stream in door.streams {
+        for stream in door.takeStreams() {
             let socket = network.sockets[stream.socket]
             if stream.isWatched != (socket?.token != nil) {
                 network.violations.append("It is wrong whether stream \(stream.socket) is watched.")
@@ -535,7 +535,6 @@ private final class DoorBench {
             network.forget(stream.socket)
             streams.append(stream)
         }
-        door.streams = []
     }
 
     /// Forgets the streams, whose subscriptions end so.
@@ -1007,10 +1006,10 @@ private func withRunningHub(_ body: @Sendable @escaping (Hub) async throws -> Vo
         let bench = DoorBench(idleTimeout: .seconds(60))
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededGenerator(seed: seed)
-        var ends: [Int32: ContinuousClock.Instant] = [:]
+        var ends: [Int32: NIODeadline] = [:]
         for _ in 0..<20 { ends[bench.connect()] = bench.now + .seconds(60) }
         for _ in 0..<400 {
-            bench.advance(by: .milliseconds(Int.random(in: 0...500, using: &random)))
+            bench.advance(by: .milliseconds(Int64.random(in: 0...500, using: &random)))
             let sockets = ends.keys.filter(bench.isOpen).sorted()
             guard let socket = sockets.randomElement(using: &random) else { break }
             bench.send("p1\n", on: socket)
@@ -1027,7 +1026,7 @@ private func withRunningHub(_ body: @Sendable @escaping (Hub) async throws -> Vo
         }
         #expect(bench.now >= start + .seconds(120))
         #expect(bench.door.count == 0)
-        #expect(bench.door.nextTime == nil)
+        #expect(bench.door.nextTime == .distantFuture)
         bench.check("seed \(seed)")
     }
 
@@ -1248,7 +1247,7 @@ private func withRunningHub(_ body: @Sendable @escaping (Hub) async throws -> Vo
         for _ in 0..<50 where bench.door.hasTurns {
             var time = bench.now
             bench.door.takeTurns(until: bench.now + FakeDoor.turn) {
-                defer { time += FakeDoor.turn / 2 }
+                defer { time = time + .nanoseconds(FakeDoor.turn.nanoseconds / 2) }
                 return time
             }
             bench.door.flushAnswers(now: bench.now)
@@ -1316,7 +1315,7 @@ private func withRunningHub(_ body: @Sendable @escaping (Hub) async throws -> Vo
         let socket = bench.connect("p1\n")
         #expect(bench.door.close(bench.keeper, now: bench.now) == [DoorBench.listeners[0]])
         bench.network.isShort = false
-        #expect(bench.door.nextTime == nil)
+        #expect(bench.door.nextTime == .distantFuture)
         bench.advance(by: .seconds(10))
         #expect(bench.network.sockets[socket]?.isAccepted == false)
         #expect(bench.network.watchedListeners == [DoorBench.listeners[1]])
@@ -1451,7 +1450,7 @@ private struct DoorSimulation {
         default:
             guard timePasses else { break }
             bench.network.isShort = chance(4)
-            bench.now += .milliseconds(Int.random(in: 0...300, using: &random))
+            bench.now = bench.now + .milliseconds(Int64.random(in: 0...300, using: &random))
         }
     }
 

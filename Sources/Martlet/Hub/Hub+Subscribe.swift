@@ -51,7 +51,7 @@ extension Hub {
     ) async throws -> Subscription {
         try configuration.limits.check(selection)
         try await waitUntilRunning()
-        let place = try join(selection, terms, client)
+        let place = try join(selection, terms)
         do {
             var start: Resolution?
             if let id {
@@ -66,7 +66,8 @@ extension Hub {
                         try await isRead(selection, after: start.position, through: place.tail.position)
                     } else { true }
             }
-            return subscription(place, to: selection, from: start, withValues, profile, isOver: isOver)
+            return subscription(
+                place, to: selection, from: start, withValues, profile, isOver: isOver, client: client)
         } catch {
             fanOut.close(place.feed)
             throw error
@@ -83,10 +84,10 @@ extension Hub {
         try configuration.limits.check(selection)
         // Whether anything is left is to be read.
         guard profile != .plain || !fanOut.ends(of: selection).areAll else { return nil }
-        let place = try join(selection, terms, client)
+        let place = try join(selection, terms)
         let start =
             id.map { log?.resolveNow($0, for: selection) } ?? age.map { log?.resolveNow(since: $0, for: selection) }
-        return subscription(place, to: selection, from: start ?? nil, withValues, profile)
+        return subscription(place, to: selection, from: start ?? nil, withValues, profile, client: client)
     }
 
     /// Whether no event of the application is left for a client. Of a plain stream, it cannot know the ids of what ended
@@ -102,19 +103,19 @@ extension Hub {
         return true
     }
 
-    private typealias Place = (feed: FeedID, tail: Mark, lease: Lease?, client: StreamClient?)
+    private typealias Place = (feed: FeedID, tail: Mark, lease: Lease?)
 
-    private func join(_ selection: Selection, _ terms: LeaseTerms, _ client: StreamClient?) throws -> Place {
+    private func join(_ selection: Selection, _ terms: LeaseTerms) throws -> Place {
         let lease = terms.isEmpty ? nil : Lease(terms, for: selection, in: leases)
         if let lease { leases.insert(lease) }
         let (feed, tail) = try fanOut.open(selection)
-        return (feed, tail, lease, client)
+        return (feed, tail, lease)
     }
 
     /// - Parameter start: `nil`: it starts at the live end.
     private func subscription(
         _ place: Place, to selection: Selection, from start: Resolution?, _ withValues: Bool,
-        _ profile: StreamProfile, isOver: Bool? = nil
+        _ profile: StreamProfile, isOver: Bool? = nil, client: StreamClient?
     ) -> Subscription {
         let ends = fanOut.ends(of: selection)
         guard var start else {
@@ -124,7 +125,7 @@ extension Hub {
                 start: opening.map { .values(after: .zero, through: place.tail, $0) } ?? .at(place.tail),
                 position: place.tail.position, isOver: isOver ?? ends.areAll,
                 hasValues: withValues, ended: ends, profile: profile,
-                lease: place.lease, client: place.client)
+                lease: place.lease, client: client)
         }
         if start.gap == nil, start.position != .earliest, fanOut.hasLost(selection, after: start.position) {
             start.gap = .expired
@@ -140,6 +141,6 @@ extension Hub {
             isOver: isOver
                 ?? (ends.areAll && start.gap == nil
                     && ends.positions.allSatisfy { log.covers(start.position, $0) }),
-            hasValues: withValues, ended: ends, profile: profile, lease: place.lease, client: place.client)
+            hasValues: withValues, ended: ends, profile: profile, lease: place.lease, client: client)
     }
 }

@@ -31,12 +31,22 @@ enum LocalOnly {
     static func isPlainlyLocal(_ authority: String) -> Bool {
         var authority = authority
         return authority.withUTF8 { bytes in
-            guard bytes.starts(with: "localhost".utf8) || bytes.starts(with: "127.0.0.1".utf8) else { return false }
-            guard let colon = bytes.dropFirst(9).first else { return true }
-            // Ports of five digits may be too high.
-            let port = bytes.dropFirst(10).reduce(0) { $1.isDigit && $0 <= 65_535 ? $0 * 10 + Int($1 - 0x30) : .max }
-            return colon == UInt8(ascii: ":") && port <= 65_535
+            guard isBeginning("localhost", of: bytes) || isBeginning("127.0.0.1", of: bytes) else { return false }
+            guard bytes.count > 9 else { return true }
+            guard bytes[9] == UInt8(ascii: ":") else { return false }
+            var port = 0
+            for byte in bytes[10...] {
+                guard byte.isDigit else { return false }
+                port = port * 10 + Int(byte - 0x30)
+                guard port <= 65_535 else { return false }
+            }
+            return true
         }
+    }
+
+    private static func isBeginning(_ text: StaticString, of bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        let count = text.utf8CodeUnitCount
+        return bytes.count >= count && (0..<count).allSatisfy { bytes[$0] == text.utf8Start[$0] }
     }
 
     /// A dot or a colon: a name without them is a single label, and no address.

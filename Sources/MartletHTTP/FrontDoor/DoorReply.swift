@@ -2,6 +2,7 @@
 
 package import HTTPTypes
 import Martlet
+import MartletSupport
 import NIOCore
 import NIOHTTP1
 import Synchronization
@@ -27,59 +28,72 @@ package struct DoorReply: Sendable {
     /// A whole answer.
     package func bytes(_ status: HTTPResponse.Status, _ headers: HTTPFields, _ body: some Collection<UInt8>) -> [UInt8]
     {
-        var bytes = head(status, headers, length: body.count, closes: closes)
-        bytes += "\r\n".utf8
+        var bytes = beginning(status)
+        bytes.append(headers)
+        bytes.append("Content-Length: \(body.count)\r\n")
+        if !headers.contains(.xContentTypeOptions) { bytes.append("X-Content-Type-Options: nosniff\r\n") }
+        end(&bytes, closes: closes)
+        bytes.append("\r\n")
         bytes += body
         return bytes
     }
 
     /// The head of a stream, and its first blocks.
-    func stream(_ headers: HTTPFields, _ blocks: [WireBytes]) -> [UInt8] {
+    ///
+    /// - Parameters:
+    ///   - isPersonal: Whether the stream is for one client only.
+    ///   - start: What the head says about where it starts.
+    func stream(isPersonal: Bool, _ start: HTTPFields, _ blocks: [WireBytes]) -> [UInt8] {
+        var bytes = beginning(.ok)
+        bytes += isPersonal ? Self.personalStream : Self.stream
+        bytes.append(start)
         // The connection ends with the stream.
-        var bytes = head(.ok, headers, length: nil, closes: true)
-        if !isHTTP10 { bytes += "transfer-encoding: chunked\r\n".utf8 }
-        bytes += "\r\n".utf8
+        end(&bytes, closes: true)
+        bytes.append(isHTTP10 ? "\r\n" : "transfer-encoding: chunked\r\n\r\n")
         for block in blocks { block.framed(as: framing).withUnsafeReadableBytes { bytes.append(contentsOf: $0) } }
         return bytes
     }
 
-    /// All but the empty line.
-    ///
-    /// - Parameter length: That of the body; `nil` for a stream, whose fields are complete.
-    private func head(
-        _ status: HTTPResponse.Status, _ headers: HTTPFields, length: Int?, closes: Bool
-    ) -> [UInt8] {
+    /// The fields that all streams have, written once.
+    private static let stream = text(of: .eventStream)
+    private static let personalStream = text(of: .personalEventStream)
+
+    private static func text(of fields: HTTPFields) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(fields)
+        return bytes
+    }
+
+    private func beginning(_ status: HTTPResponse.Status) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
-        bytes += isHTTP10 ? "HTTP/1.0 ".utf8 : "HTTP/1.1 ".utf8
+        bytes.append(isHTTP10 ? "HTTP/1.0 " : "HTTP/1.1 ")
         if status == .ok {
-            bytes += "200 OK\r\n".utf8
+            bytes.append("200 OK\r\n")
         } else {
             // The server says it in its own words, too.
-            bytes += "\(status.code) \(HTTPResponseStatus(statusCode: status.code).reasonPhrase)\r\n".utf8
+            bytes.append("\(status.code) \(HTTPResponseStatus(statusCode: status.code).reasonPhrase)\r\n" as String)
         }
-        var isGuarded = length == nil
-        for field in headers {
-            bytes.append(field)
-            if field.name == .xContentTypeOptions { isGuarded = true }
-        }
-        if let length { bytes += "Content-Length: \(length)\r\n".utf8 }
-        if !isGuarded { bytes += "X-Content-Type-Options: nosniff\r\n".utf8 }
-        for field in extra { bytes.append(field) }
-        bytes += "Date: ".utf8
-        DateText.append(to: &bytes)
-        bytes += "\r\n".utf8
-        if closes { bytes += "connection: close\r\n".utf8 }
         return bytes
+    }
+
+    /// The fields that all answers end with.
+    private func end(_ bytes: inout [UInt8], closes: Bool) {
+        bytes.append(extra)
+        bytes.append("Date: ")
+        DateText.append(to: &bytes)
+        bytes.append(closes ? "\r\nconnection: close\r\n" : "\r\n")
     }
 }
 
 extension [UInt8] {
-    fileprivate mutating func append(_ field: HTTPField) {
-        self += field.name.rawName.utf8
-        self += ": ".utf8
-        self += field.value.utf8
-        self += "\r\n".utf8
+    fileprivate mutating func append(_ fields: HTTPFields) {
+        for field in fields {
+            append(field.name.rawName)
+            append(": ")
+            field.withUnsafeBytesOfValue { append(contentsOf: $0) }
+            append("\r\n")
+        }
     }
 }
 

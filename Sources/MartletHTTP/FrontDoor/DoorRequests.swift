@@ -13,7 +13,7 @@ package protocol StreamingRoute: Sendable {
     /// Says what a client receives. An error is the answer.
     func stream(for request: HubRequest, grant: Grant) throws -> HubStream
 
-    /// Changes the head of the stream.
+    /// Changes what the head of the stream says about where it starts.
     func finish(_ headers: inout HTTPFields, for request: HubRequest) throws
 }
 
@@ -90,9 +90,11 @@ package struct DoorSubscribe: DoorRequest {
     private func answer(_ subscription: Subscription, _ stream: HubStream) throws -> DoorAnswer {
         // The server says that there is nothing more.
         if try subscription.hasNothing(for: request) { throw NotAtTheDoor() }
-        var headers = HTTPFields.eventStream(subscription, to: request, stream.grant)
-        try route.finish(&headers, for: request)
-        let opening = reply.stream(headers, subscription.opening(retry: route.hub.retry()))
+        var start = HTTPFields.start(of: subscription)
+        try route.finish(&start, for: request)
+        let opening = reply.stream(
+            isPersonal: stream.grant.isPersonal || request.hasCredentials, start,
+            subscription.opening(retry: route.hub.retry()))
         stream.companion?.streamBegins()
         return .stream(subscription, opening: opening, framing: reply.framing)
     }

@@ -52,7 +52,7 @@ final class HubDoorKeeper: DoorKeeper {
                     of: NIOBSDSocket.Handle.self
                 ) { socket in
                     // New connections inherit both.
-                    SocketTransport.prepare(socket, timeout: self.writeTimeout)
+                    SocketTransport.prepare(socket, timeout: self.server.hub.configuration.writeTimeout)
                     return self.server.hub.openDoor(socket, self)
                 }
                 if isOpen == true { try listener.syncOptions?.setOption(.autoRead, value: false) }
@@ -97,9 +97,9 @@ final class HubDoorKeeper: DoorKeeper {
 
     // MARK: Connections
 
-    var idleTimeout: Duration { Duration(server.bounds.idleTimeout) }
+    var idleTimeout: TimeAmount { server.bounds.idleTimeout }
 
-    var writeTimeout: Duration { server.hub.configuration.writeTimeout }
+    var writeTimeout: TimeAmount { TimeAmount(server.hub.configuration.writeTimeout) }
 
     func enter(from address: SocketAddress?) -> (ConnectionAdmission, ConnectionPeer) {
         if isShort.load(ordering: .relaxed) { isShort.store(false, ordering: .relaxed) }

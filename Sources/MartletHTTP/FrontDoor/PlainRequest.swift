@@ -110,12 +110,9 @@ private struct Scanner {
             throw .other
         }
         let body = UnsafeRawBufferPointer(rebasing: bytes[next..<next + (fields.length ?? 0)])
-        // All at once: each `append` goes through generic code.
-        var headers = HTTPFields()
-        headers.replaceSubrange(0..<0, with: fields.others)
         let request = PlainRequest(
             method: isPost ? .post : .get, target: text(from: target.lowerBound, to: target.upperBound),
-            authority: host, headers: headers, body: body,
+            authority: host, headers: fields.others, body: body,
             closes: isHTTP10 || fields.closes, isHTTP10: isHTTP10)
         return .complete(request, length: next + body.count)
     }
@@ -186,7 +183,17 @@ private struct Scanner {
         var host: String?
         var length: Int?
         var closes = false
-        var others: [HTTPField] = []
+        var others = HTTPFields()
+
+        mutating func add(_ name: HTTPField.Name, _ value: String) {
+            if others.isEmpty { others.reserveCapacity(8) }
+            // Setting it is specialised here, and appending is not.
+            if name == .cookie || others.contains(name) {
+                others.append(HTTPField(name: name, value: value))
+            } else {
+                others[name] = value
+            }
+        }
     }
 
     private mutating func field(_ fields: inout Fields) throws(Stop) {
@@ -212,7 +219,7 @@ private struct Scanner {
             }
             fields.length = bytes[value].reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
         case 10 where isName(name, "connection"):
-            guard !fields.others.contains(where: { $0.name == .connection }) else { throw .other }
+            guard !fields.others.contains(.connection) else { throw .other }
             fields.closes = isName(value, "close")
             guard fields.closes || isName(value, "keep-alive") else { throw .other }
         case 6 where isName(name, "expect"), 7 where isName(name, "upgrade"), 16 where isName(name, "proxy-connection"),
@@ -221,7 +228,7 @@ private struct Scanner {
         default: break
         }
         guard fields.others.count < PlainRequest.fieldCount, let name = fieldName(name) else { throw .other }
-        fields.others.append(HTTPField(name: name, value: text(from: value.lowerBound, to: value.upperBound)))
+        fields.add(name, text(from: value.lowerBound, to: value.upperBound))
     }
 
     /// The names of most fields are there already.

@@ -61,8 +61,7 @@ public struct FormFields: Sendable {
     static func decode(
         _ text: some Collection<UInt8>, plusIsSpace: Bool = false, field: String
     ) throws(Problem) -> String {
-        let isPlain = !text.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }
-        if isPlain, let decoded = String(utf8: text) { return decoded }
+        if isPlain(text), let decoded = String(utf8: text) { return decoded }
         guard let bytes = text.percentDecoded(plusIsSpace: plusIsSpace) else {
             let message = "The \(field) has a % that no two hex digits follow. Write %25 for a percent sign."
             throw Problem(.badRequest, message, field: field)
@@ -71,5 +70,13 @@ public struct FormFields: Sendable {
             throw Problem(.badRequest, "The \(field) is not UTF-8. Encode it as UTF-8.", field: field)
         }
         return decoded
+    }
+
+    /// Whether a text stands for itself.
+    private static func isPlain(_ text: some Collection<UInt8>) -> Bool {
+        func isPlain(_ bytes: some Collection<UInt8>) -> Bool {
+            !bytes.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }
+        }
+        return text.withContiguousStorageIfAvailable { isPlain($0) } ?? isPlain(text)
     }
 }

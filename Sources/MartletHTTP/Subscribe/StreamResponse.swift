@@ -30,7 +30,7 @@ extension Hub {
             let stream = try await select()
             let (subscription, first) = try await subscribe(to: stream, for: request, context.logger)
             if try first == nil && subscription.hasNothing(for: request) { return .nothingMore(subscription) }
-            let headers = HTTPFields.eventStream(subscription, to: request, stream.grant)
+            let headers = HTTPFields.eventStream(to: request, stream.grant) + HTTPFields.start(of: subscription)
             if request.method == .head { return Response(status: .ok, headers: headers) }
             if sendsAway { return .comeBack(after: retry(), headers: headers) }
             stream.companion?.streamBegins()
@@ -136,21 +136,21 @@ extension HTTPFields {
         .xContentTypeOptions: "nosniff",
     ]
 
-    /// The head of the stream that answers a request. No cache may keep a stream that is for one client only.
-    static func eventStream(to request: HubRequest, _ grant: Grant = Grant(seesAllPublic: true)) -> HTTPFields {
+    /// The same, for a stream that is for one client only: no cache may keep it.
+    static let personalEventStream: HTTPFields = {
         var fields = eventStream
-        if grant.isPersonal || request.hasCredentials {
-            fields[.cacheControl] = "private, no-cache, no-store, no-transform"
-        }
+        fields[.cacheControl] = "private, no-cache, no-store, no-transform"
         return fields
+    }()
+
+    /// The head of the stream that answers a request.
+    static func eventStream(to request: HubRequest, _ grant: Grant = Grant(seesAllPublic: true)) -> HTTPFields {
+        grant.isPersonal || request.hasCredentials ? personalEventStream : eventStream
     }
 
-    /// The same head, with the position where the stream starts.
-    static func eventStream(
-        _ subscription: Subscription, to request: HubRequest, _ grant: Grant
-    ) -> HTTPFields {
-        var fields = eventStream(to: request, grant)
-        fields.append(HTTPField(name: .lastEventID, value: subscription.position.text))
+    /// The head of a stream, behind what all streams have: where it starts.
+    static func start(of subscription: Subscription) -> HTTPFields {
+        var fields: HTTPFields = [.lastEventID: subscription.position.text]
         if let gap = subscription.gap { fields.append(HTTPField(name: .gap, value: gap.reason.rawValue)) }
         if let end = subscription.ended.header { fields.append(HTTPField(name: .end, value: end)) }
         return fields

@@ -111,14 +111,18 @@ package struct WireBytes: Sendable {
         let bytes = try event.encoded()
         let digits = max(1, (Int.bitWidth - bytes.count.leadingZeroBitCount + 3) / 4)
         var chunk = ByteBuffer()
-        chunk.reserveCapacity(digits + bytes.count + 4)
-        for digit in (0..<digits).reversed() {
-            let value = UInt8(truncatingIfNeeded: bytes.count >> (4 * digit) & 0xF)
-            chunk.writeInteger(value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10)
+        // All at once: a stream begins with such a block.
+        chunk.writeWithUnsafeMutableBytes(minimumWritableBytes: digits + bytes.count + 4) { chunk in
+            for place in 0..<digits {
+                let value = UInt8(truncatingIfNeeded: bytes.count >> (4 * (digits - 1 - place)) & 0xF)
+                chunk[place] = value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+            }
+            let (start, end) = (digits + 2, digits + 2 + bytes.count)
+            (chunk[start - 2], chunk[start - 1]) = (UInt8(ascii: "\r"), UInt8(ascii: "\n"))
+            UnsafeMutableRawBufferPointer(rebasing: chunk[start..<end]).copyBytes(from: bytes)
+            (chunk[end], chunk[end + 1]) = (UInt8(ascii: "\r"), UInt8(ascii: "\n"))
+            return end + 2
         }
-        chunk.writeStaticString("\r\n")
-        chunk.writeBytes(bytes)
-        chunk.writeStaticString("\r\n")
         self.chunk = chunk
         self.prefixLength = digits + 2
         self.isEvent = isEvent

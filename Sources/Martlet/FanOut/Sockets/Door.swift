@@ -119,9 +119,9 @@ struct Door<T: DoorTransport> {
         var isLeaving = false
         var wait = Wait.request
         /// When the wait is over.
-        var deadline = Door.never
+        var deadline = NIODeadline.distantFuture
         /// When the client must have taken its answers; `nil`: none are left over.
-        var takeDeadline: ContinuousClock.Instant?
+        var takeDeadline: NIODeadline?
         /// Whether it is in the queue of those that wait for a request; it stays there while its requests are answered.
         var isIdleQueued = false
         /// Whether there may be requests in the input that were not looked at.
@@ -150,25 +150,23 @@ struct Door<T: DoorTransport> {
     static var mostBytes: Int { 64 * 1024 }
     /// How long a request may be incomplete before the server gets its connection, and in how many pieces it may come:
     /// each is read from the beginning.
-    static var patience: Duration { .seconds(1) }
+    static var patience: TimeAmount { .seconds(1) }
     static var mostPieces: Int { 16 }
     /// How long the connections may take in a turn.
-    static var turn: Duration { .milliseconds(1) }
+    static var turn: TimeAmount { .milliseconds(1) }
     /// The most requests that one connection is answered before the others have their turn.
     static var mostRequests: Int { 8 }
     /// How long a connection waits after a refusal before its next request is looked at.
-    static var pause: Duration { .milliseconds(100) }
+    static var pause: TimeAmount { .milliseconds(100) }
     /// How long nothing is accepted when no descriptors are left.
-    static var acceptPause: Duration { .milliseconds(200) }
-
-    private static var never: ContinuousClock.Instant { .now + .seconds(100 * 365 * 86_400) }
+    static var acceptPause: TimeAmount { .milliseconds(200) }
 
     private struct Listener {
         let socket: Int32
         let keeper: any DoorKeeper
         var isReady = false
         /// Until when nothing is accepted.
-        var pauseEnd: ContinuousClock.Instant?
+        var pauseEnd: NIODeadline?
     }
 
     private let launch: (DoorToken, any DoorRequest) -> Void
@@ -181,10 +179,10 @@ struct Door<T: DoorTransport> {
     /// Connections with answers that are sent at the end of the turn.
     private var flushes: [DoorToken] = []
     /// For each wait the connections that may be in it, in the order of their deadlines.
-    private var queues: [Deque<(token: DoorToken, deadline: ContinuousClock.Instant)>] = [[], [], [], []]
+    private var queues: [Deque<(token: DoorToken, deadline: NIODeadline)>] = [[], [], [], []]
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: mostBytes, alignment: 16)
     /// The streams that have begun in this turn.
-    var streams: [DoorStream] = []
+    private(set) var streams: [DoorStream] = []
     /// Whether something may have been published in this turn.
     var hasAnswered = false
 
@@ -201,14 +199,11 @@ struct Door<T: DoorTransport> {
     /// Whether there are connections to read or to accept.
     var hasTurns: Bool { !line.isEmpty || listeners.contains { $0.isReady } }
 
-    /// When there is something to do that waits for nothing but time; `nil`: never.
-    var nextTime: ContinuousClock.Instant? {
-        var next: ContinuousClock.Instant?
-        func consider(_ time: ContinuousClock.Instant?) {
-            if let time, next.map({ time < $0 }) ?? true { next = time }
-        }
-        for queue in queues { consider(queue.first?.deadline) }
-        for listener in listeners { consider(listener.pauseEnd) }
+    /// When there is something to do that waits for nothing but time.
+    var nextTime: NIODeadline {
+        var next = NIODeadline.distantFuture
+        for queue in queues { if let first = queue.first { next = min(next, first.deadline) } }
+        for index in listeners.indices { if let end = listeners[index].pauseEnd { next = min(next, end) } }
         return next
     }
 
@@ -222,7 +217,7 @@ struct Door<T: DoorTransport> {
     }
 
     /// Accepts no more connections of a keeper, and closes those that wait for a request. Returns its listeners.
-    mutating func close(_ keeper: any DoorKeeper, now: ContinuousClock.Instant) -> [Int32] {
+    mutating func close(_ keeper: any DoorKeeper, now: NIODeadline) -> [Int32] {
         let closed = listeners.filter { $0.keeper === keeper }.map(\.socket)
         for listener in closed { transport.unwatch(listener) }
         listeners.removeAll { $0.keeper === keeper }
@@ -260,7 +255,7 @@ struct Door<T: DoorTransport> {
         lineUp(index)
     }
 
-    mutating func writable(_ token: DoorToken, now: ContinuousClock.Instant) {
+    mutating func writable(_ token: DoorToken, now: NIODeadline) {
         guard let index = index(of: token) else { return }
         connections[Int(index)].isBlocked = false
         flush(index, now: now)
@@ -269,7 +264,7 @@ struct Door<T: DoorTransport> {
     /// Reads those that have something to read, and accepts new connections, until their time is over.
     ///
     /// - Parameter end: When it is over.
-    mutating func takeTurns(until end: ContinuousClock.Instant, clock: () -> ContinuousClock.Instant = { .now }) {
+    mutating func takeTurns(until end: NIODeadline, clock: () -> NIODeadline = { .now() }) {
         var now = clock()
         while now < end, hasTurns {
             if let token = line.popFirst(), let index = index(of: token) {
@@ -281,7 +276,7 @@ struct Door<T: DoorTransport> {
         }
     }
 
-    private mutating func acceptOne(now: ContinuousClock.Instant) {
+    private mutating func acceptOne(now: NIODeadline) {
         for index in listeners.indices where listeners[index].isReady {
             switch transport.accept(from: listeners[index].socket) {
             case .accepted(let socket, let address):
@@ -314,7 +309,7 @@ struct Door<T: DoorTransport> {
     }
 
     /// Reads what is there, and answers it.
-    private mutating func read(_ index: Int32, now: ContinuousClock.Instant) {
+    private mutating func read(_ index: Int32, now: NIODeadline) {
         connections[Int(index)].isReadable = false
         guard connections[Int(index)].output.count < Self.mostBytes, connections[Int(index)].awaited == 0,
             !connections[Int(index)].isLeaving
@@ -347,7 +342,7 @@ struct Door<T: DoorTransport> {
     }
 
     /// Takes requests that were read before.
-    private mutating func goOn(_ index: Int32, now: ContinuousClock.Instant) {
+    private mutating func goOn(_ index: Int32, now: NIODeadline) {
         // It is lined up once there is room.
         guard connections[Int(index)].output.count < Self.mostBytes, !connections[Int(index)].isLeaving,
             !connections[Int(index)].isPaused
@@ -357,14 +352,14 @@ struct Door<T: DoorTransport> {
         if !connections[Int(index)].isHeldUp { resumeReading(index) }
     }
 
-    private mutating func takeInput(_ index: Int32, now: ContinuousClock.Instant) {
+    private mutating func takeInput(_ index: Int32, now: NIODeadline) {
         let input = connections[Int(index)].input
         connections[Int(index)].input = []
         input.withUnsafeBytes { take(index, from: $0, now: now) }
     }
 
     /// Answers the requests in some bytes, and keeps the rest.
-    private mutating func take(_ index: Int32, from bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) {
+    private mutating func take(_ index: Int32, from bytes: UnsafeRawBufferPointer, now: NIODeadline) {
         guard let keeper = connections[Int(index)].keeper else { return }
         var rest = bytes[...]
         var answered = 0
@@ -427,7 +422,7 @@ struct Door<T: DoorTransport> {
     }
 
     /// The answer of a request that had to wait, or the error that has the server answer it.
-    mutating func finish(_ token: DoorToken, _ result: Result<DoorAnswer, any Error>, now: ContinuousClock.Instant) {
+    mutating func finish(_ token: DoorToken, _ result: Result<DoorAnswer, any Error>, now: NIODeadline) {
         // It may have published, even if its client has left. A stream has not.
         if case .success(.bytes) = result { hasAnswered = true }
         guard let index = index(of: token) else { return }
@@ -458,7 +453,7 @@ struct Door<T: DoorTransport> {
     }
 
     /// Has the next requests of a connection wait.
-    private mutating func pause(_ index: Int32, now: ContinuousClock.Instant) {
+    private mutating func pause(_ index: Int32, now: NIODeadline) {
         connections[Int(index)].isHeldUp = true
         connections[Int(index)].isPaused = true
         queues[Wait.pause.rawValue].append((token(of: index), now + Self.pause))
@@ -487,24 +482,33 @@ struct Door<T: DoorTransport> {
         guard case .stream(let subscription, let opening, let framing) = answer,
             let keeper = connections[Int(index)].keeper
         else { return }
-        let connection = connections[Int(index)]
-        let bytes = connection.output.isEmpty ? opening : connection.output + opening
-        switch connection.isBlocked ? .sent(0) : bytes.withUnsafeBytes({ transport.send($0, to: connection.socket) }) {
+        let (socket, output) = (connections[Int(index)].socket, connections[Int(index)].output)
+        let bytes = output.isEmpty ? opening : output + opening
+        let isBlocked = connections[Int(index)].isBlocked
+        switch isBlocked ? .sent(0) : bytes.withUnsafeBytes({ transport.send($0, to: socket) }) {
         case .broken: remove(index)
         case .sent(let count):
             let unsent = count == bytes.count ? [] : Array(bytes[count...])
             streams.append(
                 DoorStream(
-                    subscription: subscription, socket: connection.socket, framing: framing, unsent: unsent,
-                    isWatched: connection.isWatched, admission: connection.admission, keeper: keeper))
+                    subscription: subscription, socket: socket, framing: framing, unsent: unsent,
+                    isWatched: connections[Int(index)].isWatched, admission: connections[Int(index)].admission,
+                    keeper: keeper))
             forget(index)
         }
+    }
+
+    /// The streams that have begun, which go on elsewhere.
+    mutating func takeStreams() -> [DoorStream] {
+        guard !streams.isEmpty else { return [] }
+        defer { streams = [] }
+        return streams
     }
 
     // MARK: Answers
 
     /// Sends the answers of the turn.
-    mutating func flushAnswers(now: ContinuousClock.Instant) {
+    mutating func flushAnswers(now: NIODeadline) {
         guard !flushes.isEmpty else { return }
         let tokens = flushes
         flushes.removeAll(keepingCapacity: true)
@@ -515,7 +519,7 @@ struct Door<T: DoorTransport> {
         }
     }
 
-    private mutating func flush(_ index: Int32, now: ContinuousClock.Instant) {
+    private mutating func flush(_ index: Int32, now: NIODeadline) {
         let output = connections[Int(index)].output
         if !output.isEmpty {
             guard !connections[Int(index)].isBlocked else { return }
@@ -536,7 +540,7 @@ struct Door<T: DoorTransport> {
     }
 
     /// The socket of a connection is full.
-    private mutating func block(_ index: Int32, hasTaken: Bool, now: ContinuousClock.Instant) {
+    private mutating func block(_ index: Int32, hasTaken: Bool, now: NIODeadline) {
         guard let keeper = connections[Int(index)].keeper else { return }
         connections[Int(index)].isBlocked = true
         if hasTaken || connections[Int(index)].takeDeadline == nil {
@@ -553,7 +557,7 @@ struct Door<T: DoorTransport> {
     // MARK: Waiting
 
     /// Has a connection wait for a request, or for the rest of one.
-    private mutating func wait(_ index: Int32, now: ContinuousClock.Instant) {
+    private mutating func wait(_ index: Int32, now: NIODeadline) {
         if connections[Int(index)].hasEnded { return end(index) }
         guard connections[Int(index)].isWatched || watch(index), let keeper = connections[Int(index)].keeper else {
             return
@@ -570,7 +574,7 @@ struct Door<T: DoorTransport> {
         }
     }
 
-    private mutating func time(_ index: Int32, _ wait: Wait, until deadline: ContinuousClock.Instant) {
+    private mutating func time(_ index: Int32, _ wait: Wait, until deadline: NIODeadline) {
         connections[Int(index)].wait = wait
         connections[Int(index)].deadline = deadline
         queues[wait.rawValue].append((token(of: index), deadline))
@@ -584,7 +588,7 @@ struct Door<T: DoorTransport> {
     }
 
     /// Judges those whose time has come.
-    mutating func expire(now: ContinuousClock.Instant) {
+    mutating func expire(now: NIODeadline) {
         for wait in [Wait.request, .rest, .room, .pause] {
             while let (token, deadline) = queues[wait.rawValue].first, deadline <= now {
                 queues[wait.rawValue].removeFirst()
@@ -599,7 +603,7 @@ struct Door<T: DoorTransport> {
         }
     }
 
-    private mutating func expire(_ index: Int32, _ wait: Wait, now: ContinuousClock.Instant) {
+    private mutating func expire(_ index: Int32, _ wait: Wait, now: NIODeadline) {
         let connection = connections[Int(index)]
         switch wait {
         case .request:

@@ -7,10 +7,10 @@ package import NIOCore
 /// Its methods may be called from several threads at the same time, and must not block.
 package protocol DoorKeeper: AnyObject, Sendable {
     /// How long a connection may stay open without a request.
-    var idleTimeout: Duration { get }
+    var idleTimeout: TimeAmount { get }
 
     /// How long a client may take to take its answers.
-    var writeTimeout: Duration { get }
+    var writeTimeout: TimeAmount { get }
 
     /// Counts a new connection until ``leave(_:)``, unless the decision is to close it at once.
     func enter(from address: SocketAddress?) -> (ConnectionAdmission, ConnectionPeer)

@@ -158,11 +158,11 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
         var events = [martlet_event](repeating: martlet_event(), count: Self.mostEvents)
         while true {
             let isQuiet = !sinks.isBusy && !door.isBusy && sleeps()
-            let timeout = isQuiet ? timeout(until: min(sinks.nextTime, door.nextTime ?? sinks.nextTime)) : 0
+            let timeout = isQuiet ? min(timeout(until: sinks.nextTime), timeout(until: door.nextTime)) : 0
             let count = martlet_poller_wait(poller, &events, Int32(events.count), timeout)
-            let now = ContinuousClock.now
-            for event in events.prefix(Int(max(0, count))) { handle(event, &sinks, &door, now) }
-            if door.hasTurns { door.takeTurns(until: now + Door<DoorSockets>.turn) }
+            let (now, uptime) = (ContinuousClock.now, NIODeadline.now())
+            for index in 0..<Int(max(0, count)) { handle(events[index], &sinks, &door, now, uptime) }
+            if door.hasTurns { door.takeTurns(until: uptime + Door<DoorSockets>.turn) }
             var mail = ShardMail()
             for _ in 0..<Self.mostRounds {
                 if door.hasAnswered { fanOut.immediateLog?.announceAppended() }
@@ -171,12 +171,11 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
                 for job in box.jobs { job.runSynchronously(on: asUnownedTaskExecutor()) }
                 for (listener, keeper) in box.openedDoors { door.open(listener, keeper) }
                 for keeper in box.closedDoors {
-                    for listener in door.close(keeper, now: now) { Glibc.close(listener) }
+                    for listener in door.close(keeper, now: uptime) { Glibc.close(listener) }
                 }
-                for (token, result) in box.answers { door.finish(token, result, now: now) }
+                for (token, result) in box.answers { door.finish(token, result, now: uptime) }
                 for adoption in box.adopted { adopt(adoption, &sinks, now) }
-                for stream in door.streams { adopt(stream, &sinks, now) }
-                door.streams.removeAll(keepingCapacity: true)
+                for stream in door.takeStreams() { adopt(stream, &sinks, now) }
                 mail.add(box.mail)
                 if let stopping = box.stopping {
                     for listener in door.stop() { Glibc.close(listener) }
@@ -186,9 +185,9 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
                 if box.jobs.isEmpty, box.answers.isEmpty, !door.hasAnswered { break }
             }
             // First, so that publishers can go on while their events are written.
-            door.flushAnswers(now: now)
+            door.flushAnswers(now: uptime)
             sinks.pass(&mail, now: now)
-            if let time = door.nextTime, time <= now { door.expire(now: now) }
+            if door.nextTime <= uptime { door.expire(now: uptime) }
         }
     }
 
@@ -217,9 +216,13 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
         Int32(clamping: max(0, (time - .now).milliseconds + 1))
     }
 
+    private func timeout(until time: NIODeadline) -> Int32 {
+        Int32(clamping: max(0, (time - .now()).nanoseconds / 1_000_000 + 1))
+    }
+
     private func handle(
         _ event: martlet_event, _ sinks: inout Sinks<SocketTransport>, _ door: inout Door<DoorSockets>,
-        _ now: ContinuousClock.Instant
+        _ now: ContinuousClock.Instant, _ uptime: NIODeadline
     ) {
         if event.token == Self.bellToken {
             var value: UInt64 = 0
@@ -227,7 +230,7 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
         } else if event.token >= Self.listenerTokens {
             door.listenerIsReady(Int32(truncatingIfNeeded: event.token & 0x7FFF_FFFF))
         } else if let token = DoorToken(rawValue: event.token) {
-            if event.bits & UInt32(martlet_event_writable) != 0 { door.writable(token, now: now) }
+            if event.bits & UInt32(martlet_event_writable) != 0 { door.writable(token, now: uptime) }
             let hasEnded = event.bits & UInt32(martlet_event_closed) != 0
             // The end is read behind what the client has sent.
             if hasEnded || event.bits & UInt32(martlet_event_readable) != 0 {
