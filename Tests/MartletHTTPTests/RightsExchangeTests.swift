@@ -31,8 +31,8 @@ private final class MemoryStore: OneTimeStore {
             to: Selection(topics: ["a"]), after: nil, terms: LeaseTerms(principal: principal, name: name))
     }
 
-    private func exchange(_ hub: Hub, tickets: Tickets = Tickets()) -> ExchangedRights {
-        ExchangedRights(hub: hub, tickets: tickets) { _ in }
+    private func exchange(_ hub: Hub, tickets: Tickets = Tickets(), mostBytes: Int = .max) -> ExchangedRights {
+        ExchangedRights(hub: hub, tickets: tickets, mostBytes: mostBytes) { _ in }
     }
 
     /// Has a node take all that waits to be said by another.
@@ -87,8 +87,8 @@ private final class MemoryStore: OneTimeStore {
         try await TestServer.run { server in
             let (here, there, third) = (exchange(quickHub()), exchange(server.hub), exchange(quickHub()))
             let grant = SharedGrant(Grant(subscribe: ["a", "b"]))
-            func ask(_ change: TopicChange, atMost bytes: Int = 10_000) async throws -> String? {
-                async let answer = here.ask(for: change, grant, atMost: bytes)
+            func ask(_ change: TopicChange) async throws -> String? {
+                async let answer = here.ask(for: change, grant)
                 try await until { !here.waitingWords.isEmpty }
                 try await pass(here, to: there, third)
                 for node in [there, third] {
@@ -100,9 +100,10 @@ private final class MemoryStore: OneTimeStore {
             let source = try await TestEventSource(port: server.port, path: "/events/a?control=1")
             let name = String(try #require(try await source.next()?.data).split(separator: "\"")[3])
             let change = TopicChange(stream: name, add: ["b"], remove: ["a"])
-            #expect(try await here.ask(for: change, grant, atMost: 10_000) == nil, "there are no other nodes")
+            #expect(try await here.ask(for: change, grant) == nil, "there are no other nodes")
             here.roundEnded(with: [there.node, third.node], isAway: false)
-            #expect(try await ask(TopicChange(stream: "other", add: ["b"], remove: [])) == nil)
+            #expect(try await here.ask(for: TopicChange(stream: "no name", add: ["b"], remove: []), grant) == nil)
+            #expect(try await ask(TopicChange(stream: .randomName(), add: ["b"], remove: [])) == nil)
             #expect(try await ask(change)?.hasPrefix(#"{"topics":["b"],"after":""#) == true)
             let id = try await server.hub.publish("1", to: "b")
             #expect(try await source.next() == ServerSentEvent(data: "1", id: id))
@@ -111,13 +112,114 @@ private final class MemoryStore: OneTimeStore {
             } throws: {
                 ($0 as? Problem)?.status == .forbidden && ($0 as? Problem)?.field == "topic"
             }
+            let large = String(repeating: "t", count: ExchangedRights.mostAskedBytes)
             await #expect {
-                _ = try await here.ask(for: change, grant, atMost: 100)
+                _ = try await here.ask(for: TopicChange(stream: name, add: [try Topic(large)], remove: []), grant)
             } throws: {
                 ($0 as? Problem)?.status == .contentTooLarge
             }
             #expect(here.waitingWords.isEmpty)
         }
+    }
+
+    @Test("A change that nobody waits for any more is not made, and who asked is told that it is not known")
+    func lateChanges() async throws {
+        try await TestServer.run { server in
+            let (here, there) = (exchange(quickHub()), exchange(server.hub, mostBytes: 300))
+            here.roundEnded(with: [there.node], isAway: false)
+            let source = try await TestEventSource(port: server.port, path: "/events/a?control=1")
+            let name = String(try #require(try await source.next()?.data).split(separator: "\"")[3])
+            let (change, grant) = (TopicChange(stream: name, add: ["b"], remove: []), Grant(subscribe: ["a", "b"]))
+            // The channel is away.
+            await #expect {
+                _ = try await here.ask(for: change, SharedGrant(grant))
+            } throws: {
+                ($0 as? Problem)?.status == .serviceUnavailable
+            }
+            #expect(here.waitingWords.isEmpty, "it is not said when the channel is back")
+            let before = WallTime(milliseconds: WallTime.now.milliseconds - 10_000)
+            here.tell(.change(change, SharedGrant(grant, at: before), question: "q"))
+            // An answer that is too long is cut.
+            let long = try (0..<10).map { try Topic("a long name of a topic \($0)") }
+            here.tell(.change(TopicChange(stream: name, add: long, remove: []), SharedGrant(grant), question: "q"))
+            try await pass(here, to: there)
+            try await until { !there.waitingWords.isEmpty }
+            let answers = there.waitingWords.map { String(decoding: $0, as: UTF8.self) }
+            #expect(answers.count == 1 && answers[0].utf8.count < 300, "\(answers)")
+        }
+    }
+
+    @Test("At most so many changes are asked for in a second")
+    func manyChanges() async throws {
+        let here = exchange(quickHub())
+        here.roundEnded(with: [NodeName()], isAway: false)
+        let grant = SharedGrant(Grant(subscribe: ["a"]))
+        let change = TopicChange(stream: .randomName(), add: ["a"], remove: [])
+        await withTaskGroup(of: Bool.self) { tasks in
+            for _ in 0..<4 * ExchangedRights.mostAskedPerSecond {
+                tasks.addTask {
+                    do { _ = try await here.ask(for: change, grant) } catch let problem as Problem {
+                        return problem.detail.hasPrefix("Too many")
+                    } catch {}
+                    return false
+                }
+            }
+            var refused = 0
+            for await isRefused in tasks where isRefused { refused += 1 }
+            #expect(refused > 0)
+        }
+    }
+
+    @Test("A renewal that comes late does not take the place of a newer one")
+    func lateRenewals() async throws {
+        try await quickHub().whileRunning { hub in
+            let node = exchange(hub)
+            let stream = try await subscribe(hub, as: "alice", name: "tab")
+            func renew(for seconds: Double, at milliseconds: Int64) async throws {
+                let other = exchange(quickHub())
+                let grant = Grant(principal: "alice", seesAllPublic: true, end: Date(timeIntervalSinceNow: seconds))
+                let time = WallTime(milliseconds: WallTime.now.milliseconds + milliseconds)
+                other.tell(.renew("tab", SharedGrant(grant, at: time)))
+                try await pass(other, to: node)
+            }
+            try await renew(for: 3600, at: 0)
+            let end = try #require(stream.lease?.end)
+            try await renew(for: 1, at: -10_000)
+            #expect(stream.lease?.end == end)
+            try await renew(for: 7200, at: 0)
+            #expect(try #require(stream.lease?.end) > end)
+        }
+    }
+
+    @Test("Times of other nodes may be anything", arguments: [Int64.min, -1, 0, .max])
+    func times(judged: Int64) throws {
+        let json = #"{"subscribe":[],"seesAllPublic":true,"judged":\#(judged),"end":1e300}"#
+        let shared = try JSONDecoder().decode(SharedGrant.self, from: Data(json.utf8))
+        #expect(try #require(shared.grant().judged) < .now)
+        #expect(shared.time() <= .now && shared.grant().instantOfEnd != nil)
+        #expect(shared.age() >= .zero)
+    }
+
+    @Test("An exchange whose channel is away ends when it is told to")
+    func ends() async throws {
+        struct Away: NodeBoard, NodeChannel {
+            struct Failure: Error {}
+            var maximumBytes: Int { 1000 }
+            var mostBytesSaid: Int { 1000 }
+            func post(_: NodePosting, as: NodeName, for: Duration) async throws { throw Failure() }
+            func renew(_: NodeName, for: Duration) async throws -> Bool { throw Failure() }
+            func remove(_: NodeName) async throws { throw Failure() }
+            func versions() async throws -> [NodeName: UInt64] { throw Failure() }
+            func posting(of: NodeName) async throws -> NodePosting? { throw Failure() }
+            func say(_: [UInt8]) async throws { throw Failure() }
+            func hear(within: Duration) async throws -> [[UInt8]] { throw Failure() }
+        }
+        let rights = RightsExchange(of: quickHub(), on: Away(), tickets: Tickets())
+        rights.revoke("alice")
+        let run = Task { try await rights.run() }
+        try await Task.sleep(for: .milliseconds(50))
+        run.cancel()
+        try await run.value
     }
 
     @Test("A ticket of a store opens one stream on any node, and none after its owner was revoked")
@@ -142,5 +244,19 @@ private final class MemoryStore: OneTimeStore {
             let subscription = try await hub.subscribe(to: Selection(topics: ["a/1"]), after: nil, terms: terms)
             #expect(subscription.lease?.isRevoked == true)
         }
+        // Wherever it is used: the node that issued it has removed it, and others know who was revoked.
+        let (first, second) = (
+            try await here.issue(grant, for: [TopicSelector("a/1")]),
+            try await here.issue(grant, for: [TopicSelector("a/1")])
+        )
+        there.revoke("alice")
+        await #expect { try await there.redeem(first) } throws: { ($0 as? Problem)?.status == .unauthorized }
+        here.revoke("alice")
+        try await until { store.names.isEmpty }
+        await #expect { try await Tickets(store: store).redeem(second) } throws: {
+            ($0 as? Problem)?.status == .unauthorized
+        }
+        // A new one is good.
+        _ = try await here.redeem(try await here.issue(grant, for: [TopicSelector("a/1")]))
     }
 }

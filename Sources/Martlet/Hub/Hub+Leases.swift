@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSupport
+
 /// Streams of principals.
 extension Hub {
     /// Ends all open streams of a principal at once, on this node. Their clients may come back if they still may.
@@ -17,17 +19,19 @@ extension Hub {
     ///   - name: How the principal calls the streams.
     ///   - grants: The rights to private events that the principal has now.
     ///   - isGranted: Whether the principal may still subscribe to this.
+    ///   - judged: When these rights were judged. Streams that have newer ones stay as they are.
     ///   - end: When they end now; `nil`: when they like.
     /// - Returns: how many streams go on, and how many end.
     package func renew(
         _ principal: String, name: String, grants: Set<TopicSelector>, until end: ContinuousClock.Instant?,
-        isGranted: (Set<TopicSelector>) -> Bool = { _ in true }
+        judged: ContinuousClock.Instant = .now, isGranted: (Set<TopicSelector>) -> Bool = { _ in true }
     ) -> (renewed: Int, ended: Int) {
         var (renewed, ended) = (0, 0)
-        for lease in leases.leases(of: principal) where lease.terms.name == name {
+        for lease in leases.leases(of: principal) where lease.terms.name?.isExactly(name) == true {
+            guard lease.judged <= judged else { continue }
             let selection = lease.selection
             if selection.grants == grants, isGranted(selection.selectors) {
-                lease.renew(until: end)
+                lease.renew(until: end, judged: judged)
                 renewed += 1
             } else {
                 lease.revoke()
@@ -54,7 +58,9 @@ extension Hub {
         let limits = configuration.limits
         return try await withCheckedThrowingContinuation { continuation in
             // The lease is not kept while this waits: the change is answered if it goes.
-            guard let lease = leases.lease(controlledBy: control), lease.terms.principal == principal else {
+            guard let lease = leases.lease(controlledBy: control),
+                lease.terms.principal.map(ExactText.init) == principal.map(ExactText.init)
+            else {
                 return continuation.resume(throwing: StreamChangeError.ended)
             }
             lease.make(

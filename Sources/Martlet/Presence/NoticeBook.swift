@@ -39,7 +39,7 @@ struct NoticeBook: Sendable {
 
     /// The most names of nodes, and the most places, that are known.
     static let mostNodes = 1000
-    /// How long a board is remembered that says nothing.
+    /// How long a board is remembered that says nothing, and has posted nothing.
     private static let placeTime = Duration.seconds(600)
     /// The time between two hellos because something was missed.
     private static let missedTime = Duration.seconds(5)
@@ -54,8 +54,8 @@ struct NoticeBook: Sendable {
     private let maximumBytes: Int
     private var own: [NodeName: Entry] = [:]
     private var others: [NodeName: Entry] = [:]
-    /// When each other board was heard last.
-    private var places: [String: Instant] = [:]
+    /// Until when each other board is taken to be there: for as long as it said with its last posting, if it has one.
+    private var places: [String: (end: Instant, posts: Bool)] = [:]
     private var things: [String: Thing] = [:]
     /// What others have said, and nobody has heard.
     private var said: Deque<[UInt8]> = []
@@ -129,7 +129,7 @@ struct NoticeBook: Sendable {
         }
         // What the log had before this board began is old.
         guard hasHeardItself else { return .none }
-        remember(notice.from, now)
+        remember(notice, now)
         switch notice.words {
         case .hello:
             guard !isPostingAgain, !own.isEmpty else { return .none }
@@ -192,11 +192,17 @@ struct NoticeBook: Sendable {
         return .send(.hello)
     }
 
-    private mutating func remember(_ other: String, _ now: Instant) {
-        if places[other] == nil, places.count >= Self.mostNodes {
-            places = places.filter { now - $0.value < Self.placeTime }
+    private mutating func remember(_ notice: Notice, _ now: Instant) {
+        let place = notice.from
+        if places[place] == nil, places.count >= Self.mostNodes { places = places.filter { $0.value.end > now } }
+        guard places[place] != nil || places.count < Self.mostNodes else { return }
+        switch notice.words {
+        case .post(_, _, _, let milliseconds, _, _, _), .renew(_, _, let milliseconds):
+            places[place] = (now + .milliseconds(milliseconds), true)
+        case .remove: places[place] = (now, true)
+        default:
+            if places[place]?.posts != true { places[place] = (now + Self.placeTime, false) }
         }
-        if places[other] != nil || places.count < Self.mostNodes { places[other] = now }
     }
 
     mutating func takeSaid() -> [[UInt8]] {
@@ -223,7 +229,7 @@ struct NoticeBook: Sendable {
 
     mutating func take(_ name: String, asking request: String, now: Instant) -> Taking {
         guard let holder = name.cutExactly(at: UInt8(ascii: ".")).map({ String($0.before) }), holder != place,
-            let heard = places[holder], now - heard < Self.placeTime
+            let known = places[holder], known.end > now
         else { return .here(takeHere(name, now)) }
         if questions.second.map({ now - $0 >= .seconds(1) }) ?? true { questions = (now, 0) }
         guard questions.count < LogBoard.mostQuestions else { return .tooMany }

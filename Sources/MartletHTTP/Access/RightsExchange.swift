@@ -40,7 +40,7 @@ public final class RightsExchange: Service {
         clock: any Clock<Duration> = ContinuousClock(), logger: Logger = Logger(label: "martlet"),
         onRevocation forget: @escaping @Sendable (String) -> Void = { _ in }
     ) {
-        rights = ExchangedRights(hub: hub, tickets: tickets, forget: forget)
+        rights = ExchangedRights(hub: hub, tickets: tickets, mostBytes: board.mostBytesSaid, forget: forget)
         channel = board
         self.logger = logger
         presence = NodeExchange(
@@ -81,15 +81,23 @@ public final class RightsExchange: Service {
     }
 
     private func speak() async {
-        while let words = try? await rights.nextWords() {
+        var isAway = false
+        while !Task.isCancelled, let words = try? await rights.nextWords() {
             do {
                 try await channel.say(words.json)
                 rights.wasSaid(words.number)
+                if isAway { logger.notice("The other nodes are told again what is done here.") }
+                isAway = false
             } catch let error as MartletError where error.code == .tooLarge {
                 logger.error("The other nodes cannot be told of something.", metadata: ["error": "\(error)"])
                 rights.wasSaid(words.number)
             } catch {
-                // Said again when the board is back.
+                if !isAway, !Task.isCancelled {
+                    logger.warning(
+                        "The other nodes cannot be told what is done here; trying again.",
+                        metadata: ["error": "\(error)"])
+                }
+                isAway = true
                 try? await Task.sleep(for: Self.interval)
             }
         }
@@ -104,10 +112,10 @@ public final class RightsExchange: Service {
 
     /// Has the node of a stream change its topics.
     ///
-    /// - Returns: The JSON of the answer; `nil` if no other node has the stream, or none has answered in time.
-    /// - Throws: ``Problem`` if the node of the stream refuses.
+    /// - Returns: The JSON of the answer; `nil` if no other node has the stream.
+    /// - Throws: ``Problem`` if the node of the stream refuses; 503 if a node does not answer in time.
     func change(_ change: TopicChange, for grant: Grant) async throws -> String? {
-        try await rights.ask(for: change, SharedGrant(grant), atMost: channel.mostBytesSaid)
+        try await rights.ask(for: change, SharedGrant(grant))
     }
 }
 
@@ -138,6 +146,18 @@ final class ExchangedRights: Sendable {
         var others = 0
         /// What the other nodes have answered.
         var answers: [String: [TopicChange.Answer]] = [:]
+        /// The questions of this second.
+        var asked: (second: ContinuousClock.Instant?, count: Int) = (nil, 0)
+
+        /// Whether one more question may be asked now.
+        mutating func mayAsk(now: ContinuousClock.Instant) -> Bool {
+            if asked.second.map({ now - $0 >= .seconds(1) }) ?? true { asked = (now, 0) }
+            guard answers.count < ExchangedRights.mostQuestions, asked.count < ExchangedRights.mostAskedPerSecond else {
+                return false
+            }
+            asked.count += 1
+            return true
+        }
     }
 
     /// The most actions that wait to be told. If the board is away for longer, the others miss the oldest.
@@ -145,20 +165,26 @@ final class ExchangedRights: Sendable {
     /// How long other nodes may take to answer, and the most questions that wait for that.
     static let answerTime = Duration.seconds(5)
     static let mostQuestions = 1000
+    /// Anybody may ask, and what is asked is written where all nodes read: the most bytes, and the most questions in a second.
+    static let mostAskedBytes = 16 * 1024
+    static let mostAskedPerSecond = 100
     /// The most nodes, also of those that are gone, of which it is remembered what they have told.
     private static let mostNodes = 10_000
 
     let node = NodeName()
     private let hub: Hub
     private let tickets: Tickets
+    /// The most that can be said at once.
+    private let mostBytes: Int
     private let forget: @Sendable (String) -> Void
     private let state = Mutex(State())
     private let told = Signal()
     private let answered = Signal()
 
-    init(hub: Hub, tickets: Tickets, forget: @escaping @Sendable (String) -> Void) {
+    init(hub: Hub, tickets: Tickets, mostBytes: Int = .max, forget: @escaping @Sendable (String) -> Void) {
         self.hub = hub
         self.tickets = tickets
+        self.mostBytes = mostBytes
         self.forget = forget
     }
 
@@ -166,20 +192,20 @@ final class ExchangedRights: Sendable {
 
     // MARK: Speaking
 
-    /// - Returns: whether that many bytes can be said.
+    /// - Returns: The number of the action; `nil` if it has more bytes than can be said.
     @discardableResult
-    func tell(_ action: Action, atMost mostBytes: Int = .max) -> Bool {
-        let hasRoom = state.withLock { state in
+    func tell(_ action: Action, atMost mostBytes: Int = .max) -> Int? {
+        let number: Int? = state.withLock { state in
             let words = Words(node: node.text, number: state.count + 1, action: action)
             // Of such types, encoding cannot fail.
-            guard let json = try? JSONEncoder().encode(words), json.count <= mostBytes else { return false }
+            guard let json = try? JSONEncoder().encode(words), json.count <= mostBytes else { return nil }
             state.count += 1
             state.words.append((words.number, Array(json)))
             if state.words.count > Self.mostActions { state.words.removeFirst() }
-            return true
+            return words.number
         }
         told.fire()
-        return hasRoom
+        return number
     }
 
     /// What is to be said next. Suspends until there is something.
@@ -220,9 +246,16 @@ final class ExchangedRights: Sendable {
             forget(principal)
             hub.revoke(principal)
         case .renew(let name, let shared):
-            hub.renew(name, shared.grant())
+            hub.renew(name, shared.grant(), judged: shared.time())
         case .change(let change, let shared, let question):
-            Task { tell(.answer(await change.answer(of: hub, for: shared.grant()), question: question)) }
+            // Nobody waits for the answer any more, and other changes may have followed.
+            guard shared.age() < Self.answerTime + SharedGrant.clockDifference else { return }
+            Task {
+                let answer = await change.answer(of: hub, for: shared.grant())
+                if tell(.answer(answer, question: question), atMost: mostBytes) == nil {
+                    tell(.answer(answer.shortened, question: question))
+                }
+            }
         case .answer(let answer, let question):
             state.withLock { $0.answers[question]?.append(answer) }
             answered.fire()
@@ -230,22 +263,23 @@ final class ExchangedRights: Sendable {
     }
 
     /// Asks all other nodes for a change, one of which may have the stream.
-    func ask(for change: TopicChange, _ grant: SharedGrant, atMost mostBytes: Int) async throws -> String? {
+    func ask(for change: TopicChange, _ grant: SharedGrant) async throws -> String? {
+        guard change.hasPossibleName else { return nil }
         let question = String.randomName()
-        let (others, hasRoom) = state.withLock { state in
-            let hasRoom = state.answers.count < Self.mostQuestions
-            if hasRoom, state.others > 0 { state.answers[question] = [] }
-            return (state.others, hasRoom)
+        let (others, mayAsk) = state.withLock { state in
+            guard state.others > 0 else { return (0, false) }
+            let mayAsk = state.mayAsk(now: .now)
+            if mayAsk { state.answers[question] = [] }
+            return (state.others, mayAsk)
         }
         guard others > 0 else { return nil }
-        guard hasRoom else {
-            throw Problem(
-                .serviceUnavailable, "Too many changes of streams on other nodes wait. Try again.",
-                headers: [.retryAfter: "1"])
-        }
+        guard mayAsk else { throw Self.later("Too many changes of streams on other nodes wait. Try again.") }
         defer { state.withLock { $0.answers[question] = nil } }
-        guard tell(.change(change, grant, question: question), atMost: mostBytes) else {
-            throw Problem(.contentTooLarge, "These are too many topics for one change. Make several.", field: "add")
+        let action = Action.change(change, grant, question: question)
+        guard let number = tell(action, atMost: min(mostBytes, Self.mostAskedBytes)) else {
+            throw Problem(
+                .contentTooLarge, "The stream may be on another node, and these are too many topics for that. Make several.",
+                field: "add")
         }
         do {
             return try await withTimeout(Self.answerTime, throwing: Unanswered()) { [self] in
@@ -256,8 +290,14 @@ final class ExchangedRights: Sendable {
                 }
             }
         } catch is Unanswered {
-            return nil
+            // Not to be done when nobody waits for it.
+            state.withLock { state in state.words.removeAll { $0.number == number } }
+            throw Self.later("Not all nodes have answered in time, and one of them may have the stream. Try again.")
         }
+    }
+
+    private static func later(_ detail: String) -> Problem {
+        Problem(.serviceUnavailable, detail, headers: [.retryAfter: "1"])
     }
 
     private struct Unanswered: Error {}
@@ -277,10 +317,12 @@ extension ExchangedRights: NodeExchangeState {
 extension Hub {
     /// Renews the streams of the principal of a grant, on this node.
     @discardableResult
-    func renew(_ name: String, _ grant: Grant) -> (renewed: Int, ended: Int) {
+    func renew(
+        _ name: String, _ grant: Grant, judged: ContinuousClock.Instant = .now
+    ) -> (renewed: Int, ended: Int) {
         guard let principal = grant.principal else { return (0, 0) }
         return renew(
-            principal, name: name, grants: grant.subscribe, until: grant.instantOfEnd,
+            principal, name: name, grants: grant.subscribe, until: grant.instantOfEnd, judged: judged,
             isGranted: { (try? grant.checkSubscribing(to: $0)) != nil })
     }
 }

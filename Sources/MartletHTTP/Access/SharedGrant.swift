@@ -16,7 +16,9 @@ struct SharedGrant: Codable, Sendable {
     private var judged: Int64
 
     /// How much the clocks of nodes may differ. A grant counts as that much older, so that it does not escape a revocation.
-    private static let clockDifference = Duration.seconds(1)
+    static let clockDifference = Duration.seconds(1)
+    /// What was judged longer ago counts as that old.
+    private static let longest = Duration.seconds(86_400)
 
     /// Without the right to publish, which is asked for anew with each publish.
     init(_ grant: Grant, at now: WallTime = .now) {
@@ -29,13 +31,25 @@ struct SharedGrant: Codable, Sendable {
         judged = now.milliseconds
     }
 
+    /// How long ago it was judged; zero if that is in the future, by this clock.
+    func age(at now: WallTime = .now) -> Duration {
+        let (milliseconds, isTooMuch) = now.milliseconds.subtractingReportingOverflow(judged)
+        return .milliseconds(isTooMuch ? Int64.max : max(0, milliseconds))
+    }
+
+    /// When it was judged, to put renewals in their order: now, unless it has come late.
+    func time(at now: WallTime = .now) -> ContinuousClock.Instant {
+        let age = age(at: now)
+        return age < Self.clockDifference * 2 ? .now : .now - min(age, Self.longest)
+    }
+
     func grant(at now: WallTime = .now) -> Grant {
         var grant = Grant(
             principal: principal, subscribe: Set(subscribe.map { TopicSelector($0) }), seesAllPublic: seesAllPublic,
             end: end,
             payload: payload)
         grant.limitedTo = limitedTo.map { Set($0.map { TopicSelector($0) }) }
-        grant.judged = .now - .milliseconds(max(0, now.milliseconds - judged)) - Self.clockDifference
+        grant.judged = .now - min(age(at: now), Self.longest) - Self.clockDifference
         return grant
     }
 }

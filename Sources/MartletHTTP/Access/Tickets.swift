@@ -26,12 +26,15 @@ public final class Tickets: Sendable {
     public let lifetime: Duration
     private let share: Int
     private let store: (any OneTimeStore)?
+    /// What other nodes have issued is only in the store.
+    private let revocations: Mutex<Revocations>
 
     /// - Parameters:
     ///   - lifetime: How long a ticket is valid.
     ///   - capacity: The most topics of tickets that are neither used nor expired. Above it, no ticket is issued.
     ///   - share: The most of these topics for one principal.
-    ///   - store: What the nodes share; `nil`: a ticket is valid on the node that has issued it. The bounds are for each node.
+    ///   - store: What the nodes share; `nil`: a ticket is valid on the node that has issued it. The bounds are for each node,
+    ///     and a ticket that another node takes counts until it would have expired.
     public init(
         lifetime: Duration = Tickets.defaultLifetime, capacity: Int = Tickets.defaultCapacity,
         share: Int = Tickets.defaultShare, store: (any OneTimeStore)? = nil
@@ -40,6 +43,7 @@ public final class Tickets: Sendable {
         self.lifetime = lifetime
         self.share = share
         book = Mutex(TicketBook(lifetime: lifetime, capacity: capacity, share: share))
+        revocations = Mutex(Revocations(memory: lifetime + SharedGrant.clockDifference * 2))
     }
 
     /// Issues a ticket for some topics.
@@ -53,6 +57,7 @@ public final class Tickets: Sendable {
         try grant.checkSubscribing(to: topics)
         var grant = grant
         grant.limitedTo = topics
+        grant.judged = .now
         let ticket = Self.place(of: store) + String.randomName()
         // By then, those of now are used or have expired.
         let headers: HTTPFields = [.retryAfter: "\(max(1, lifetime.components.seconds))"]
@@ -81,16 +86,17 @@ public final class Tickets: Sendable {
 
     /// Uses up a ticket.
     ///
-    /// - Throws: ``Problem`` of status 401 if the ticket is unknown, used or expired. What the store throws.
+    /// - Throws: ``Problem`` of status 401 if the ticket is unknown, used, expired or revoked. What the store throws.
     func redeem(_ ticket: String) async throws -> Grant {
         var grant = book.withLock { $0.redeem(ticket, now: .now) }
         if let store {
+            let own = grant
             // Another node may have taken it.
             grant = try await store.take(Self.name(of: ticket)).map { bytes in
-                try JSONDecoder().decode(SharedGrant.self, from: Data(bytes)).grant()
+                try own ?? JSONDecoder().decode(SharedGrant.self, from: Data(bytes)).grant()
             }
         }
-        if let grant, grant.end.map({ $0 > Date() }) ?? true { return grant }
+        if let grant, grant.end.map({ $0 > Date() }) ?? true, !isRevoked(grant) { return grant }
         let message = "The ticket was used already or is too old. Ask for another: POST /tickets."
         throw Problem(.unauthorized, message, field: "ticket", headers: [.wwwAuthenticate: "Bearer"])
     }
@@ -107,9 +113,19 @@ public final class Tickets: Sendable {
         return place + SHA256.hash(data: Data(ticket.utf8)).map(\.hexText).joined()
     }
 
-    /// Revokes the tickets of a principal that this node has issued. Those in a store open no stream either where the
-    /// principal was revoked since they were issued.
-    func revoke(_ principal: String) { book.withLock { $0.revoke(principal) } }
+    /// Revokes the tickets of a principal: this node takes none any more that was issued before, and removes its own from the
+    /// store.
+    func revoke(_ principal: String) {
+        revocations.withLock { $0.insert(principal, now: .now) }
+        let removed = book.withLock { $0.revoke(principal) }
+        guard let store, !removed.isEmpty else { return }
+        Task { for ticket in removed { _ = try await store.take(Self.name(of: ticket)) } }
+    }
+
+    private func isRevoked(_ grant: Grant) -> Bool {
+        guard let principal = grant.principal, let judged = grant.judged else { return false }
+        return revocations.withLock { $0.contains(principal, judged: judged) }
+    }
 }
 
 extension Access {
@@ -190,13 +206,20 @@ struct TicketBook {
         return now < found.end ? found.grant : nil
     }
 
-    mutating func revoke(_ principal: String) { removeAll { $0.grant.principal?.isExactly(principal) == true } }
+    /// Returns those that were removed.
+    @discardableResult
+    mutating func revoke(_ principal: String) -> [String] {
+        removeAll { $0.grant.principal?.isExactly(principal) == true }
+    }
 
-    private mutating func removeAll(where isGone: (Ticket) -> Bool) {
-        for (text, ticket) in tickets where isGone(ticket) {
+    @discardableResult
+    private mutating func removeAll(where isGone: (Ticket) -> Bool) -> [String] {
+        let removed = tickets.filter { isGone($0.value) }
+        for (text, ticket) in removed {
             tickets[text] = nil
             release(ticket)
         }
+        return Array(removed.keys)
     }
 
     private mutating func release(_ ticket: Ticket) {

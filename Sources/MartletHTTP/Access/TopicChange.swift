@@ -16,7 +16,20 @@ struct TopicChange: Codable, Sendable {
         /// The stream is not there.
         case absent
         case found(Result)
+
+        /// The same without what may be long.
+        var shortened: Answer {
+            switch self {
+            case .absent: .absent
+            case .found(.changed): .found(.changed(#"{"changed":true}"#))
+            case .found(.refused(let status, _, let field)):
+                .found(.refused(status: status, detail: "The stream cannot be changed like this.", field: field))
+            }
+        }
     }
+
+    /// Whether a stream can have the name.
+    var hasPossibleName: Bool { stream.utf8.count == 32 && stream.utf8.allSatisfy { $0.hexDigit != nil } }
 
     enum Result: Codable, Sendable {
         /// The answer to the client, as JSON.

@@ -89,7 +89,7 @@ import Testing
             var input = FuzzInput(
                 pieces: [
                     "[", "]", "{", "}", ":", ",", "\"", "number", "action", "revoke", "renew", "_0", "1e999", "-1",
-                    "null", "\\ud800",
+                    "null", "\\ud800", "judged", "-9223372036854775808", "9223372036854775807",
                 ],
                 count: 5000)
             while await input.next(from: valid) { own.take(input.bytes) }

@@ -148,6 +148,20 @@ import Testing
         }
     }
 
+    @Test("A board that has taken its posting down, or renews it no more, is asked nothing")
+    func gone() {
+        for isRemoved in [true, false] {
+            var book = book()
+            say(post(1), to: &book)
+            guard case .there("other") = book.take("other.1", asking: "1", now: now + .seconds(9)) else {
+                return #expect(Bool(false), "it is not asked")
+            }
+            if isRemoved { say(.remove(node, change: 2), to: &book) }
+            let later = isRemoved ? now : now + .seconds(10)
+            #expect(isHere(book.take("other.1", asking: "2", now: later), nil))
+        }
+    }
+
     private func isHere(_ taking: NoticeBook.Taking, _ bytes: [UInt8]?) -> Bool {
         if case .here(bytes) = taking { true } else { false }
     }

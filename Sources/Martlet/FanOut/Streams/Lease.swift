@@ -39,6 +39,8 @@ package struct LeaseTerms: Sendable {
 final class Lease: Sendable {
     private struct State {
         var end: ContinuousClock.Instant?
+        /// When the rights were judged that it has now.
+        var judged: ContinuousClock.Instant
         var isRevoked = false
         var selection: Selection
         /// Those that the stream is still to make.
@@ -57,7 +59,7 @@ final class Lease: Sendable {
     init(_ terms: LeaseTerms, for selection: Selection, in book: LeaseBook) {
         self.terms = terms
         self.book = book
-        state = Mutex(State(end: terms.end, selection: selection))
+        state = Mutex(State(end: terms.end, judged: terms.judged, selection: selection))
     }
 
     deinit {
@@ -91,7 +93,14 @@ final class Lease: Sendable {
     func revoke() { change { $0.isRevoked = true } }
 
     /// Has the stream end at another time; `nil`: when it likes.
-    func renew(until end: ContinuousClock.Instant?) { change { $0.end = end } }
+    ///
+    /// - Parameter judged: When its rights were judged; `nil`: these are those that it had.
+    func renew(until end: ContinuousClock.Instant?, judged: ContinuousClock.Instant? = nil) {
+        change { ($0.end, $0.judged) = (end, judged ?? $0.judged) }
+    }
+
+    /// When the rights were judged that the stream has now.
+    var judged: ContinuousClock.Instant { state.withLock { $0.judged } }
 
     /// Has the stream select something else, as soon as its shard gets to it.
     func make(_ streamChange: StreamChange) {
@@ -133,13 +142,11 @@ final class LeaseBook: Sendable {
         var entries: [ExactText: [ObjectIdentifier: Entry]] = [:]
         /// By ``LeaseTerms/control``.
         var controlled: [String: Entry] = [:]
-        var revocations: [ExactText: ContinuousClock.Instant] = [:]
+        var revocations = Revocations(memory: LeaseBook.memory)
     }
 
     /// How long it may take from judging a right to opening the stream.
     private static let memory = Duration.seconds(60)
-    /// The most revocations that are remembered; above it the older half is forgotten.
-    private static let mostRevocations = 10_000
 
     private let state = Mutex(State())
 
@@ -150,7 +157,7 @@ final class LeaseBook: Sendable {
             if let control = lease.terms.control { state.controlled[control] = entry }
             guard let principal else { return false }
             state.entries[principal, default: [:]][ObjectIdentifier(lease)] = entry
-            return state.revocations[principal].map { lease.terms.judged <= $0 } ?? false
+            return state.revocations.contains(principal.string, judged: lease.terms.judged)
         }
         if isRevoked { lease.revoke() }
     }
@@ -178,16 +185,7 @@ final class LeaseBook: Sendable {
 
     /// Revokes the leases of a principal, and those that are on their way. Returns how many there were.
     func revoke(_ principal: String, now: ContinuousClock.Instant = .now) -> Int {
-        state.withLock { state in
-            if state.revocations.count >= Self.mostRevocations {
-                state.revocations = state.revocations.filter { now - $0.value < Self.memory }
-                let times = state.revocations.values.sorted()
-                if times.count >= Self.mostRevocations {
-                    state.revocations = state.revocations.filter { $0.value > times[times.count / 2] }
-                }
-            }
-            state.revocations[ExactText(principal)] = now
-        }
+        state.withLock { $0.revocations.insert(principal, now: now) }
         let leases = leases(of: principal)
         for lease in leases { lease.revoke() }
         return leases.count
