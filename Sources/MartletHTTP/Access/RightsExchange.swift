@@ -278,7 +278,8 @@ final class ExchangedRights: Sendable {
         let action = Action.change(change, grant, question: question)
         guard let number = tell(action, atMost: min(mostBytes, Self.mostAskedBytes)) else {
             throw Problem(
-                .contentTooLarge, "The stream may be on another node, and these are too many topics for that. Make several.",
+                .contentTooLarge,
+                "The stream may be on another node, and these are too many topics for that. Make several changes.",
                 field: "add")
         }
         do {
