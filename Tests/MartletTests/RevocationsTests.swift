@@ -16,7 +16,7 @@ import Testing
         #expect(!revocations.contains("e\u{301}", judged: start))
     }
 
-    @Test("Above the bound nobody's rights come to life again; what is old enough is forgotten")
+    @Test("Above the bound no revoked right becomes valid again, and old revocations are forgotten")
     func bound() {
         for memory in [Duration.seconds(60), .seconds(3600 * 24)] {
             var revocations = Revocations(memory: memory)

@@ -61,7 +61,7 @@ package enum RawServer {
 
         private static func repeatedly(_ more: String, _ channel: any Channel) {
             channel.writeAndFlush(ByteBuffer(string: more)).whenSuccess {
-                // Later: a loop that always has something to execute does nothing else, such as reading other connections.
+                // After a pause: an event loop that always has a task ready reads no other connection.
                 channel.eventLoop.scheduleTask(in: .microseconds(100)) { repeatedly(more, channel) }
             }
         }
