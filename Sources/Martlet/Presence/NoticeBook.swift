@@ -39,7 +39,7 @@ struct NoticeBook: Sendable {
 
     /// The most names of nodes, and the most places, that are known.
     static let mostNodes = 1000
-    /// How long a board is remembered that says nothing, and has posted nothing.
+    /// How long a board that has never posted counts as present after its last notice.
     private static let placeTime = Duration.seconds(600)
     /// The time between two hellos because something was missed.
     private static let missedTime = Duration.seconds(5)
@@ -54,15 +54,14 @@ struct NoticeBook: Sendable {
     private let maximumBytes: Int
     private var own: [NodeName: Entry] = [:]
     private var others: [NodeName: Entry] = [:]
-    /// Until when each other board is taken to be there: for as long as it said with its last posting, if it has one.
+    /// Until when each other board counts as present. If it posts, that is when its last posting expires.
     private var places: [String: (end: Instant, posts: Bool)] = [:]
     private var things: [String: Thing] = [:]
     /// What others have said, and nobody has heard.
     private var said: Deque<[UInt8]> = []
     private var isPostingAgain = false
     private var lastHello: Instant?
-    /// The questions of this second.
-    private var questions: (second: Instant?, count: Int) = (nil, 0)
+    private var questions = SecondBudget(most: LogBoard.mostQuestions)
 
     init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
@@ -231,9 +230,7 @@ struct NoticeBook: Sendable {
         guard let holder = name.cutExactly(at: UInt8(ascii: ".")).map({ String($0.before) }), holder != place,
             let known = places[holder], known.end > now
         else { return .here(takeHere(name, now)) }
-        if questions.second.map({ now - $0 >= .seconds(1) }) ?? true { questions = (now, 0) }
-        guard questions.count < LogBoard.mostQuestions else { return .tooMany }
-        questions.count += 1
+        guard questions.spend(now: now) else { return .tooMany }
         answers[request] = .some(nil)
         return .there(holder)
     }

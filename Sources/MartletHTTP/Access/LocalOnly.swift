@@ -29,24 +29,14 @@ enum LocalOnly {
 
     /// Whether it is this machine, written as almost always: the quick answer for almost all requests.
     static func isPlainlyLocal(_ authority: String) -> Bool {
-        var authority = authority
-        return authority.withUTF8 { bytes in
-            guard isBeginning("localhost", of: bytes) || isBeginning("127.0.0.1", of: bytes) else { return false }
-            guard bytes.count > 9 else { return true }
-            guard bytes[9] == UInt8(ascii: ":") else { return false }
-            var port = 0
-            for byte in bytes[10...] {
-                guard byte.isDigit else { return false }
-                port = port * 10 + Int(byte - 0x30)
-                guard port <= 65_535 else { return false }
-            }
-            return true
+        guard let rest = authority.cutting(prefix: "localhost") ?? authority.cutting(prefix: "127.0.0.1") else {
+            return false
         }
-    }
-
-    private static func isBeginning(_ text: StaticString, of bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        let count = text.utf8CodeUnitCount
-        return bytes.count >= count && (0..<count).allSatisfy { bytes[$0] == text.utf8Start[$0] }
+        guard let colon = rest.utf8.first else { return true }
+        guard colon == UInt8(ascii: ":") else { return false }
+        // Ports of five digits may be too high.
+        let port = rest.utf8.dropFirst().reduce(0) { $1.isDigit && $0 <= 65_535 ? $0 * 10 + Int($1 - 0x30) : .max }
+        return port <= 65_535
     }
 
     /// A dot or a colon: a name without them is a single label, and no address.

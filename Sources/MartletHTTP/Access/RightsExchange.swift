@@ -146,18 +146,7 @@ final class ExchangedRights: Sendable {
         var others = 0
         /// What the other nodes have answered.
         var answers: [String: [TopicChange.Answer]] = [:]
-        /// The questions of this second.
-        var asked: (second: ContinuousClock.Instant?, count: Int) = (nil, 0)
-
-        /// Whether one more question may be asked now.
-        mutating func mayAsk(now: ContinuousClock.Instant) -> Bool {
-            if asked.second.map({ now - $0 >= .seconds(1) }) ?? true { asked = (now, 0) }
-            guard answers.count < ExchangedRights.mostQuestions, asked.count < ExchangedRights.mostAskedPerSecond else {
-                return false
-            }
-            asked.count += 1
-            return true
-        }
+        var questions = SecondBudget(most: mostAskedPerSecond)
     }
 
     /// The most actions that wait to be told. If the board is away for longer, the others miss the oldest.
@@ -165,7 +154,8 @@ final class ExchangedRights: Sendable {
     /// How long other nodes may take to answer, and the most questions that wait for that.
     static let answerTime = Duration.seconds(5)
     static let mostQuestions = 1000
-    /// Anybody may ask, and what is asked is written where all nodes read: the most bytes, and the most questions in a second.
+    /// Every client may ask, and each question is written to what the nodes share. So its bytes are bounded, and how many
+    /// questions there are in a second.
     static let mostAskedBytes = 16 * 1024
     static let mostAskedPerSecond = 100
     /// The most nodes, also of those that are gone, of which it is remembered what they have told.
@@ -268,7 +258,7 @@ final class ExchangedRights: Sendable {
         let question = String.randomName()
         let (others, mayAsk) = state.withLock { state in
             guard state.others > 0 else { return (0, false) }
-            let mayAsk = state.mayAsk(now: .now)
+            let mayAsk = state.answers.count < Self.mostQuestions && state.questions.spend(now: .now)
             if mayAsk { state.answers[question] = [] }
             return (state.others, mayAsk)
         }
@@ -291,7 +281,7 @@ final class ExchangedRights: Sendable {
                 }
             }
         } catch is Unanswered {
-            // Not to be done when nobody waits for it.
+            // If the others were not asked yet, they are not asked any more.
             state.withLock { state in state.words.removeAll { $0.number == number } }
             throw Self.later("Not all nodes have answered in time, and one of them may have the stream. Try again.")
         }

@@ -17,7 +17,7 @@ struct SharedGrant: Codable, Sendable {
 
     /// How much the clocks of nodes may differ. A grant counts as that much older, so that it does not escape a revocation.
     static let clockDifference = Duration.seconds(1)
-    /// What was judged longer ago counts as that old.
+    /// The greatest age: a grant that says it is older counts as this old.
     private static let longest = Duration.seconds(86_400)
 
     /// Without the right to publish, which is asked for anew with each publish.

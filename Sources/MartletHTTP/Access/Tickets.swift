@@ -26,7 +26,7 @@ public final class Tickets: Sendable {
     public let lifetime: Duration
     private let share: Int
     private let store: (any OneTimeStore)?
-    /// What other nodes have issued is only in the store.
+    /// Tickets of other nodes are only in the store, so this node looks here when one is used.
     private let revocations: Mutex<Revocations>
 
     /// - Parameters:
@@ -90,10 +90,11 @@ public final class Tickets: Sendable {
     func redeem(_ ticket: String) async throws -> Grant {
         var grant = book.withLock { $0.redeem(ticket, now: .now) }
         if let store {
-            let own = grant
-            // Another node may have taken it.
-            grant = try await store.take(Self.name(of: ticket)).map { bytes in
-                try own ?? JSONDecoder().decode(SharedGrant.self, from: Data(bytes)).grant()
+            if let bytes = try await store.take(Self.name(of: ticket)) {
+                grant = try grant ?? JSONDecoder().decode(SharedGrant.self, from: Data(bytes)).grant()
+            } else {
+                // Another node has taken it.
+                grant = nil
             }
         }
         if let grant, grant.end.map({ $0 > Date() }) ?? true, !isRevoked(grant) { return grant }
@@ -113,8 +114,8 @@ public final class Tickets: Sendable {
         return place + SHA256.hash(data: Data(ticket.utf8)).map(\.hexText).joined()
     }
 
-    /// Revokes the tickets of a principal: this node takes none any more that was issued before, and removes its own from the
-    /// store.
+    /// Revokes the tickets that a principal has now. From then on this node refuses them, and it removes those that it has
+    /// issued from the store.
     func revoke(_ principal: String) {
         revocations.withLock { $0.insert(principal, now: .now) }
         let removed = book.withLock { $0.revoke(principal) }

@@ -17,7 +17,7 @@ struct TopicChange: Codable, Sendable {
         case absent
         case found(Result)
 
-        /// The same without what may be long.
+        /// The same, without the parts that may be long.
         var shortened: Answer {
             switch self {
             case .absent: .absent

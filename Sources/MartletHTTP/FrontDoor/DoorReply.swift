@@ -45,7 +45,7 @@ package struct DoorReply: Sendable {
     ///   - start: What the head says about where it starts.
     func stream(isPersonal: Bool, _ start: HTTPFields, _ blocks: [WireBytes]) -> [UInt8] {
         var bytes = beginning(.ok)
-        bytes += isPersonal ? Self.personalStream : Self.stream
+        bytes += isPersonal ? Self.personalStreamFields : Self.streamFields
         bytes.append(start)
         // The connection ends with the stream.
         end(&bytes, closes: true)
@@ -55,8 +55,8 @@ package struct DoorReply: Sendable {
     }
 
     /// The fields that all streams have, written once.
-    private static let stream = text(of: .eventStream)
-    private static let personalStream = text(of: .personalEventStream)
+    private static let streamFields = text(of: .eventStream)
+    private static let personalStreamFields = text(of: .personalEventStream)
 
     private static func text(of fields: HTTPFields) -> [UInt8] {
         var bytes: [UInt8] = []
@@ -64,6 +64,7 @@ package struct DoorReply: Sendable {
         return bytes
     }
 
+    /// The status line.
     private func beginning(_ status: HTTPResponse.Status) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)

@@ -93,7 +93,7 @@ package struct DoorSubscribe: DoorRequest {
         var start = HTTPFields.start(of: subscription)
         try route.finish(&start, for: request)
         let opening = reply.stream(
-            isPersonal: stream.grant.isPersonal || request.hasCredentials, start,
+            isPersonal: stream.grant.isPersonal(for: request), start,
             subscription.opening(retry: route.hub.retry()))
         stream.companion?.streamBegins()
         return .stream(subscription, opening: opening, framing: reply.framing)

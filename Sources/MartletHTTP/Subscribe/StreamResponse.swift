@@ -145,16 +145,21 @@ extension HTTPFields {
 
     /// The head of the stream that answers a request.
     static func eventStream(to request: HubRequest, _ grant: Grant = Grant(seesAllPublic: true)) -> HTTPFields {
-        grant.isPersonal || request.hasCredentials ? personalEventStream : eventStream
+        grant.isPersonal(for: request) ? personalEventStream : eventStream
     }
 
-    /// The head of a stream, behind what all streams have: where it starts.
+    /// What the head of a stream says about where it starts. These fields come last.
     static func start(of subscription: Subscription) -> HTTPFields {
         var fields: HTTPFields = [.lastEventID: subscription.position.text]
         if let gap = subscription.gap { fields.append(HTTPField(name: .gap, value: gap.reason.rawValue)) }
         if let end = subscription.ended.header { fields.append(HTTPField(name: .end, value: end)) }
         return fields
     }
+}
+
+extension Grant {
+    /// Whether the stream that answers a request is for one client only.
+    func isPersonal(for request: HubRequest) -> Bool { isPersonal || request.hasCredentials }
 }
 
 extension EndedTopics {

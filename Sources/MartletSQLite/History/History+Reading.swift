@@ -157,7 +157,7 @@ extension History {
                             guard let event = firstMissing(in: next..<range.upperBound + 1) else { break }
                             let isBehind = error.damagedEvent.map { (next..<event).contains($0) } ?? false
                             next = event
-                            // What was missing has left history since then, and says nothing of the next event.
+                            // The missing event has been removed in the meantime. The error says nothing about the next one.
                             if isBehind { continue }
                             let isWanted = index.withLock { $0.mayBeSelected(tags, at: next) }
                             if isWanted { throw Unreadable(offset: next, error: error) }

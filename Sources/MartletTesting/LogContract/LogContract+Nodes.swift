@@ -81,7 +81,7 @@ extension LogContract {
                 async let tailed = probe.tail(after: probe.end, count: 1)
                 try await probes[writer].append([event])
                 try require(try await tailed.events == [event], "the tail gave another event than was appended")
-                // Some logs give an event to each node at a time of its own.
+                // With some logs, nodes see an event at different times.
                 for index in probes.indices { try await probes[index].follow(to: number + 1) }
             }
         },

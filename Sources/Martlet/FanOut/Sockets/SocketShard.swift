@@ -160,6 +160,7 @@ final class SocketShard: Shard, TaskExecutor, Sendable {
             let isQuiet = !sinks.isBusy && !door.isBusy && sleeps()
             let timeout = isQuiet ? min(timeout(until: sinks.nextTime), timeout(until: door.nextTime)) : 0
             let count = martlet_poller_wait(poller, &events, Int32(events.count), timeout)
+            // The door has a time for each connection, so it counts in plain numbers.
             let (now, uptime) = (ContinuousClock.now, NIODeadline.now())
             for index in 0..<Int(max(0, count)) { handle(events[index], &sinks, &door, now, uptime) }
             if door.hasTurns { door.takeTurns(until: uptime + Door<DoorSockets>.turn) }

@@ -5,13 +5,13 @@ import MartletSupport
 /// Which principals were revoked, and when, for as long as rights that were judged before may still be used. A value.
 /// Principals are told apart byte for byte.
 package struct Revocations: Sendable {
-    /// The most that are remembered. Above it the older half is forgotten; everybody's rights from before then count as revoked,
-    /// so that none comes to life again.
+    /// The most revocations that are remembered. When there are more, the older half is forgotten. From then on every right
+    /// that is older than a forgotten revocation counts as revoked, so a revoked right never becomes valid again.
     package static let most = 10_000
 
     private let memory: Duration
     private var times: [ExactText: ContinuousClock.Instant] = [:]
-    /// The newest one that was forgotten too early.
+    /// The time of the newest revocation that was forgotten too early.
     private var forgotten: ContinuousClock.Instant?
 
     /// - Parameter memory: The longest time from judging a right to using it.
